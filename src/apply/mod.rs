@@ -1,0 +1,84 @@
+//! Carrying out a plan: tenants side by side, the steps of each in order, everything written down before and after.
+//!
+//! Apply decides nothing. One tenant's failure never stops another; within a tenant a failed step stops only what waits
+//! for it.
+
+mod request;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use futures::StreamExt;
+use uuid::Uuid;
+
+use crate::desired::DesiredTenant;
+use crate::journal::Journal;
+use crate::lockfile::Lockfile;
+use crate::plan::{Change, ObservedState, Plan};
+use crate::platform::{Executor, Step};
+use crate::problem::Problem;
+use crate::resource::Address;
+
+/// How many tenants are worked on at once; each account bounds its own calls besides.
+const TENANTS_AT_ONCE: usize = 8;
+
+/// What apply works with.
+pub struct Context<'a> {
+    pub workspace: &'a str,
+    pub run: Uuid,
+    /// The commit everything was rendered from.
+    pub commit: &'a str,
+    pub desired: &'a BTreeMap<String, DesiredTenant>,
+    pub observed: &'a ObservedState,
+    pub executors: &'a BTreeMap<String, Arc<dyn Executor>>,
+    pub journal: &'a Journal,
+    /// Set when a person asked to stop: calls in flight are finished, no further one is started.
+    pub interrupted: &'a AtomicBool,
+    /// The time of now, RFC 3339.
+    pub now: fn() -> String,
+    pub progress: &'a (dyn Progress + Sync),
+}
+
+/// Told what happens while it happens.
+pub trait Progress {
+    fn started(&self, address: &Address, step: Step);
+    fn done(&self, address: &Address, step: Step, note: Option<&str>);
+    fn failed(&self, address: &Address, step: Step, why: &str);
+}
+
+/// How a tenant came out of it.
+#[derive(Debug)]
+pub struct Outcome {
+    pub tenant: String,
+    pub lock: Lockfile,
+    /// Steps that were carried out.
+    pub done: usize,
+    pub problems: Vec<Problem>,
+    /// Resources that were left as they are because something they wait for failed, or because of an interruption.
+    pub skipped: BTreeSet<Address>,
+    pub interrupted: bool,
+}
+
+impl Outcome {
+    pub fn failed(&self) -> bool {
+        !self.problems.is_empty()
+    }
+}
+
+/// Carries out a plan. Every tenant with changes, or with a request that is due, has an outcome.
+pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, Lockfile>) -> Vec<Outcome> {
+    let mut by_tenant: BTreeMap<&str, Vec<Change>> = plan.due.iter().map(|tenant| (tenant.as_str(), Vec::new())).collect();
+    for change in &plan.changes {
+        by_tenant.entry(change.address.tenant()).or_default().push(change.clone());
+    }
+    let work = by_tenant.into_iter().filter_map(|(tenant, changes)| {
+        let desired = context.desired.get(tenant)?;
+        let lock = locks.get(tenant).cloned().unwrap_or_else(|| Lockfile::new(tenant));
+        Some(walk::walk(context, desired, lock, changes))
+    });
+    let mut outcomes: Vec<Outcome> = futures::stream::iter(work).buffer_unordered(TENANTS_AT_ONCE).collect().await;
+    outcomes.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+    outcomes
+}

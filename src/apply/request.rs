@@ -1,0 +1,121 @@
+//! Requests: the record of provisioning or deprovisioning one tenant. Fixes and repairs are runs, not requests.
+
+use uuid::Uuid;
+
+use super::Context;
+use crate::desired::DesiredTenant;
+use crate::lockfile::{Event, Lockfile, Provisioned, Purpose, Request, RequestState};
+use crate::plan::{Action, Change, base_path};
+use crate::workspace::{Status, Version};
+
+/// What is recorded before the first call: the version with its webhook base, and a request if one is due.
+pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, changes: &[Change]) -> Vec<Event> {
+    if desired.status == Status::Deprovisioned {
+        return begin_deprovision(context, desired, lock);
+    }
+    let now = (context.now)();
+    let new_request = || Request {
+        request_id: Uuid::now_v7(),
+        purpose: Purpose::Provision,
+        state: RequestState::Provisioning,
+        created_at: now.clone(),
+        updated_at: now.clone(),
+        schema_ref: schema_ref(context, desired),
+        operator: desired.operator.clone(),
+        error_log: Vec::new(),
+    };
+    let event = |provisioned| {
+        vec![Event::Version {
+            version: desired.version.clone(),
+            provisioned,
+        }]
+    };
+    let Some(known) = lock.versions.get(&desired.version) else {
+        let base = Uuid::new_v4();
+        return event(Provisioned {
+            product: desired.product.clone(),
+            revision: desired.revision,
+            webhook_base_path: base_path(&desired.name, base, desired.named_paths),
+            base,
+            provisioned_at: None,
+            request: new_request(),
+        });
+    };
+    let creates = changes.iter().any(|change| matches!(change.action, Action::Create | Action::Adopt));
+    let again = match (known.request.purpose, known.request.state) {
+        // It was taken down and comes back, or the last request failed: that request is closed, this is another.
+        (Purpose::Deprovision, _) => true,
+        (Purpose::Provision, RequestState::Failed) => !changes.is_empty(),
+        // Unfinished: the same request goes on.
+        (Purpose::Provision, RequestState::Pending | RequestState::Provisioning) => false,
+        (Purpose::Provision, RequestState::Completed) => creates && known.provisioned_at.is_none(),
+    };
+    if !again {
+        return Vec::new();
+    }
+    event(Provisioned {
+        request: new_request(),
+        ..known.clone()
+    })
+}
+
+fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile) -> Vec<Event> {
+    let now = (context.now)();
+    let unfinished = |known: &&Provisioned| {
+        known.request.purpose != Purpose::Deprovision
+            || matches!(known.request.state, RequestState::Failed)
+    };
+    let versions = lock.versions.iter().filter(|(_, known)| unfinished(known));
+    versions
+        .map(|(version, known)| Event::Version {
+            version: version.clone(),
+            provisioned: Provisioned {
+                request: Request {
+                    request_id: Uuid::now_v7(),
+                    purpose: Purpose::Deprovision,
+                    state: RequestState::Provisioning,
+                    created_at: now.clone(),
+                    updated_at: now.clone(),
+                    schema_ref: schema_ref(context, desired),
+                    operator: desired.operator.clone(),
+                    error_log: Vec::new(),
+                },
+                ..known.clone()
+            },
+        })
+        .collect()
+}
+
+/// What is recorded after the last call. An interrupted request stays open: the next run goes on with it.
+pub fn end(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, failed: bool, interrupted: bool) -> Vec<Event> {
+    if interrupted {
+        return Vec::new();
+    }
+    let now = (context.now)();
+    let mut events = Vec::new();
+    for (version, known) in &lock.versions {
+        let mut next = known.clone();
+        let open = matches!(next.request.state, RequestState::Pending | RequestState::Provisioning);
+        if open {
+            next.request.state = if failed { RequestState::Failed } else { RequestState::Completed };
+            next.request.updated_at.clone_from(&now);
+            if !failed && next.request.purpose == Purpose::Provision {
+                next.provisioned_at.get_or_insert_with(|| now.clone());
+            }
+        }
+        if !failed && desired.status != Status::Deprovisioned && *version == desired.version {
+            next.revision = desired.revision;
+        }
+        if next != *known {
+            events.push(Event::Version {
+                version: version.clone(),
+                provisioned: next,
+            });
+        }
+    }
+    events
+}
+
+fn schema_ref(context: &Context<'_>, desired: &DesiredTenant) -> String {
+    format!("{}@{}", Version::path(&desired.product, &desired.version), context.commit)
+}

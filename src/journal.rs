@@ -1,0 +1,123 @@
+//! The journal: what a run is about to do and what it did, on disk before and after every call.
+//!
+//! It lives in the Git directory and is never committed. A run that ended well removes its journal after its commit; one
+//! that was cut off leaves it, and the next run folds it into the lockfiles before anything else.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::lockfile::Event;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub tenant: String,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// The journal of a run that is under way.
+pub struct Journal {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl Journal {
+    /// Starts the journal of a run.
+    #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is written")]
+    pub fn start(folder: &Path, run: Uuid) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let path = folder.join(format!("{run}.journal"));
+        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        Ok(Self {
+            path,
+            file: Mutex::new(file),
+        })
+    }
+
+    /// Writes one event and waits until the disk has it.
+    pub fn append(&self, tenant: &str, event: &Event) -> std::io::Result<()> {
+        let entry = Entry {
+            tenant: tenant.to_owned(),
+            event: event.clone(),
+        };
+        let mut line = serde_json::to_string(&entry)?;
+        line.push('\n');
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(line.as_bytes())?;
+        file.sync_data()
+    }
+
+    /// Everything in it is in a commit now.
+    #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is removed")]
+    pub fn finish(self) -> std::io::Result<()> {
+        std::fs::remove_file(self.path)
+    }
+}
+
+/// A journal that a run left behind.
+pub struct Leftover {
+    pub path: PathBuf,
+    pub entries: Vec<Entry>,
+}
+
+/// The journals in a folder, oldest first.
+#[expect(clippy::disallowed_methods, reason = "edge: this is where journals are read")]
+pub fn leftovers(folder: &Path) -> std::io::Result<Vec<Leftover>> {
+    let Ok(listing) = std::fs::read_dir(folder) else {
+        return Ok(Vec::new());
+    };
+    let mut paths: Vec<PathBuf> = listing
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "journal"))
+        .collect();
+    // Run ids are ordered by time.
+    paths.sort();
+    let mut leftovers = Vec::new();
+    for path in paths {
+        let mut entries = Vec::new();
+        for line in BufReader::new(File::open(&path)?).lines() {
+            // The last line may have been cut off in the middle: what it announced was not sent.
+            match serde_json::from_str(&line?) {
+                Ok(entry) => entries.push(entry),
+                Err(_) => break,
+            }
+        }
+        leftovers.push(Leftover { path, entries });
+    }
+    Ok(leftovers)
+}
+
+/// Removes a journal whose events are in a commit.
+#[expect(clippy::disallowed_methods, reason = "edge: this is where journals are removed")]
+pub fn remove(leftover: &Leftover) -> std::io::Result<()> {
+    std::fs::remove_file(&leftover.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_a_torn_line_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::start(folder.path(), Uuid::now_v7()).unwrap();
+        let event = Event::Gone {
+            address: "welcs@v2.0/a".parse().unwrap(),
+        };
+        journal.append("welcs", &event).unwrap();
+        journal.append("welcs", &event).unwrap();
+        journal.file.lock().unwrap().write_all(b"{\"tenant\":\"we").unwrap();
+        let found = leftovers(folder.path()).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].entries.len(), 2);
+        assert_eq!(found[0].entries[0].event, event);
+        journal.finish().unwrap();
+        assert!(leftovers(folder.path()).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,143 @@
+//! What happened, as values: written to the journal before and after every call, and folded into lockfiles.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Applied, LONGEST_ERROR_LOG, Locked, Lockfile, LoggedError, Pending, Provisioned};
+use crate::platform::Step;
+use crate::resource::{Address, Kind};
+
+/// One thing that happened to one tenant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A version of a tenant is being worked on: its request, and the webhook base it was given.
+    Version { version: String, provisioned: Provisioned },
+    /// A step is about to be sent.
+    Begin {
+        address: Address,
+        kind: Kind,
+        account: String,
+        fingerprint: String,
+        run: Uuid,
+        attempt: Uuid,
+        step: Step,
+        id: Option<String>,
+    },
+    /// The platform answered with an id.
+    Created { address: Address, id: String },
+    /// Every step of a change is done.
+    Applied { address: Address, applied: Applied },
+    /// The object is gone.
+    Gone { address: Address },
+    /// A step failed; what was begun stays pending.
+    Failed {
+        address: Address,
+        step: Step,
+        at: String,
+        message: String,
+        /// Whether the platform cannot have done anything.
+        harmless: bool,
+    },
+    /// Nothing is left of a version.
+    VersionGone { version: String },
+}
+
+impl Lockfile {
+    /// Folds an event in. The same events give the same lockfile, whenever they are read.
+    pub fn record(&mut self, event: &Event) {
+        match event {
+            Event::Version { version, provisioned } => {
+                self.versions.insert(version.clone(), provisioned.clone());
+            }
+            Event::Begin {
+                address,
+                kind,
+                account,
+                fingerprint,
+                run,
+                attempt,
+                step,
+                id,
+            } => {
+                let locked = self.resources.entry(address.clone()).or_insert_with(|| Locked {
+                    kind: kind.clone(),
+                    account: account.clone(),
+                    fingerprint: fingerprint.clone(),
+                    pending: None,
+                    applied: None,
+                });
+                locked.pending = Some(Pending {
+                    run: *run,
+                    attempt: *attempt,
+                    step: *step,
+                    id: id.clone(),
+                });
+            }
+            Event::Created { address, id } => {
+                if let Some(pending) = self.pending(address) {
+                    pending.id = Some(id.clone());
+                }
+            }
+            Event::Applied { address, applied } => {
+                if let Some(locked) = self.resources.get_mut(address) {
+                    locked.pending = None;
+                    locked.applied = Some(applied.clone());
+                }
+            }
+            Event::Gone { address } => {
+                self.resources.remove(address);
+            }
+            Event::Failed {
+                address,
+                step,
+                at,
+                message,
+                harmless,
+            } => self.failed(address, *step, at, message, *harmless),
+            Event::VersionGone { version } => {
+                self.versions.remove(version);
+            }
+        }
+    }
+
+    fn pending(&mut self, address: &Address) -> Option<&mut Pending> {
+        self.resources.get_mut(address)?.pending.as_mut()
+    }
+
+    fn failed(&mut self, address: &Address, step: Step, at: &str, message: &str, harmless: bool) {
+        if let Some(locked) = self.resources.get_mut(address) {
+            let created = locked.pending.as_ref().is_some_and(|pending| pending.id.is_some());
+            // A first call that cannot have done anything leaves nothing to settle.
+            if harmless && step == Step::Create && !created {
+                locked.pending = None;
+            }
+            // Publishing must be proved again; any other step shows by what is observed.
+            if harmless && locked.applied.is_some() && step != Step::Publish {
+                locked.pending = None;
+            }
+            if locked.pending.is_none() && locked.applied.is_none() {
+                self.resources.remove(address);
+            }
+        }
+        let version = match &address.owner {
+            crate::resource::Owner::Version { version, .. } => self.versions.get_mut(version),
+            crate::resource::Owner::Tenant { .. } => self.versions.values_mut().next(),
+        };
+        if let Some(version) = version {
+            let log = &mut version.request.error_log;
+            let entry = LoggedError {
+                at: at.to_owned(),
+                address: address.to_string(),
+                step: step.as_str().to_owned(),
+                message: message.to_owned(),
+            };
+            // A journal may be read again after the commit that already holds it.
+            if !log.contains(&entry) {
+                log.push(entry);
+            }
+            let surplus = log.len().saturating_sub(LONGEST_ERROR_LOG);
+            log.drain(..surplus);
+        }
+    }
+}

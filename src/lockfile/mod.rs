@@ -1,0 +1,199 @@
+//! What upa remembers of a tenant: the ids it created, the webhook base it assigned, what it sent and what it read.
+//!
+//! One file per tenant (`tenants/<name>.lock`), canonical TOML: sorted, one block per address, no secret, no host, no
+//! personal data. A resource is `applied` (the platform holds it), `pending` (a change is under way or was cut off) or
+//! both. [`Lockfile::record`] folds what happened into it, whether it just happened or is read from a journal.
+
+pub mod event;
+mod format;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use event::Event;
+pub use format::{FORMAT, parse, write};
+
+use crate::digest::Digest;
+use crate::platform::Step;
+use crate::resource::{Address, Kind};
+
+/// The lockfile of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lockfile {
+    /// The format of the file; a newer one is refused untouched.
+    pub format: u32,
+    pub tenant: String,
+    /// One table per provisioned version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, Provisioned>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<Address, Locked>,
+}
+
+/// What is remembered of a version a tenant is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provisioned {
+    pub product: String,
+    /// The revision everything was last brought to.
+    pub revision: u32,
+    /// The first segment of every webhook path.
+    pub webhook_base_path: String,
+    /// Random; every webhook id is derived from it, so that none can be guessed.
+    pub base: Uuid,
+    /// When the tenant was first complete on this version, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioned_at: Option<String>,
+    pub request: Request,
+}
+
+/// The provisioning, or deprovisioning, of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    pub request_id: Uuid,
+    pub purpose: Purpose,
+    pub state: RequestState,
+    pub created_at: String,
+    pub updated_at: String,
+    /// The version file it was made from, and at which commit.
+    pub schema_ref: String,
+    pub operator: String,
+    /// The last things that went wrong, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub error_log: Vec<LoggedError>,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    Provision,
+    Deprovision,
+}
+
+/// Where a request stands. COMPLETED and FAILED are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RequestState {
+    Pending,
+    Provisioning,
+    Completed,
+    Failed,
+}
+
+impl RequestState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RequestState::Pending => "PENDING",
+            RequestState::Provisioning => "PROVISIONING",
+            RequestState::Completed => "COMPLETED",
+            RequestState::Failed => "FAILED",
+        }
+    }
+}
+
+/// Something that went wrong in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoggedError {
+    pub at: String,
+    pub address: String,
+    pub step: String,
+    pub message: String,
+}
+
+/// How many errors a request remembers.
+pub const LONGEST_ERROR_LOG: usize = 20;
+
+/// What is remembered of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Locked {
+    pub kind: Kind,
+    pub account: String,
+    /// Of the account, so that an id is never used against another instance.
+    pub fingerprint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
+}
+
+/// A change that was begun and not finished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pending {
+    pub run: Uuid,
+    /// Written into the object that is created, so that it can be told from a copy of itself.
+    pub attempt: Uuid,
+    /// The step that was begun last.
+    pub step: Step,
+    /// The object, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// What the platform holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Applied {
+    pub id: String,
+    /// Of the document as Git wanted it.
+    pub sent: Digest,
+    /// Of the owned part as the platform showed it afterwards.
+    pub read: Digest,
+    /// The top-level fields that were written.
+    pub keys: BTreeSet<String>,
+    /// The commit it was rendered from.
+    pub commit: String,
+    pub revision: u32,
+}
+
+impl Lockfile {
+    pub fn new(tenant: impl Into<String>) -> Self {
+        Self {
+            format: FORMAT,
+            tenant: tenant.into(),
+            versions: BTreeMap::new(),
+            resources: BTreeMap::new(),
+        }
+    }
+
+    /// The id recorded for an address, finished or not.
+    pub fn id(&self, address: &Address) -> Option<&str> {
+        self.resources.get(address)?.id()
+    }
+
+    /// How many objects it holds.
+    pub fn objects(&self) -> usize {
+        self.resources.values().filter(|locked| locked.id().is_some()).count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.resources.is_empty()
+    }
+}
+
+impl Locked {
+    pub fn id(&self) -> Option<&str> {
+        let applied = self.applied.as_ref().map(|applied| applied.id.as_str());
+        applied.or_else(|| self.pending.as_ref()?.id.as_deref())
+    }
+}
+
+impl Provisioned {
+    /// The id under which a node is reached: derived from the random base, so nobody can guess it.
+    pub fn entry_id(&self, resource: &str, node: &str) -> String {
+        entry_id(&self.base, resource, node)
+    }
+}
+
+/// See [`Provisioned::entry_id`].
+pub fn entry_id(base: &Uuid, resource: &str, node: &str) -> String {
+    Uuid::new_v5(base, format!("{resource}/{node}").as_bytes()).to_string()
+}

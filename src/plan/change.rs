@@ -1,0 +1,219 @@
+//! Changes and plans as values: complete to the last choice, so that apply decides nothing.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::desired::Entry;
+use crate::digest::Digest;
+use crate::platform::{FieldChange, Step};
+use crate::problem::{Place, Problem};
+use crate::resource::{Address, Kind};
+use crate::symbol;
+
+/// What is done to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A new object.
+    Create,
+    /// An existing object becomes ours.
+    Adopt,
+    /// An object of ours is changed.
+    Update,
+    /// An object of ours is taken down and deleted.
+    Delete,
+    /// It is gone already; only the record goes.
+    Forget,
+}
+
+impl Action {
+    pub const ALL: [Action; 5] = [Action::Delete, Action::Create, Action::Adopt, Action::Update, Action::Forget];
+
+    /// The sign that stands for it everywhere.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Action::Create => "+",
+            Action::Adopt => ">",
+            Action::Update => "~",
+            Action::Delete => "-",
+            Action::Forget => "x",
+        }
+    }
+
+    pub fn verb(self) -> &'static str {
+        match self {
+            Action::Create => "create",
+            Action::Adopt => "adopt",
+            Action::Update => "update",
+            Action::Delete => "delete",
+            Action::Forget => "forget",
+        }
+    }
+}
+
+/// Why, as a code; [`Reason::words`] is for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    New,
+    /// It was there and somebody deleted it on the platform.
+    DeletedOnPlatform,
+    /// Its creation or publication was cut off.
+    Unfinished,
+    AdoptionAsked,
+    Changed,
+    /// What it refers to gets a new id.
+    ReferenceChanged,
+    /// Nothing to write, but it does not run as it should.
+    NotRunning,
+    Suspended,
+    Deprovisioned,
+    /// The version does not have this resource any more.
+    NoLongerInVersion,
+}
+
+impl Reason {
+    pub fn words(self) -> &'static str {
+        match self {
+            Reason::New => "new in Git",
+            Reason::DeletedOnPlatform => "it was deleted on the platform",
+            Reason::Unfinished => "an earlier run did not finish it",
+            Reason::AdoptionAsked => "the tenant adopts it",
+            Reason::Changed => "it differs",
+            Reason::ReferenceChanged => "what it refers to gets a new id",
+            Reason::NotRunning => "it does not run as it is",
+            Reason::Suspended => "the tenant is suspended",
+            Reason::Deprovisioned => "the tenant is deprovisioned",
+            Reason::NoLongerInVersion => "the version has no such resource any more",
+        }
+    }
+}
+
+/// Who moved, when desired and observed differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mover {
+    Git,
+    /// Drift: somebody changed it on the platform.
+    Platform,
+    Both,
+}
+
+impl Mover {
+    pub fn words(self) -> &'static str {
+        match self {
+            Mover::Git => "Git changed",
+            Mover::Platform => "drift: changed on the platform",
+            Mover::Both => "changed in Git and on the platform",
+        }
+    }
+}
+
+/// One planned action.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    pub address: Address,
+    pub kind: Kind,
+    pub account: String,
+    pub action: Action,
+    pub reason: Reason,
+    pub mover: Option<Mover>,
+    pub steps: Vec<Step>,
+    /// The object, if there is one.
+    pub id: Option<String>,
+    pub fields: Vec<FieldChange>,
+    pub place: Option<Place>,
+    /// The revision it is brought to.
+    pub revision: u32,
+    #[serde(skip)]
+    pub work: Work,
+}
+
+/// What apply needs and nobody reads.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Work {
+    pub fingerprint: String,
+    /// The document with its symbols.
+    pub document: Value,
+    /// Of the owned part of what was observed.
+    pub expected: Option<Digest>,
+    /// Fields that were written before and are wanted no longer.
+    pub dropped: Vec<String>,
+    /// Every field the document owns.
+    pub keys: BTreeSet<String>,
+    /// Whether the object must carry our mark already.
+    pub marked: bool,
+    /// The attempt of an unfinished creation.
+    pub attempt: Option<Uuid>,
+    pub entries: Vec<Entry>,
+    /// Where the observed object is reached.
+    pub listening: Vec<(String, String)>,
+    /// Whether it may be created before what it refers to.
+    pub drafts: bool,
+    /// The resources whose id it needs.
+    pub needs: BTreeSet<Address>,
+    /// The resources that must run before it can; for what goes, those it calls.
+    pub calls: BTreeSet<Address>,
+}
+
+impl Change {
+    /// Whether it is a correction of what somebody did on the platform, and nothing else.
+    pub fn is_drift(&self) -> bool {
+        match self.action {
+            Action::Create => self.reason == Reason::DeletedOnPlatform,
+            Action::Update => self.mover == Some(Mover::Platform) || self.reason == Reason::NotRunning,
+            Action::Adopt | Action::Delete | Action::Forget => false,
+        }
+    }
+
+    /// What the digest of a plan covers: nothing that is only known after apply, no commit, no time.
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(&json!({
+            "address": self.address,
+            "account": self.account,
+            "action": self.action,
+            "steps": self.steps,
+            "sent": symbol::symbolic(&self.work.document),
+            "observed": self.work.expected,
+        }))
+    }
+}
+
+/// All changes, with everything a person must know before they are made.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Sorted by address.
+    pub changes: Vec<Change>,
+    pub problems: Vec<Problem>,
+    /// Tenants whose request can be closed although nothing is left to change.
+    pub due: BTreeSet<String>,
+    /// How many tenants were looked at.
+    pub tenants: usize,
+    /// How many objects their lockfiles record.
+    pub objects: usize,
+}
+
+impl Plan {
+    /// The digest that review and apply agree on.
+    pub fn digest(&self) -> Digest {
+        let digests: Vec<Digest> = self.changes.iter().map(Change::digest).collect();
+        Digest::of_json(&json!(digests))
+    }
+
+    pub fn count(&self, action: Action) -> usize {
+        self.changes.iter().filter(|change| change.action == action).count()
+    }
+
+    /// Whether there is nothing to do at all.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.due.is_empty()
+    }
+
+    /// The tenants that cannot be applied.
+    pub fn blocked(&self) -> BTreeSet<&str> {
+        self.problems.iter().filter(|problem| problem.is_error()).filter_map(|problem| problem.tenant.as_deref()).collect()
+    }
+}

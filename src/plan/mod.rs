@@ -1,0 +1,130 @@
+//! The plan: desired × observed × locked → what to do and why. Total, pure and synchronous: it cannot fail, wait or look
+//! anything up, and the same input gives the same plan to the byte.
+//!
+//! [`decide`] is the table, one resource at a time. [`order`] says which step must wait for which.
+
+pub mod change;
+pub mod decide;
+pub mod order;
+pub mod policy;
+mod tenant;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use change::{Action, Change, Mover, Plan, Reason};
+pub use policy::Rules;
+pub use values::{Values, base_path};
+
+use crate::desired::DesiredState;
+use crate::lockfile::Lockfile;
+use crate::platform::{Answer, Object, Reading, Registry};
+use crate::problem::{Class, Place, Problem};
+use crate::resource::Kind;
+
+/// Everything a plan is made from.
+pub struct Basis<'a> {
+    pub workspace: &'a str,
+    pub desired: &'a DesiredState,
+    pub observed: &'a ObservedState,
+    pub locks: &'a BTreeMap<String, Lockfile>,
+    pub registry: &'a Registry,
+    pub rules: &'a Rules,
+}
+
+/// What the accounts answered.
+#[derive(Debug, Default)]
+pub struct ObservedState {
+    pub accounts: BTreeMap<String, Answer>,
+}
+
+impl ObservedState {
+    /// What is known about one id.
+    pub fn reading(&self, account: &str, kind: &Kind, id: &str) -> Reading {
+        let Some(answer) = self.accounts.get(account) else {
+            return Reading::Unreadable(format!("account `{account}` was not asked"));
+        };
+        match answer.objects.get(&(kind.clone(), id.to_owned())) {
+            Some(reading) => reading.clone(),
+            None => Reading::Unreadable(match &answer.failure {
+                Some(failure) => failure.to_string(),
+                None => "it was not asked for".to_owned(),
+            }),
+        }
+    }
+
+    /// Whether every object of a kind was seen, so that what was not seen is not there.
+    pub fn is_complete(&self, account: &str, kind: &Kind) -> bool {
+        self.accounts
+            .get(account)
+            .is_some_and(|answer| answer.failure.is_none() && answer.complete.contains(kind))
+    }
+}
+
+/// The objects that carry a mark, by account and mark.
+pub type Marked<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Object>>;
+
+/// Makes the plan.
+pub fn plan(basis: &Basis<'_>) -> Plan {
+    let marked = marked(basis.observed);
+    let mut plan = Plan::default();
+    let mut failed_accounts = BTreeSet::new();
+    for tenant in basis.desired.tenants.values() {
+        let empty = Lockfile::new(&*tenant.name);
+        let lock = basis.locks.get(&tenant.name).unwrap_or(&empty);
+        let outcome = tenant::plan_tenant(basis, &marked, tenant, lock);
+        plan.tenants += 1;
+        plan.objects += lock.objects();
+        failed_accounts.extend(outcome.failed_accounts);
+        plan.problems.extend(outcome.problems);
+        plan.changes.extend(outcome.changes);
+        if outcome.due {
+            plan.due.insert(tenant.name.clone());
+        }
+    }
+    for account in failed_accounts {
+        if let Some(failure) = basis.observed.accounts.get(&account).and_then(|answer| answer.failure.as_ref()) {
+            plan.problems.push(failure.problem(&account));
+        }
+    }
+    plan.problems.extend(shared_bases(basis.locks));
+    plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
+    plan.problems.extend(policy::check(&plan, basis.rules));
+    plan
+}
+
+fn marked(observed: &ObservedState) -> Marked<'_> {
+    let mut marked: Marked<'_> = BTreeMap::new();
+    for (account, answer) in &observed.accounts {
+        for reading in answer.objects.values() {
+            if let Reading::Present(object) = reading
+                && let Some(mark) = &object.mark
+            {
+                marked.entry((account, mark)).or_default().push(object);
+            }
+        }
+    }
+    marked
+}
+
+/// Two lockfiles with one base would share every webhook path: somebody copied one.
+fn shared_bases(locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
+    let mut seen = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (tenant, lock) in locks {
+        for (version, provisioned) in &lock.versions {
+            if let Some(other) = seen.insert(provisioned.base, tenant).filter(|other| *other != tenant) {
+                problems.push(
+                    Problem::error(
+                        Class::Configuration,
+                        format!("tenants `{other}` and `{tenant}` would share their webhook paths ({version}): their lockfiles record the same base"),
+                    )
+                    .at(Place::file(format!("tenants/{tenant}.lock")))
+                    .tenant(&**tenant)
+                    .hint("one of the lockfiles was copied from the other: remove the copy, and `upa apply` assigns new paths"),
+                );
+            }
+        }
+    }
+    problems
+}

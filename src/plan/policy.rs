@@ -1,0 +1,48 @@
+//! Rules a plan must obey, whatever is in it.
+
+use std::collections::BTreeSet;
+
+use super::change::{Action, Plan, Reason};
+use crate::problem::{Class, Problem};
+use crate::resource::Address;
+use crate::workspace::settings::Policy;
+
+/// Below this many objects a share says nothing.
+const FEWEST: usize = 10;
+
+/// What the person who runs upa, and the workspace, allow.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    pub policy: Policy,
+    /// Addresses that may be created again although it is not proven that they are gone.
+    pub recreate: BTreeSet<Address>,
+    /// The digest of a plan that may exceed the thresholds.
+    pub approved: Option<String>,
+}
+
+/// The thresholds a plan exceeds.
+pub fn check(plan: &Plan, rules: &Rules) -> Vec<Problem> {
+    if plan.objects < FEWEST || rules.approved.as_deref() == Some(plan.digest().as_str()) {
+        return Vec::new();
+    }
+    let again = |change: &&super::Change| change.action == Action::Create && change.reason == Reason::DeletedOnPlatform;
+    let counts = [
+        ("delete", plan.count(Action::Delete), rules.policy.max_delete_percent, "max_delete_percent"),
+        (
+            "create again",
+            plan.changes.iter().filter(again).count(),
+            rules.policy.max_recreate_percent,
+            "max_recreate_percent",
+        ),
+    ];
+    let exceeded = counts.into_iter().filter(|(_, count, percent, _)| count * 100 > plan.objects * (*percent as usize));
+    exceeded
+        .map(|(verb, count, percent, rule)| {
+            Problem::error(
+                Class::Policy,
+                format!("this plan would {verb} {count} of {} recorded objects, more than the {percent} % of `policy.{rule}`", plan.objects),
+            )
+            .hint(format!("if that is what you want: --approve {}", plan.digest()))
+        })
+        .collect()
+}

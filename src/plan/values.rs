@@ -1,0 +1,60 @@
+//! What symbols stand for, as far as it is known: from lockfiles, readings and credential lists.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::lockfile::{Provisioned, entry_id};
+use crate::platform::Credential;
+use crate::resource::Address;
+use crate::symbol::Symbol;
+
+/// The values of one tenant.
+#[derive(Debug, Clone, Default)]
+pub struct Values<'a> {
+    /// The ids of objects that exist.
+    pub ids: BTreeMap<Address, String>,
+    /// By version: the webhook base path and the UUID it is made of.
+    pub bases: BTreeMap<String, (String, Uuid)>,
+    /// By account.
+    pub credentials: BTreeMap<&'a str, &'a [Credential]>,
+}
+
+impl Values<'_> {
+    /// The value of a symbol, if it has one.
+    pub fn of(&self, symbol: &Symbol) -> Option<Value> {
+        match symbol {
+            Symbol::Ref { address, path } if path == "id" => self.ids.get(address).map(|id| Value::from(&**id)),
+            // Outputs come with the kinds that have them.
+            Symbol::Ref { .. } => None,
+            Symbol::Base { version, .. } => self.bases.get(version).map(|(path, _)| Value::from(&**path)),
+            Symbol::Entry {
+                version, resource, node, ..
+            } => self.bases.get(version).map(|(_, base)| Value::from(entry_id(base, resource, node))),
+            Symbol::Credential { account, name, kind } => match self.matching(account, name, kind).as_slice() {
+                [credential] => Some(Value::from(&*credential.id)),
+                _ => None,
+            },
+        }
+    }
+
+    /// The credentials of an account that have this name and type.
+    pub fn matching(&self, account: &str, name: &str, kind: &str) -> Vec<&Credential> {
+        let known = self.credentials.get(account).copied().unwrap_or_default();
+        known.iter().filter(|credential| credential.name == name && credential.kind == kind).collect()
+    }
+
+    /// The webhook bases a lockfile records.
+    pub fn bases_of(versions: &BTreeMap<String, Provisioned>) -> BTreeMap<String, (String, Uuid)> {
+        versions
+            .iter()
+            .map(|(version, provisioned)| (version.clone(), (provisioned.webhook_base_path.clone(), provisioned.base)))
+            .collect()
+    }
+}
+
+/// The first segment of a tenant's webhook paths: with its name for clients, so that people recognise it.
+pub fn base_path(tenant: &str, base: Uuid, named: bool) -> String {
+    if named { format!("{tenant}-{base}") } else { base.to_string() }
+}

@@ -1,0 +1,105 @@
+//! What a platform's answer means for the caller.
+
+use std::time::Duration;
+
+use crate::problem::{Class, Problem};
+
+/// What went wrong, classed by what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{call}: {why}")]
+pub struct PlatformError {
+    pub kind: ErrorKind,
+    /// Method and path, without host, query and secrets.
+    pub call: String,
+    /// The platform's own words where it had any.
+    pub why: String,
+}
+
+/// The classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Nothing listens, or it does not speak JSON yet: try again later. Nothing happened there.
+    Unreachable,
+    /// The connection broke after the request went out: it may or may not have happened.
+    Unclear,
+    /// Too many calls; the platform may say when to come back.
+    Throttled(Option<Duration>),
+    /// The key is missing, wrong or expired.
+    Unauthorised,
+    /// The key is good and may not do this.
+    Forbidden,
+    /// The object is proven not to be there.
+    Missing,
+    /// Somebody or something else holds what was asked for.
+    Conflict,
+    /// The platform understood and said no.
+    Refused,
+    /// The platform broke.
+    Broken,
+    /// The answer does not have the form the platform promises.
+    Unexpected,
+    /// The object is not what the plan saw.
+    Moved,
+    /// Only a person can decide.
+    Ambiguous,
+    /// It did not happen within the time allowed.
+    Deadline,
+}
+
+impl PlatformError {
+    pub fn new(kind: ErrorKind, call: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            kind,
+            call: call.into(),
+            why: why.into(),
+        }
+    }
+
+    /// Whether nothing can have been changed by the call.
+    pub fn is_harmless(&self) -> bool {
+        !matches!(self.kind, ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline)
+    }
+
+    /// The finding it makes for a person.
+    pub fn problem(&self, account: &str) -> Problem {
+        let class = match self.kind {
+            ErrorKind::Unauthorised | ErrorKind::Forbidden => Class::Authentication,
+            ErrorKind::Moved => Class::Stale,
+            ErrorKind::Ambiguous => Class::Decision,
+            ErrorKind::Unreachable
+            | ErrorKind::Unclear
+            | ErrorKind::Throttled(_)
+            | ErrorKind::Missing
+            | ErrorKind::Conflict
+            | ErrorKind::Refused
+            | ErrorKind::Broken
+            | ErrorKind::Unexpected
+            | ErrorKind::Deadline => Class::Platform,
+        };
+        let problem = Problem::error(class, format!("account `{account}`: {self}"));
+        match self.hint(account) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+
+    fn hint(&self, account: &str) -> Option<String> {
+        Some(match self.kind {
+            ErrorKind::Unauthorised => {
+                format!("check the key that `accounts.{account}.credentials` in upa.toml names: it is wrong, expired or of another instance")
+            }
+            ErrorKind::Forbidden => "the key lacks a scope for this call: add the scope, or use a key that has it".to_owned(),
+            ErrorKind::Unreachable => {
+                format!("check `accounts.{account}.base_url` in upa.toml and whether the platform is up, then run again")
+            }
+            ErrorKind::Throttled(_) => format!("lower `accounts.{account}.limits` in upa.toml, or run again later"),
+            ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline => {
+                "run again: upa looks at what is there before it writes anything".to_owned()
+            }
+            ErrorKind::Moved => "run `upa plan` again and read what changed".to_owned(),
+            ErrorKind::Missing | ErrorKind::Conflict | ErrorKind::Refused | ErrorKind::Unexpected | ErrorKind::Ambiguous => {
+                return None;
+            }
+        })
+    }
+}

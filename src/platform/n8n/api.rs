@@ -1,0 +1,137 @@
+//! The calls of n8n's public API that upa makes.
+
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::platform::Account;
+use crate::platform::error::{ErrorKind, PlatformError};
+use crate::platform::http::{Call, Client};
+
+/// The most workflows n8n puts on one page.
+pub const PAGE: usize = 250;
+
+/// Which names publication has on this instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Since 2.x: drafts and published versions, `/publish` and `/unpublish`.
+    Publish,
+    /// Before: `/activate` and `/deactivate`, and no `publishIfActive`.
+    Activate,
+}
+
+/// One n8n instance.
+pub struct Api {
+    pub client: Client,
+    pub webhook_url: String,
+    dialect: OnceCell<Dialect>,
+}
+
+impl Api {
+    pub fn new(account: &Account) -> Result<Self, PlatformError> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = account.credentials.get("api_key") {
+            let mut value = HeaderValue::from_str(key.expose()).map_err(|_| {
+                PlatformError::new(ErrorKind::Unauthorised, "connect", "the API key contains characters that no key has")
+            })?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static("x-n8n-api-key"), value);
+        }
+        Ok(Self {
+            client: Client::new(account, headers)?,
+            webhook_url: account.webhook_url.trim_end_matches('/').to_owned(),
+            dialect: OnceCell::new(),
+        })
+    }
+
+    async fn call(&self, method: Method, path: String, body: Option<Value>) -> Result<Value, PlatformError> {
+        let call = Call::new(method, format!("api/v1{path}"), body);
+        Ok(self.client.send(&call).await?.body)
+    }
+
+    /// One page of workflows, and the cursor of the next.
+    pub async fn list(&self, cursor: Option<&str>) -> Result<(Vec<Value>, Option<String>), PlatformError> {
+        self.page(format!("/workflows?limit={PAGE}&excludePinnedData=true"), cursor).await
+    }
+
+    /// One page of credentials (without their secrets), and the cursor of the next.
+    pub async fn credentials(&self, cursor: Option<&str>) -> Result<(Vec<Value>, Option<String>), PlatformError> {
+        self.page(format!("/credentials?limit={PAGE}"), cursor).await
+    }
+
+    async fn page(&self, mut path: String, cursor: Option<&str>) -> Result<(Vec<Value>, Option<String>), PlatformError> {
+        if let Some(cursor) = cursor {
+            // The cursor is base64: its `=` and `+` must be encoded.
+            let encoded: String = cursor
+                .bytes()
+                .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+                .collect();
+            path.push_str("&cursor=");
+            path.push_str(&encoded);
+        }
+        let name = path.split('?').next().unwrap_or_default().to_owned();
+        let mut body = self.call(Method::GET, path, None).await?;
+        let Some(Value::Array(items)) = body.get_mut("data").map(Value::take) else {
+            return Err(PlatformError::new(ErrorKind::Unexpected, format!("GET {name}"), "the list has no `data`"));
+        };
+        let next = body.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+        Ok((items, next))
+    }
+
+    pub async fn get(&self, id: &str) -> Result<Value, PlatformError> {
+        self.call(Method::GET, format!("/workflows/{id}?excludePinnedData=true"), None).await
+    }
+
+    pub async fn create(&self, body: Value) -> Result<Value, PlatformError> {
+        self.call(Method::POST, "/workflows".to_owned(), Some(body)).await
+    }
+
+    /// Saves a draft; a published version stays live where the instance can tell the two apart.
+    pub async fn update(&self, id: &str, body: Value) -> Result<Value, PlatformError> {
+        let query = match self.dialect().await? {
+            Dialect::Publish => "?publishIfActive=false",
+            Dialect::Activate => "",
+        };
+        self.call(Method::PUT, format!("/workflows/{id}{query}"), Some(body)).await
+    }
+
+    pub async fn publish(&self, id: &str, version: Option<&str>, label: &str) -> Result<Value, PlatformError> {
+        match self.dialect().await? {
+            Dialect::Publish => {
+                let mut body = json!({ "name": label });
+                if let (Some(map), Some(version)) = (body.as_object_mut(), version) {
+                    map.insert("versionId".to_owned(), Value::from(version));
+                }
+                self.call(Method::POST, format!("/workflows/{id}/publish"), Some(body)).await
+            }
+            Dialect::Activate => self.call(Method::POST, format!("/workflows/{id}/activate"), None).await,
+        }
+    }
+
+    pub async fn unpublish(&self, id: &str) -> Result<Value, PlatformError> {
+        let verb = match self.dialect().await? {
+            Dialect::Publish => "unpublish",
+            Dialect::Activate => "deactivate",
+        };
+        self.call(Method::POST, format!("/workflows/{id}/{verb}"), None).await
+    }
+
+    pub async fn unarchive(&self, id: &str) -> Result<Value, PlatformError> {
+        self.call(Method::POST, format!("/workflows/{id}/unarchive"), None).await
+    }
+
+    pub async fn delete(&self, id: &str) -> Result<Value, PlatformError> {
+        self.call(Method::DELETE, format!("/workflows/{id}"), None).await
+    }
+
+    /// n8n does not state its version; the paths it documents say what it can do.
+    pub async fn dialect(&self) -> Result<Dialect, PlatformError> {
+        let found = self.dialect.get_or_try_init(|| async {
+            let document = self.client.text("api/v1/openapi.yml").await?;
+            let new = document.contains("/workflows/{id}/publish");
+            Ok::<_, PlatformError>(if new { Dialect::Publish } else { Dialect::Activate })
+        });
+        found.await.copied()
+    }
+}

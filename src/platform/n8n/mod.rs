@@ -1,0 +1,81 @@
+//! n8n: the one platform whose documents need understanding.
+//!
+//! - [`understand`]: an exported workflow becomes a template that is safe for any tenant (pure).
+//! - [`document`]: what counts in a workflow, and what differs (pure).
+//! - [`observe`]: asking an instance. [`execute`]: writing to it. [`probe`]: whether a webhook really answers.
+//! - [`nodes`]: measured facts about keys, settings and node types.
+
+pub mod api;
+pub mod document;
+pub mod execute;
+pub mod nodes;
+pub mod observe;
+pub mod probe;
+pub mod understand;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{FieldChange, KindFacts, Platform, Prepared, Templates};
+use crate::problem::Problem;
+use crate::resource::Kind;
+
+/// The kind of a workflow.
+pub const WORKFLOW: &str = "n8n.workflow";
+
+/// Knowledge about n8n.
+pub struct N8n;
+
+impl Platform for N8n {
+    fn name(&self) -> &str {
+        "n8n"
+    }
+
+    fn facts(&self, kind: &Kind) -> Option<KindFacts> {
+        (kind.as_str() == WORKFLOW).then(|| KindFacts {
+            drafts: true,
+            fixed: Vec::new(),
+            unread: Vec::new(),
+            marked: true,
+        })
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        vec![WORKFLOW.to_owned()]
+    }
+
+    fn credentials(&self) -> Vec<String> {
+        vec!["api_key".to_owned()]
+    }
+
+    fn usual_base_url(&self) -> Option<&str> {
+        None
+    }
+
+    fn prepare(&self, templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, Vec<Problem>> {
+        understand::prepare(templates)
+    }
+
+    fn compare(&self, _kind: &Kind, desired: &Value, observed: &Value, written: &[String]) -> Vec<FieldChange> {
+        document::differences(desired, observed, written)
+    }
+
+    fn owned(&self, _kind: &Kind, desired: &Value) -> Vec<String> {
+        document::owned(desired)
+    }
+
+    fn owned_part(&self, _kind: &Kind, desired: &Value, observed: &Value) -> Value {
+        document::owned_part(desired, observed)
+    }
+
+    fn needs_publish(&self, field: &str) -> bool {
+        // Name and settings take effect at once; only nodes and edges have a published version.
+        field.starts_with("node") || field.starts_with("edge")
+    }
+
+    fn listening(&self, _kind: &Kind, observed: &Value) -> Vec<(String, String)> {
+        let listeners = document::listeners(observed).into_iter();
+        listeners.map(|(method, path)| (method, format!("/webhook/{path}"))).collect()
+    }
+}

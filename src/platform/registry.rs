@@ -1,0 +1,96 @@
+//! Which platforms there are, and how one of their accounts is reached.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::definition::{CATALOG, Definition};
+use super::error::PlatformError;
+use super::n8n::N8n;
+use super::n8n::api::Api;
+use super::rest::Rest;
+use super::{Account, Executor, Observer, Platform};
+use crate::problem::{Place, Problem};
+use crate::resource::Kind;
+use crate::workspace::Files;
+
+/// A platform upa can drive.
+#[derive(Clone)]
+pub enum Known {
+    /// Workflows must be understood, so n8n is code.
+    N8n,
+    /// Everything else is data.
+    Defined(Arc<Definition>),
+}
+
+/// An account that is both asked and written to. Only `apply` keeps the writing half.
+pub trait Connection: Observer + Executor {}
+impl<T: Observer + Executor> Connection for T {}
+
+/// The platforms of a workspace.
+pub struct Registry {
+    platforms: BTreeMap<String, (Known, Arc<dyn Platform>)>,
+}
+
+impl Registry {
+    /// The built-in platforms and those a workspace defines; its own come last and win.
+    pub fn load(files: &Files) -> (Self, Vec<Problem>) {
+        let n8n: Arc<dyn Platform> = Arc::new(N8n);
+        let mut registry = Self {
+            platforms: BTreeMap::from([("n8n".to_owned(), (Known::N8n, n8n))]),
+        };
+        let mut problems = Vec::new();
+        for (file, text) in CATALOG {
+            registry.add(file, Definition::parse(file, &Arc::from(text)), &mut problems);
+        }
+        for path in files.in_folder("platforms/", ".toml") {
+            match files.text(path) {
+                Some(Ok(text)) => registry.add(path, Definition::parse(path, text), &mut problems),
+                Some(Err(problem)) => problems.push(problem),
+                None => {}
+            }
+        }
+        (registry, problems)
+    }
+
+    fn add(&mut self, file: &str, definition: Result<Definition, Vec<Problem>>, problems: &mut Vec<Problem>) {
+        match definition {
+            Ok(definition) if definition.name() == "n8n" => {
+                let why = "n8n is built in as code and cannot be overridden by a definition";
+                problems.push(Problem::configuration(why).at(Place::file(file)));
+            }
+            Ok(definition) => {
+                let definition = Arc::new(definition);
+                let platform: Arc<dyn Platform> = definition.clone();
+                self.platforms.insert(platform.name().to_owned(), (Known::Defined(definition), platform));
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+
+    pub fn platform(&self, name: &str) -> Option<&dyn Platform> {
+        self.platforms.get(name).map(|(_, platform)| &**platform)
+    }
+
+    /// What a sandbox needs to know to imitate a platform.
+    pub fn known(&self, name: &str) -> Option<&Known> {
+        self.platforms.get(name).map(|(known, _)| known)
+    }
+
+    /// The platform of a kind.
+    pub fn of_kind(&self, kind: &Kind) -> Option<&dyn Platform> {
+        self.platform(kind.platform())
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.platforms.keys().map(String::as_str)
+    }
+
+    /// Opens an account.
+    pub fn connect(&self, account: &Account) -> Option<Result<Arc<dyn Connection>, PlatformError>> {
+        let (known, _) = self.platforms.get(&account.platform)?;
+        Some(match known {
+            Known::N8n => Api::new(account).map(|api| Arc::new(api) as Arc<dyn Connection>),
+            Known::Defined(definition) => Rest::new(definition.clone(), account).map(|rest| Arc::new(rest) as Arc<dyn Connection>),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Committing lockfiles: one commit, made without the index, and nothing of the user's in it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use git2::build::TreeUpdateBuilder;
+use git2::{Commit, ErrorCode, FileMode, Oid, Signature};
+
+use super::{Repo, RepoError};
+
+/// How often a branch that somebody else moves is tried again.
+const MOST_TRIES: usize = 20;
+
+/// A commit that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub id: String,
+    /// Lockfiles in the work tree that somebody had edited: they were left as they are.
+    pub left_alone: Vec<String>,
+}
+
+impl Repo {
+    /// Commits files (paths within the workspace) on top of a branch. `None` when they are there already.
+    pub fn commit(
+        &self,
+        reference: &str,
+        files: &BTreeMap<String, String>,
+        message: &str,
+    ) -> Result<Option<Committed>, RepoError> {
+        for _ in 0..MOST_TRIES {
+            let parent = self.tip(reference)?;
+            let mut update = TreeUpdateBuilder::new();
+            let mut changed = Vec::new();
+            let tree = parent.tree()?;
+            for (path, text) in files {
+                let whole = format!("{}{path}", self.prefix);
+                let blob = self.git.blob(text.as_bytes())?;
+                if tree.get_path(Path::new(&whole)).ok().map(|entry| entry.id()) != Some(blob) {
+                    update.upsert(whole, blob, FileMode::Blob);
+                    changed.push(path.clone());
+                }
+            }
+            if changed.is_empty() {
+                return Ok(None);
+            }
+            let clean = self.clean(&parent, &changed)?;
+            let tree = self.git.find_tree(update.create_updated(&self.git, &tree)?)?;
+            let who = self.git.signature().or_else(|_| Signature::now("upa", "upa@localhost"))?;
+            let id = self.git.commit(None, &who, &who, message, &tree, &[&parent])?;
+            let exists = self.git.find_reference(reference).is_ok();
+            let moved = if exists {
+                self.git.reference_matching(reference, id, true, parent.id(), "upa apply")
+            } else {
+                self.git.reference(reference, id, false, "upa apply")
+            };
+            match moved {
+                Ok(_) => {
+                    let left_alone = self.refresh(reference, files, &changed, &clean)?;
+                    return Ok(Some(Committed {
+                        id: id.to_string(),
+                        left_alone,
+                    }));
+                }
+                // Somebody else moved the branch: the same files go on top of the new tip.
+                Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Locked | ErrorCode::Exists) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RepoError::Busy(reference.to_owned()))
+    }
+
+    /// The commit a branch points to; a branch that does not exist starts where HEAD is.
+    fn tip(&self, reference: &str) -> Result<Commit<'_>, RepoError> {
+        match self.git.find_reference(reference) {
+            Ok(found) => Ok(found.peel_to_commit()?),
+            Err(_) => Ok(self.git.find_commit(Oid::from_str(&self.head()?)?)?),
+        }
+    }
+
+    /// Of some paths, those whose file in the work tree is as it is in a commit.
+    #[expect(clippy::disallowed_methods, reason = "edge: this is where the work tree is read")]
+    fn clean(&self, commit: &Commit<'_>, paths: &[String]) -> Result<Vec<String>, RepoError> {
+        let tree = commit.tree()?;
+        let mut clean = Vec::new();
+        for path in paths {
+            let there = std::fs::read(self.root.join(path)).ok();
+            let committed = match tree.get_path(Path::new(&format!("{}{path}", self.prefix))) {
+                Ok(entry) => Some(self.git.find_blob(entry.id())?.content().to_vec()),
+                Err(_) => None,
+            };
+            if there == committed {
+                clean.push(path.clone());
+            }
+        }
+        Ok(clean)
+    }
+
+    /// Brings index and work tree to the new commit, at our files only.
+    #[expect(clippy::disallowed_methods, reason = "edge: this is where the work tree is written")]
+    fn refresh(
+        &self,
+        reference: &str,
+        files: &BTreeMap<String, String>,
+        changed: &[String],
+        clean: &[String],
+    ) -> Result<Vec<String>, RepoError> {
+        let checked_out = self.git.find_reference("HEAD")?.symbolic_target().ok().flatten().map(str::to_owned);
+        if checked_out.as_deref() != Some(reference) {
+            return Ok(Vec::new());
+        }
+        let mut index = self.git.index()?;
+        let mut left_alone = Vec::new();
+        for path in changed {
+            let Some(text) = files.get(path).filter(|_| clean.contains(path)) else {
+                left_alone.push(path.clone());
+                continue;
+            };
+            let whole = self.root.join(path);
+            let io = |error| RepoError::Io {
+                path: path.clone(),
+                error,
+            };
+            if let Some(folder) = whole.parent() {
+                std::fs::create_dir_all(folder).map_err(io)?;
+            }
+            std::fs::write(&whole, text).map_err(io)?;
+            index.add_path(Path::new(&format!("{}{path}", self.prefix)))?;
+        }
+        index.write()?;
+        Ok(left_alone)
+    }
+}

@@ -1,0 +1,124 @@
+//! The Git repository: the only place that names `git2`.
+//!
+//! Reading is done from objects or from the work tree; writing makes a commit object directly and moves the branch by
+//! compare-and-swap. The user's index and work tree are touched only at the lockfiles that were written, and only where
+//! the user had not changed them.
+
+mod commit;
+mod read;
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorCode, Repository};
+
+pub use commit::Committed;
+
+/// Something about the repository that stops a run.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    #[error("`{0}` is not in a Git repository")]
+    NotARepository(String),
+    #[error("the repository has no commit yet")]
+    NoCommit,
+    #[error("there is no revision `{0}`")]
+    NoRevision(String),
+    #[error("no branch is checked out (detached HEAD), so there is nowhere to commit lockfiles")]
+    Detached,
+    #[error("branch `{0}` was moved by somebody else again and again")]
+    Busy(String),
+    #[error("git: {0}")]
+    Git(#[from] git2::Error),
+    #[error("`{path}`: {error}")]
+    Io { path: String, error: std::io::Error },
+}
+
+impl RepoError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            RepoError::NotARepository(_) => "change to the workspace's folder (`-C DIR`), or make one: `git init`",
+            RepoError::NoCommit => "commit the workspace first: `git add . && git commit`",
+            RepoError::Detached => "check out a branch, or set `git.lock_branch` in upa.toml",
+            RepoError::Busy(_) => "run again when the other run is done",
+            RepoError::NoRevision(_) | RepoError::Git(_) | RepoError::Io { .. } => return None,
+        })
+    }
+}
+
+/// The repository a workspace is in.
+pub struct Repo {
+    git: Repository,
+    /// The workspace's folder.
+    root: PathBuf,
+    /// The workspace's path within the repository: empty, or ending in `/`.
+    prefix: String,
+}
+
+impl Repo {
+    /// Opens the repository around a folder.
+    #[expect(clippy::disallowed_methods, reason = "edge: this is where Git is opened")]
+    pub fn open(root: &Path) -> Result<Self, RepoError> {
+        let not = || RepoError::NotARepository(root.display().to_string());
+        let root = root.canonicalize().map_err(|_| not())?;
+        let git = Repository::discover(&root).map_err(|_| not())?;
+        let top = git.workdir().ok_or_else(not)?.canonicalize().map_err(|_| not())?;
+        let inside = root.strip_prefix(&top).map_err(|_| not())?;
+        let mut prefix = inside.to_string_lossy().replace('\\', "/");
+        if !prefix.is_empty() {
+            prefix.push('/');
+        }
+        Ok(Self { git, root, prefix })
+    }
+
+    /// The workspace's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where upa keeps what must not be committed: shared by all work trees of the repository.
+    pub fn private_dir(&self) -> PathBuf {
+        self.git.commondir().join("upa")
+    }
+
+    /// The hex id of the commit a revision names.
+    pub fn resolve(&self, revision: &str) -> Result<String, RepoError> {
+        let object = self
+            .git
+            .revparse_single(revision)
+            .map_err(|_| RepoError::NoRevision(revision.to_owned()))?;
+        let commit = object
+            .peel_to_commit()
+            .map_err(|_| RepoError::NoRevision(revision.to_owned()))?;
+        Ok(commit.id().to_string())
+    }
+
+    /// The commit that is checked out.
+    pub fn head(&self) -> Result<String, RepoError> {
+        match self.git.head() {
+            Ok(head) => Ok(head.peel_to_commit()?.id().to_string()),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Err(RepoError::NoCommit),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The full name of the branch that holds the lockfiles: the named one, or the one that is checked out.
+    pub fn lock_ref(&self, branch: Option<&str>) -> Result<String, RepoError> {
+        if let Some(branch) = branch {
+            return Ok(format!("refs/heads/{branch}"));
+        }
+        let head = self.git.find_reference("HEAD")?;
+        match head.symbolic_target() {
+            Ok(Some(target)) => Ok(target.to_owned()),
+            _ => Err(RepoError::Detached),
+        }
+    }
+
+    /// Who makes commits here, for records: the configured address, else the name of the tool.
+    pub fn operator(&self) -> String {
+        self.git
+            .signature()
+            .ok()
+            .and_then(|signature| signature.email().ok().map(str::to_owned))
+            .unwrap_or_else(|| "upa".to_owned())
+    }
+}

@@ -1,0 +1,211 @@
+//! Faults that can be switched on: a platform that fails before the write, after it, slowly, or while it boots.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::http::Answer;
+
+/// What goes wrong, how often, and for which requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    pub account: String,
+    /// Any method when absent.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// A prefix of the path below the account; `*` matches any run of characters. Any path when absent.
+    #[serde(default)]
+    pub path: Option<String>,
+    #[serde(default = "once")]
+    pub times: u32,
+    pub kind: Kind,
+    /// For [`Kind::Status`].
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// For [`Kind::Status`]: a text is sent as HTML, anything else as JSON.
+    #[serde(default)]
+    pub body: Option<Value>,
+    /// For [`Kind::Latency`].
+    #[serde(default)]
+    pub ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Answers with this status; nothing is done.
+    Status,
+    /// Does it, then closes the connection without an answer.
+    DropAfterWrite,
+    /// Closes the connection; nothing is done.
+    DropBefore,
+    /// Waits, then does it.
+    Latency,
+    /// The answers of an n8n that is starting: `200 text/html` first, then `404 text/html`.
+    Boot,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// What the middleware has to do for one request.
+#[derive(Debug)]
+pub enum Effect {
+    Answer(Answer),
+    DropBefore,
+    DropAfter,
+    Wait(Duration),
+}
+
+#[derive(Debug, Default)]
+pub struct Faults {
+    waiting: Mutex<Vec<(Fault, u32)>>,
+}
+
+impl Faults {
+    pub fn add(&self, fault: Fault) {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((fault, 0));
+    }
+
+    pub fn all(&self) -> Vec<Fault> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.iter().map(|(fault, _)| fault.clone()).collect()
+    }
+
+    pub fn clear(&self) {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// The oldest fault for this request, used up by one.
+    pub fn strike(&self, account: &str, method: &str, path: &str) -> Option<Effect> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = waiting
+            .iter()
+            .position(|(fault, _)| fault.meets(account, method, path))?;
+        let (fault, struck) = &mut waiting[at];
+        let effect = fault.effect(*struck, method, path);
+        *struck += 1;
+        if *struck >= fault.times {
+            waiting.remove(at);
+        }
+        Some(effect)
+    }
+}
+
+impl Fault {
+    fn meets(&self, account: &str, method: &str, path: &str) -> bool {
+        self.times > 0
+            && self.account == account
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|pattern| starts_like(path, pattern))
+    }
+
+    fn effect(&self, struck: u32, method: &str, path: &str) -> Effect {
+        match self.kind {
+            Kind::DropAfterWrite => Effect::DropAfter,
+            Kind::DropBefore => Effect::DropBefore,
+            Kind::Latency => Effect::Wait(Duration::from_millis(self.ms)),
+            Kind::Boot => Effect::Answer(booting(struck, method, path)),
+            Kind::Status => {
+                let status = self.status.unwrap_or(500);
+                Effect::Answer(match &self.body {
+                    Some(Value::String(text)) => {
+                        Answer::text(status, "text/html; charset=utf-8", text.as_str())
+                    }
+                    Some(body) => Answer::json(status, body),
+                    None => Answer::empty(status),
+                })
+            }
+        }
+    }
+}
+
+/// n8n answers the first moments of a boot with 200, then with express's 404, both HTML (seen on 2.41.1).
+fn booting(struck: u32, method: &str, path: &str) -> Answer {
+    if path == "/healthz/readiness" {
+        return Answer::json_text(503, br#"{"status":"error"}"#.to_vec());
+    }
+    if struck == 0 {
+        return Answer::text(
+            200,
+            "text/html; charset=utf-8",
+            "n8n is starting up. Please wait",
+        );
+    }
+    page(404, &format!("Cannot {method} {path}"))
+}
+
+/// Express's error page.
+pub fn page(status: u16, text: &str) -> Answer {
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Error</title>\n</head>\n\
+         <body>\n<pre>{text}</pre>\n</body>\n</html>\n"
+    );
+    Answer::text(status, "text/html; charset=utf-8", page)
+        .with("content-security-policy", "default-src 'none'")
+        .with("x-content-type-options", "nosniff")
+}
+
+/// Does `path` start with something that looks like `pattern`?
+fn starts_like(path: &str, pattern: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = path.strip_prefix(pieces.next().unwrap_or_default()) else {
+        return false;
+    };
+    for piece in pieces {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_a_prefix_with_stars() {
+        assert!(starts_like("/api/v1/workflows/7", "/api/v1/workflows"));
+        assert!(starts_like(
+            "/api/v1/workflows/7/publish",
+            "/api/v1/workflows/*/publish"
+        ));
+        assert!(!starts_like(
+            "/api/v1/workflows/7",
+            "/api/v1/workflows/*/publish"
+        ));
+        assert!(!starts_like("/webhook/x", "/api"));
+    }
+
+    #[test]
+    fn a_fault_strikes_so_often_and_no_more() {
+        let faults = Faults::default();
+        let fault = serde_json::json!({"account": "n8n", "method": "POST", "times": 2, "kind": "drop_before"});
+        faults.add(serde_json::from_value(fault).unwrap());
+        assert!(faults.strike("n8n", "GET", "/x").is_none());
+        assert!(faults.strike("other", "POST", "/x").is_none());
+        assert!(faults.strike("n8n", "POST", "/x").is_some());
+        assert!(faults.strike("n8n", "POST", "/x").is_some());
+        assert!(faults.strike("n8n", "POST", "/x").is_none());
+    }
+}

@@ -1,0 +1,61 @@
+//! The gate every request to an account passes: faults strike here, and the ledger is written here.
+
+use std::sync::Arc;
+
+use axum::extract::ConnectInfo;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Response;
+
+use super::faults::Effect;
+use super::faults::Faults;
+use super::http::Answer;
+use super::ledger::Call;
+use super::ledger::Ledger;
+use super::wire::Scissors;
+
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub account: Arc<str>,
+    pub faults: Arc<Faults>,
+    pub ledger: Arc<Ledger>,
+}
+
+pub async fn pass(
+    State(gate): State<Gate>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut call = Call {
+        account: gate.account.to_string(),
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        status: 0,
+    };
+    let response = match gate.faults.strike(&call.account, &call.method, &call.path) {
+        None => next.run(request).await,
+        Some(Effect::Answer(answer)) => answer.into_response(),
+        Some(Effect::Wait(time)) => {
+            tokio::time::sleep(time).await;
+            next.run(request).await
+        }
+        Some(Effect::DropBefore) => {
+            scissors.cut();
+            Answer::empty(500).into_response()
+        }
+        Some(Effect::DropAfter) => {
+            let unheard = next.run(request).await;
+            scissors.cut();
+            unheard
+        }
+    };
+    if !scissors.is_cut() {
+        call.status = response.status().as_u16();
+    }
+    gate.ledger.record(call);
+    response
+}

@@ -1,0 +1,230 @@
+//! The store: one redb file, one table, a row of JSON bytes per (account, collection, id).
+//!
+//! A request works in one transaction ([`Rows`]), so what it writes appears at once or not at all, and everything a
+//! request was told is on disk before it is told: the sandbox lives inside the process that is tested by killing it.
+
+use std::path::Path;
+
+use redb::Database;
+use redb::DatabaseError;
+use redb::ReadTransaction;
+use redb::ReadableDatabase;
+use redb::ReadableTable;
+use redb::TableDefinition;
+use redb::WriteTransaction;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+type Key = (&'static str, &'static str, &'static str);
+
+const ROWS: TableDefinition<Key, &[u8]> = TableDefinition::new("rows");
+
+/// redb's default cache is 1 GiB; a sandbox holds a few megabytes.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store is open in another process")]
+    InUse,
+    #[error("the store failed: {0}")]
+    Redb(#[from] redb::Error),
+    #[error("the store holds a row that cannot be read: {0}")]
+    Row(#[from] serde_json::Error),
+    #[error("bug: a request that may only read tried to write")]
+    ReadOnly,
+}
+
+/// redb has one error type per kind of call; all of them fit into [`redb::Error`].
+fn redb(error: impl Into<redb::Error>) -> StoreError {
+    StoreError::Redb(error.into())
+}
+
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
+                other => redb(other),
+            })?;
+        // A table exists only after a first write, and reading must not have to ask.
+        let first = database.begin_write().map_err(redb)?;
+        first.open_table(ROWS).map_err(redb)?;
+        first.commit().map_err(redb)?;
+        Ok(Store { database })
+    }
+
+    pub fn read(&self, account: &str) -> Result<Rows, StoreError> {
+        let transaction = self.database.begin_read().map_err(redb)?;
+        Ok(Rows {
+            transaction: Transaction::Read(transaction),
+            account: account.to_owned(),
+        })
+    }
+
+    /// Waits until no other request writes.
+    pub fn write(&self, account: &str) -> Result<Rows, StoreError> {
+        let transaction = self.database.begin_write().map_err(redb)?;
+        Ok(Rows {
+            transaction: Transaction::Write(Box::new(transaction)),
+            account: account.to_owned(),
+        })
+    }
+}
+
+enum Transaction {
+    Read(ReadTransaction),
+    Write(Box<WriteTransaction>),
+}
+
+/// The rows of one account, as one request sees them.
+pub struct Rows {
+    transaction: Transaction,
+    account: String,
+}
+
+impl Rows {
+    pub fn text(&self, collection: &str, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.texts(collection, [id])?.pop().flatten())
+    }
+
+    /// The same for many rows, with the table opened once.
+    pub fn texts<'i>(
+        &self,
+        collection: &str,
+        ids: impl IntoIterator<Item = &'i str>,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        fn all<'i>(
+            table: &impl ReadableTable<Key, &'static [u8]>,
+            account: &str,
+            collection: &str,
+            ids: impl IntoIterator<Item = &'i str>,
+        ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+            ids.into_iter()
+                .map(|id| {
+                    let row = table.get((account, collection, id)).map_err(redb)?;
+                    Ok(row.map(|row| row.value().to_vec()))
+                })
+                .collect()
+        }
+        match &self.transaction {
+            Transaction::Read(read) => all(
+                &read.open_table(ROWS).map_err(redb)?,
+                &self.account,
+                collection,
+                ids,
+            ),
+            Transaction::Write(write) => all(
+                &write.open_table(ROWS).map_err(redb)?,
+                &self.account,
+                collection,
+                ids,
+            ),
+        }
+    }
+
+    pub fn get<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        id: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let text = self.text(collection, id)?;
+        Ok(text
+            .map(|bytes| serde_json::from_slice(&bytes))
+            .transpose()?)
+    }
+
+    /// All rows of a collection whose id starts with `prefix`, sorted by id.
+    pub fn scan<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        prefix: &str,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        self.scan_texts(collection, prefix, usize::MAX)?
+            .into_iter()
+            .map(|(id, bytes)| Ok((id, serde_json::from_slice(&bytes)?)))
+            .collect()
+    }
+
+    pub fn first_id(&self, collection: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.scan_texts(collection, "", 1)?.pop().map(|(id, _)| id))
+    }
+
+    fn scan_texts(
+        &self,
+        collection: &str,
+        prefix: &str,
+        most: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        fn all(
+            table: &impl ReadableTable<Key, &'static [u8]>,
+            (account, collection, prefix): (&str, &str, &str),
+            most: usize,
+        ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+            let mut found = Vec::new();
+            for row in table.range((account, collection, prefix)..).map_err(redb)? {
+                let (key, value) = row.map_err(redb)?;
+                let (of, within, id) = key.value();
+                let inside = of == account && within == collection && id.starts_with(prefix);
+                if !inside || found.len() == most {
+                    break;
+                }
+                found.push((id.to_owned(), value.value().to_vec()));
+            }
+            Ok(found)
+        }
+        let range = (self.account.as_str(), collection, prefix);
+        match &self.transaction {
+            Transaction::Read(read) => all(&read.open_table(ROWS).map_err(redb)?, range, most),
+            Transaction::Write(write) => all(&write.open_table(ROWS).map_err(redb)?, range, most),
+        }
+    }
+
+    pub fn put<T: Serialize>(&self, collection: &str, id: &str, row: &T) -> Result<(), StoreError> {
+        self.put_text(collection, id, &serde_json::to_vec(row)?)
+    }
+
+    pub fn put_text(&self, collection: &str, id: &str, text: &[u8]) -> Result<(), StoreError> {
+        let mut table = self.writer()?.open_table(ROWS).map_err(redb)?;
+        table
+            .insert((self.account.as_str(), collection, id), text)
+            .map_err(redb)?;
+        Ok(())
+    }
+
+    pub fn remove(&self, collection: &str, id: &str) -> Result<(), StoreError> {
+        let mut table = self.writer()?.open_table(ROWS).map_err(redb)?;
+        table
+            .remove((self.account.as_str(), collection, id))
+            .map_err(redb)?;
+        Ok(())
+    }
+
+    /// The next number of a sequence, from 1.
+    pub fn next(&self, sequence: &str) -> Result<u64, StoreError> {
+        let number = self.get::<u64>("sequence", sequence)?.unwrap_or(0) + 1;
+        self.put("sequence", sequence, &number)?;
+        Ok(number)
+    }
+
+    /// Keeps what was written; dropping without this forgets it.
+    pub fn commit(self) -> Result<(), StoreError> {
+        match self.transaction {
+            Transaction::Read(_) => Ok(()),
+            Transaction::Write(write) => write.commit().map_err(redb),
+        }
+    }
+
+    fn writer(&self) -> Result<&WriteTransaction, StoreError> {
+        match &self.transaction {
+            Transaction::Read(_) => Err(StoreError::ReadOnly),
+            Transaction::Write(write) => Ok(write),
+        }
+    }
+}

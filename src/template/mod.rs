@@ -1,0 +1,12 @@
+//! Templates: JSON documents with `<%= path %>` inside string leaves.
+//!
+//! Rendering is structural: a template is parsed first and filled afterwards, so a value can never break out of its
+//! string. `<%= %>` because `{{ }}` belongs to n8n and Liquid, and `${}` to JavaScript.
+
+pub mod expression;
+pub mod render;
+pub mod source;
+
+pub use expression::{Path, Piece};
+pub use render::{Fault, Guard, Scope, render};
+pub use source::Source;

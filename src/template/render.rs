@@ -1,0 +1,161 @@
+//! Filling a parsed template with one tenant's values.
+
+use serde_json::{Map, Value};
+
+use super::expression::{self, Path, Piece};
+
+/// Where values come from.
+pub trait Scope {
+    /// The value at a path; an error says what is undefined and what would be known there.
+    fn value(&self, path: &Path) -> Result<Value, String>;
+}
+
+/// What a value from outside may not bring into a document, because the platform would evaluate it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// A leaf may start with one of these only if its template does.
+    pub leading: Vec<String>,
+    /// A value may not contain any of these.
+    pub containing: Vec<String>,
+}
+
+/// Something wrong with one expression: as written in the template, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub written: String,
+    pub why: String,
+}
+
+/// The document, or everything that is wrong with it.
+pub fn render(template: &Value, scope: &dyn Scope, guard: &Guard) -> Result<Value, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let document = fill(template, scope, guard, &mut faults);
+    if faults.is_empty() { Ok(document) } else { Err(faults) }
+}
+
+fn fill(template: &Value, scope: &dyn Scope, guard: &Guard, faults: &mut Vec<Fault>) -> Value {
+    match template {
+        Value::String(text) if expression::has_expression(text) => fill_text(text, scope, guard, faults),
+        Value::Array(items) => items.iter().map(|item| fill(item, scope, guard, faults)).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, item)| (key.clone(), fill(item, scope, guard, faults)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+fn fill_text(text: &str, scope: &dyn Scope, guard: &Guard, faults: &mut Vec<Fault>) -> Value {
+    let pieces = match expression::pieces(text) {
+        Ok(pieces) => pieces,
+        Err(malformed) => {
+            faults.push(Fault {
+                written: malformed.written,
+                why: malformed.why.to_owned(),
+            });
+            return Value::Null;
+        }
+    };
+    let mut whole = None;
+    let mut out = String::with_capacity(text.len());
+    let single = pieces.len() == 1;
+    let mut last = "";
+    for piece in &pieces {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Value(path, written) => {
+                last = written;
+                match scope.value(path) {
+                    Ok(value) => {
+                        check_containing(&value, path, written, guard, faults);
+                        append(&mut out, &value);
+                        whole = single.then_some(value);
+                    }
+                    Err(why) => faults.push(Fault {
+                        written: (*written).to_owned(),
+                        why,
+                    }),
+                }
+            }
+        }
+    }
+    for leading in &guard.leading {
+        if out.trim_start().starts_with(leading.as_str()) && !text.trim_start().starts_with(leading.as_str()) {
+            faults.push(Fault {
+                written: last.to_owned(),
+                why: format!("the value makes the text start with `{leading}`, which the platform would evaluate"),
+            });
+        }
+    }
+    whole.unwrap_or(Value::String(out))
+}
+
+/// Template files bring their own text and may be evaluated; a tenant's values may not.
+fn check_containing(value: &Value, path: &Path, written: &str, guard: &Guard, faults: &mut Vec<Fault>) {
+    if path.root() == "files" {
+        return;
+    }
+    let text = value.to_string();
+    for forbidden in &guard.containing {
+        if text.contains(forbidden.as_str()) {
+            faults.push(Fault {
+                written: written.to_owned(),
+                why: format!("the value contains `{forbidden}`, which the platform would evaluate"),
+            });
+        }
+    }
+}
+
+fn append(out: &mut String, value: &Value) {
+    match value {
+        Value::String(text) => out.push_str(text),
+        Value::Null => {}
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct Inputs(Value);
+    impl Scope for Inputs {
+        fn value(&self, path: &Path) -> Result<Value, String> {
+            path.0
+                .iter()
+                .try_fold(&self.0, |at, segment| at.get(segment))
+                .cloned()
+                .ok_or_else(|| format!("`{path}` is not defined"))
+        }
+    }
+
+    fn inputs() -> Inputs {
+        Inputs(json!({"inputs": {"n": 3, "name": "O\"Hara \\ <b>", "evil": "={{ $env }}", "liquid": "{{ x }}"}}))
+    }
+
+    #[test]
+    fn a_value_cannot_break_out_and_keeps_its_type_when_alone() {
+        let template = json!({"a": "<%= inputs.n %>", "b": "n = <%= inputs.n %>", "c": "<%= inputs.name %>"});
+        let document = render(&template, &inputs(), &Guard::default()).unwrap();
+        assert_eq!(document, json!({"a": 3, "b": "n = 3", "c": "O\"Hara \\ <b>"}));
+    }
+
+    #[test]
+    fn every_fault_is_reported() {
+        let template = json!(["<%= inputs.x %> <%= inputs.y %>", "<%= oops"]);
+        let faults = render(&template, &inputs(), &Guard::default()).unwrap_err();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+
+    #[test]
+    fn values_that_would_be_evaluated_are_refused() {
+        let n8n = Guard { leading: vec!["=".to_owned()], containing: vec![] };
+        assert!(render(&json!("<%= inputs.evil %>"), &inputs(), &n8n).is_err());
+        assert!(render(&json!("x <%= inputs.evil %>"), &inputs(), &n8n).is_ok());
+        assert!(render(&json!("=1 + <%= inputs.n %>"), &inputs(), &n8n).is_ok());
+        let liquid = Guard { leading: vec![], containing: vec!["{{".to_owned()] };
+        assert!(render(&json!("x <%= inputs.liquid %>"), &inputs(), &liquid).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! A template file: its text, its JSON, and the way back from a finding to a line.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::problem::{Place, Problem};
+
+/// A parsed template file.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub file: String,
+    pub text: Arc<str>,
+    pub value: Value,
+}
+
+impl Source {
+    /// Parses a JSON template.
+    pub fn parse(file: &str, text: &Arc<str>) -> Result<Self, Problem> {
+        match serde_json::from_str(text) {
+            Ok(value) => Ok(Self {
+                file: file.to_owned(),
+                text: text.clone(),
+                value,
+            }),
+            Err(error) => {
+                let at = offset(text, error.line(), error.column());
+                let message = error.to_string();
+                let message = message.split(" at line ").next().unwrap_or_default();
+                let hint = if message.contains("recursion limit") {
+                    "nest it less than 128 deep"
+                } else {
+                    "export the document again, or check it with a JSON tool"
+                };
+                Err(Problem::configuration(format!("not valid JSON: {message}"))
+                    .at(Place::new(file, text, at..at))
+                    .hint(hint))
+            }
+        }
+    }
+
+    /// The place where a text (as a person sees it, unescaped) first stands in the file.
+    pub fn find(&self, needle: &str) -> Place {
+        let quoted = Value::from(needle).to_string();
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(needle);
+        match self.text.find(escaped) {
+            Some(at) => Place::new(&*self.file, &self.text, at..at + escaped.len()),
+            None => Place::file(&*self.file),
+        }
+    }
+
+    /// The place where a node is named.
+    pub fn find_name(&self, name: &str) -> Place {
+        let quoted = Value::from(name).to_string();
+        let mut from = 0;
+        while let Some(found) = self.text.get(from..).and_then(|rest| rest.find(&quoted)) {
+            let at = from + found;
+            let before = self.text[..at].trim_end().trim_end_matches(':').trim_end();
+            if before.ends_with("\"name\"") {
+                return Place::new(&*self.file, &self.text, at..at + quoted.len());
+            }
+            from = at + quoted.len();
+        }
+        self.find(name)
+    }
+}
+
+/// Bytes before a 1-based line and column, as `serde_json` counts them.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let mut at = (start + column.saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_names_its_line() {
+        let text: Arc<str> = Arc::from("{\n  \"a\": 1,\n  \"b\": ñ\n}");
+        let problem = Source::parse("t.json", &text).unwrap_err();
+        assert_eq!(problem.place.unwrap().line, 3);
+    }
+
+    #[test]
+    fn nodes_are_found_by_name_and_not_by_mention() {
+        let text: Arc<str> = Arc::from("{\"x\": \"Reception\",\n\"name\": \"Reception\"}");
+        let source = Source::parse("t.json", &text).unwrap();
+        assert_eq!(source.find_name("Reception").line, 2);
+        assert_eq!(source.find("Reception").line, 1);
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        let text: Arc<str> = Arc::from(format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)));
+        assert!(Source::parse("t.json", &text).is_err());
+    }
+}

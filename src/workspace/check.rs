@@ -1,0 +1,407 @@
+//! What no single file can say: whether the files fit each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::schema::Schema;
+use super::toml::{Toml, pointer};
+use super::{Files, Settings, Status, Tenant, Version, Workspace};
+use crate::platform::Registry;
+use crate::problem::{Place, Problem, did_you_mean, listed};
+use crate::resource::Kind;
+use crate::template::{self, Path};
+
+/// Checks the accounts of `upa.toml`.
+pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, account) in &settings.accounts {
+        let at = |key: &str| toml.value_place(&pointer(["accounts", name, key]));
+        let platform_name = account.platform.as_deref().unwrap_or(name);
+        let Some(platform) = registry.platform(platform_name) else {
+            let known: Vec<&str> = registry.names().collect();
+            let problem = Problem::configuration(format!("account `{name}`: there is no platform `{platform_name}`"))
+                .at(at("platform"));
+            problems.push(match did_you_mean(platform_name, known.iter().copied()) {
+                Some(word) => problem.hint(format!("did you mean `platform = \"{word}\"`?")),
+                None => problem.hint(format!("add `platform = …`; known: {}", listed(known))),
+            });
+            continue;
+        };
+        for key in ["base_url", "webhook_url"] {
+            let url = if key == "base_url" { &account.base_url } else { &account.webhook_url };
+            if let Some(why) = url.as_deref().and_then(wrong_url) {
+                problems.push(Problem::configuration(format!("account `{name}`: `{key}` {why}")).at(at(key)));
+            }
+        }
+        if account.sandbox {
+            continue;
+        }
+        if account.base_url.is_none() {
+            let example = platform.usual_base_url().unwrap_or("https://…");
+            problems.push(
+                Problem::configuration(format!("account `{name}` does not say where it is"))
+                    .at(toml.key(&pointer(["accounts", name])))
+                    .hint(format!("add `base_url = \"{example}\"`, or `sandbox = true` to try things out")),
+            );
+        }
+        let wanted = platform.credentials();
+        for missing in wanted.iter().filter(|wanted| !account.credentials.contains_key(*wanted)) {
+            problems.push(
+                Problem::configuration(format!("account `{name}` has no credential `{missing}`"))
+                    .at(toml.key(&pointer(["accounts", name])))
+                    .hint(format!("add `credentials.{missing} = {{ env = \"…\" }}`")),
+            );
+        }
+        for extra in account.credentials.keys().filter(|key| !wanted.contains(key)) {
+            problems.push(
+                Problem::configuration(format!("account `{name}`: {platform_name} has no credential `{extra}`"))
+                    .at(toml.key(&pointer(["accounts", name, "credentials", extra])))
+                    .hint(format!("known: {}", listed(wanted.iter().map(String::as_str)))),
+            );
+        }
+    }
+    problems
+}
+
+/// Why a URL may not be used, if so. Keys travel to it, so it must be HTTPS unless it never leaves the machine.
+fn wrong_url(url: &str) -> Option<&'static str> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Some("is not a URL: expected `https://…`");
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.is_empty() {
+        return Some("names no host");
+    }
+    if authority.contains('@') {
+        return Some("contains a user name or password; secrets belong into `credentials`");
+    }
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+    match scheme {
+        "https" => None,
+        "http" if loopback => None,
+        "http" => Some("must be `https://`: a key must not travel in clear (plain HTTP is allowed on loopback)"),
+        _ => Some("must be `https://`"),
+    }
+}
+
+/// Checks what a version's files say about each other.
+pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, slot) in &version.file.webhooks {
+        if !version.file.resources.contains_key(&slot.resource) {
+            let place = version.toml.value_place(&pointer(["webhooks", name, "resource"]));
+            let known = listed(version.file.resources.keys().map(String::as_str));
+            let problem = Problem::configuration(format!("webhook `{name}`: there is no resource `{}`", slot.resource));
+            problems.push(problem.at(place).hint(format!("resources of this version: {known}")));
+        }
+    }
+    for (name, slot) in &version.file.credentials {
+        if registry.platform(&slot.platform).is_none() {
+            let place = version.toml.value_place(&pointer(["credentials", name, "platform"]));
+            let problem = Problem::configuration(format!("credential `{name}`: there is no platform `{}`", slot.platform));
+            problems.push(problem.at(place).hint(format!("known platforms: {}", listed(registry.names()))));
+        }
+    }
+    if let Err(why) = Schema::compile(inputs_schema(version)) {
+        let problem = Problem::configuration(format!("`inputs` is not a JSON Schema: {why}"));
+        problems.push(problem.at(version.toml.key("/inputs")));
+    }
+    problems.extend(expressions(version));
+    problems
+}
+
+/// The schema of a tenant's `[inputs]`: what the version says, and nothing else allowed unless it says so.
+pub fn inputs_schema(version: &Version) -> Value {
+    let mut schema = version.file.inputs.clone();
+    schema.entry("type").or_insert_with(|| Value::from("object"));
+    schema.entry("additionalProperties").or_insert_with(|| Value::from(false));
+    Value::Object(schema)
+}
+
+/// Every name an expression uses must be defined, whoever the tenant is.
+fn expressions(version: &Version) -> Vec<Problem> {
+    let names = Names { version };
+    let mut problems = Vec::new();
+    for (resource, prepared) in &version.prepared {
+        if let (Err(faults), Some(source)) = (
+            template::render(&prepared.template, &names, &template::Guard::default()),
+            version.sources.get(resource),
+        ) {
+            problems.extend(faults.into_iter().map(|fault| {
+                Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(source.find(&fault.written))
+            }));
+        }
+    }
+    let record = Value::Object(version.file.record.clone());
+    if let Err(faults) = template::render(&record, &names, &template::Guard::default()) {
+        problems.extend(faults.into_iter().map(|fault| {
+            Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(version.toml.key("/record"))
+        }));
+    }
+    problems
+}
+
+/// The names a version defines, without any tenant's values.
+struct Names<'a> {
+    version: &'a Version,
+}
+
+impl Names<'_> {
+    fn one_of<'n>(&self, path: &Path, name: &str, known: impl IntoIterator<Item = &'n str> + Clone) -> Result<Value, String> {
+        if known.clone().into_iter().any(|known| known == name) {
+            return Ok(Value::from("x"));
+        }
+        Err(match did_you_mean(name, known.clone()) {
+            Some(word) => format!("`{path}` is not defined; did you mean `{word}`?"),
+            None => format!("`{path}` is not defined; known here: {}", listed(known)),
+        })
+    }
+}
+
+impl template::Scope for Names<'_> {
+    fn value(&self, path: &Path) -> Result<Value, String> {
+        let file = &self.version.file;
+        let rest = path.rest();
+        match (path.root(), &*rest) {
+            ("tenant", [field]) => self.one_of(path, field, ["name", "tier", "operator"]),
+            ("tenant", ["labels", _]) => Ok(Value::from("x")),
+            ("version", [field]) => self.one_of(path, field, ["product", "version", "revision"]),
+            ("inputs", [name, ..]) => match file.inputs.get("properties").and_then(Value::as_object) {
+                Some(properties) => self.one_of(path, name, properties.keys().map(String::as_str)),
+                None => Ok(Value::from("x")),
+            },
+            ("webhooks", [name, field]) => {
+                let entries = self.version.prepared.values().flat_map(|prepared| &prepared.entries);
+                let known: BTreeSet<&str> = entries.map(|entry| entry.name.as_str()).collect();
+                self.one_of(path, name, known)?;
+                self.one_of(path, field, ["path", "url", "id"])
+            }
+            ("resources", [name, field, ..]) => {
+                self.one_of(path, name, file.resources.keys().map(String::as_str))?;
+                self.one_of(path, field, ["id"])
+            }
+            ("credentials", [name, field]) => {
+                self.one_of(path, name, file.credentials.keys().map(String::as_str))?;
+                self.one_of(path, field, ["id", "name"])
+            }
+            ("accounts", [_, field]) => self.one_of(path, field, ["name", "webhook_url"]),
+            ("files", [name]) => {
+                self.one_of(path, name, self.version.texts.keys().map(String::as_str))?;
+                self.text_of_file(name)
+            }
+            // What upa itself puts into a prepared workflow.
+            ("entries", [_]) => Ok(Value::from("x")),
+            ("tenant" | "version" | "inputs" | "webhooks" | "resources" | "credentials" | "accounts" | "files", _) => {
+                Err(format!("`{path}` is not complete"))
+            }
+            (root, _) => self.one_of(
+                path,
+                root,
+                ["tenant", "inputs", "webhooks", "resources", "credentials", "accounts", "version", "files"],
+            ),
+        }
+    }
+}
+
+impl Names<'_> {
+    /// The text of a file may hold expressions, but may not bring in further files.
+    fn text_of_file(&self, name: &str) -> Result<Value, String> {
+        let text = self.version.texts.get(name).map(|text| &**text).unwrap_or_default();
+        let nested = template::render(&Value::from(text), &InFile(self), &template::Guard::default());
+        nested.map_err(|faults| {
+            let faults: Vec<String> = faults.into_iter().map(|fault| format!("{} in {name}: {}", fault.written, fault.why)).collect();
+            faults.join("; ")
+        })
+    }
+}
+
+/// The names that may stand in a text file.
+struct InFile<'a>(&'a Names<'a>);
+
+impl template::Scope for InFile<'_> {
+    fn value(&self, path: &Path) -> Result<Value, String> {
+        match path.root() {
+            "files" => Err("a text file cannot bring in another".to_owned()),
+            _ => self.0.value(path),
+        }
+    }
+}
+
+/// Checks the workspace as a whole.
+pub fn check(workspace: &Workspace, files: &Files) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for tenant in workspace.tenants.values() {
+        problems.extend(check_tenant(workspace, tenant, files).into_iter().map(|problem| problem.tenant(&*tenant.name)));
+    }
+    problems.extend(adopted_twice(workspace));
+    problems.extend(credentials_used_twice(workspace));
+    problems
+}
+
+fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Problem> {
+    // What is taken down needs no version and no inputs.
+    if tenant.file.status == Status::Deprovisioned {
+        return Vec::new();
+    }
+    let Some(version) = workspace.version_of(tenant) else {
+        // A version whose own file is broken has its own problems already.
+        let path = Version::path(&tenant.file.product, &tenant.file.version);
+        return if files.entries.contains_key(&path) { Vec::new() } else { vec![unknown_version(workspace, tenant)] };
+    };
+    let mut problems = Vec::new();
+    if !version.file.stage.admits(tenant.file.tier) {
+        problems.push(
+            Problem::configuration(format!(
+                "`{}` {} is not released for tier `{}`: its stage is `{}`",
+                tenant.file.product,
+                tenant.file.version,
+                tenant.file.tier,
+                version.file.stage.as_str()
+            ))
+            .at(tenant.toml.value_place("/version"))
+            .hint("use a released version, or promote this one by changing its `stage`"),
+        );
+    }
+    if let Ok(schema) = Schema::compile(inputs_schema(version)) {
+        problems.extend(schema.check(&tenant.toml, "/inputs"));
+    }
+    problems.extend(check_credentials(tenant, version));
+    problems.extend(check_accounts(workspace, tenant, version));
+    for name in tenant.file.adopt.keys().filter(|name| !version.file.resources.contains_key(*name)) {
+        let known = listed(version.file.resources.keys().map(String::as_str));
+        let problem = Problem::configuration(format!("cannot adopt `{name}`: the version has no such resource"));
+        problems.push(problem.at(tenant.toml.key(&pointer(["adopt", name]))).hint(format!("its resources: {known}")));
+    }
+    problems
+}
+
+fn unknown_version(workspace: &Workspace, tenant: &Tenant) -> Problem {
+    let products: BTreeSet<&str> = workspace.versions.keys().map(|(product, _)| product.as_str()).collect();
+    let (product, version) = (&*tenant.file.product, &*tenant.file.version);
+    if !products.contains(product) {
+        let problem = Problem::configuration(format!("there is no product `{product}`")).at(tenant.toml.value_place("/product"));
+        return match did_you_mean(product, products.iter().copied()) {
+            Some(word) => problem.hint(format!("did you mean `{word}`?")),
+            None => problem.hint(format!("known products: {}", listed(products))),
+        };
+    }
+    let versions = workspace.versions.keys().filter(|(known, _)| known == product).map(|(_, version)| version.as_str());
+    Problem::configuration(format!("`{product}` has no version `{version}`"))
+        .at(tenant.toml.value_place("/version"))
+        .hint(format!("its versions: {}", listed(versions)))
+}
+
+fn check_credentials(tenant: &Tenant, version: &Version) -> Vec<Problem> {
+    let slots = &version.file.credentials;
+    let mut problems = Vec::new();
+    for (name, slot) in slots.iter().filter(|(name, _)| !tenant.file.credentials.contains_key(*name)) {
+        problems.push(
+            Problem::configuration(format!("the version needs a credential `{name}` ({} of type `{}`)", slot.platform, slot.kind))
+                .at(tenant.toml.key("/credentials"))
+                .hint(format!("add `{name} = \"<its name in {}>\"` to `[credentials]`", slot.platform)),
+        );
+    }
+    for name in tenant.file.credentials.keys().filter(|name| !slots.contains_key(*name)) {
+        let problem = Problem::configuration(format!("the version knows no credential `{name}`"));
+        let problem = problem.at(tenant.toml.key(&pointer(["credentials", name])));
+        problems.push(match did_you_mean(name, slots.keys().map(String::as_str)) {
+            Some(word) => problem.hint(format!("did you mean `{word}`?")),
+            None => problem.hint(format!("it knows: {}", listed(slots.keys().map(String::as_str)))),
+        });
+    }
+    problems
+}
+
+fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (platform, account) in &tenant.file.accounts {
+        let place = || tenant.toml.value_place(&pointer(["accounts", platform]));
+        if !workspace.settings.accounts.contains_key(account) {
+            let known = listed(workspace.settings.accounts.keys().map(String::as_str));
+            let problem = Problem::configuration(format!("there is no account `{account}` in upa.toml"));
+            problems.push(problem.at(place()).hint(format!("accounts there: {known}")));
+        } else if workspace.platform_of(account) != platform {
+            let belongs = workspace.platform_of(account);
+            let problem = Problem::configuration(format!("account `{account}` belongs to `{belongs}`, not to `{platform}`"));
+            problems.push(problem.at(place()));
+        }
+    }
+    let used: BTreeSet<&str> = version.file.resources.values().map(|resource| resource.kind.split('.').next().unwrap_or_default()).collect();
+    for platform in used {
+        let account = workspace.account_for(tenant, platform);
+        let named = tenant.file.accounts.contains_key(platform);
+        if !named && !workspace.settings.accounts.contains_key(account) && workspace.registry.platform(platform).is_some() {
+            problems.push(
+                Problem::configuration(format!("upa.toml has no account for `{platform}`, which the version uses"))
+                    .at(tenant.toml.value_place("/version"))
+                    .hint(format!("add `[accounts.{platform}]` to upa.toml")),
+            );
+        }
+    }
+    problems
+}
+
+/// One object cannot belong to two tenants.
+fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
+    let mut seen: BTreeMap<(String, String, String), &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for tenant in workspace.tenants.values().filter(|tenant| tenant.file.status != Status::Deprovisioned) {
+        let Some(version) = workspace.version_of(tenant) else { continue };
+        for (resource, id) in &tenant.file.adopt {
+            let Some(spec) = version.file.resources.get(resource) else { continue };
+            let kind = Kind::new(&*spec.kind);
+            let account = workspace.account_of(tenant, &kind).to_owned();
+            if let Some(other) = seen.insert((account, kind.as_str().to_owned(), id.clone()), &tenant.name) {
+                let problem = Problem::configuration(format!("`{id}` is adopted by tenant `{other}` already"));
+                let place = tenant.toml.value_place(&pointer(["adopt", resource]));
+                problems.push(problem.at(place).tenant(&*tenant.name).hint("an object belongs to one tenant: remove one of the two"));
+            }
+        }
+    }
+    problems
+}
+
+/// A live credential reaches one customer's data: two tenants may use it only if both say so.
+fn credentials_used_twice(workspace: &Workspace) -> Vec<Problem> {
+    let mut users: BTreeMap<(String, String, String), Vec<(&Tenant, &str, bool)>> = BTreeMap::new();
+    for tenant in workspace.tenants.values().filter(|tenant| tenant.file.status != Status::Deprovisioned) {
+        let Some(version) = workspace.version_of(tenant) else { continue };
+        for (slot, choice) in &tenant.file.credentials {
+            let Some(spec) = version.file.credentials.get(slot) else { continue };
+            let account = workspace.account_for(tenant, &spec.platform).to_owned();
+            let key = (account, spec.kind.clone(), choice.name().to_owned());
+            users.entry(key).or_default().push((tenant, slot, choice.shared()));
+        }
+    }
+    let mut problems = Vec::new();
+    for ((account, _, name), users) in users {
+        let owners: BTreeSet<&str> = users.iter().map(|(tenant, _, _)| tenant.name.as_str()).collect();
+        if owners.len() < 2 {
+            continue;
+        }
+        for (tenant, slot, _) in users.iter().filter(|(_, _, shared)| !shared) {
+            let others = owners.iter().copied().filter(|owner| *owner != tenant.name);
+            let problem = Problem::configuration(format!(
+                "credential \"{name}\" of account `{account}` is used by tenant {} too",
+                listed(others)
+            ));
+            let place = tenant.toml.value_place(&pointer(["credentials", slot]));
+            problems.push(problem.at(place).tenant(&*tenant.name).hint(format!(
+                "give each tenant its own, or say `{slot} = {{ name = \"{name}\", shared = true }}` in all of them"
+            )));
+        }
+    }
+    problems
+}
+
+/// A tenant file that vanished: named by whoever holds its lockfile.
+pub fn vanished(tenant: &str, objects: usize) -> Problem {
+    Problem::configuration(format!(
+        "tenant `{tenant}` has no file any more, but its lockfile holds {objects} objects that still exist"
+    ))
+    .at(Place::file(format!("tenants/{tenant}.toml")))
+    .tenant(tenant)
+    .hint("restore the file; to delete its objects set `status = \"deprovisioned\"` in it and apply")
+}

@@ -1,0 +1,273 @@
+//! Reading every file of a workspace. Each problem is kept and reading goes on, so that one run reports them all.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::schema::{self, Schema};
+use super::toml::Toml;
+use super::{Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, check, release};
+use crate::platform::{Registry, Template, Templates};
+use crate::problem::{Place, Problem, did_you_mean, listed};
+use crate::resource::{Kind, is_tenant_name};
+use crate::template::Source;
+
+/// The schemas of the files people write, as `upa schema` prints them.
+pub static SETTINGS: LazyLock<Schema> = LazyLock::new(Schema::of::<Settings>);
+pub static TENANT: LazyLock<Schema> = LazyLock::new(Schema::of::<TenantFile>);
+pub static VERSION: LazyLock<Schema> = LazyLock::new(Schema::of::<VersionFile>);
+
+/// Reads and checks a workspace.
+pub fn load(files: &Files) -> Loaded {
+    let (registry, mut problems) = Registry::load(files);
+    let settings = settings(files, &registry, &mut problems);
+    let versions = versions(files, &registry, &mut problems);
+    let tenants = tenants(files, &mut problems);
+    let Some(settings) = settings else {
+        return Loaded {
+            workspace: None,
+            problems,
+        };
+    };
+    let workspace = Workspace {
+        origin: files.origin.clone(),
+        settings,
+        registry,
+        tenants,
+        versions,
+    };
+    problems.extend(check::check(&workspace, files));
+    problems.sort_by(|a, b| place_key(a).cmp(&place_key(b)));
+    problems.dedup();
+    Loaded {
+        workspace: Some(workspace),
+        problems,
+    }
+}
+
+fn place_key(problem: &Problem) -> (&str, usize) {
+    problem.place.as_ref().map_or(("", 0), |place| (&place.file, place.line))
+}
+
+fn toml(files: &Files, path: &str, problems: &mut Vec<Problem>) -> Option<Toml> {
+    match files.text(path)? {
+        Ok(text) => match Toml::parse(path, text) {
+            Ok(toml) => Some(toml),
+            Err(found) => {
+                problems.extend(found);
+                None
+            }
+        },
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+fn settings(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> Option<Settings> {
+    if files.text("upa.toml").is_none() {
+        let problem = Problem::configuration("there is no `upa.toml` here, so this is not a workspace");
+        problems.push(problem.hint("run `upa demo` for an example, or change to the workspace's folder (`-C DIR`)"));
+        return None;
+    }
+    let toml = toml(files, "upa.toml", problems)?;
+    match schema::read::<Settings>(&SETTINGS, &toml) {
+        Ok(settings) => {
+            problems.extend(check::accounts(&settings, &toml, registry));
+            Some(settings)
+        }
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    }
+}
+
+fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenant> {
+    let mut tenants = BTreeMap::new();
+    for path in files.in_folder("tenants/", ".toml") {
+        let name = path.trim_start_matches("tenants/").trim_end_matches(".toml");
+        if !is_tenant_name(name) {
+            problems.push(
+                Problem::configuration(format!("`{name}` is not a tenant's name"))
+                    .at(Place::file(path))
+                    .hint("use lower case letters, digits and single hyphens, at most 40 characters, and rename the file"),
+            );
+        }
+        let Some(toml) = toml(files, path, problems) else { continue };
+        match schema::read::<TenantFile>(&TENANT, &toml) {
+            Ok(file) => {
+                let name = name.to_owned();
+                tenants.insert(name.clone(), Tenant { name, file, toml });
+            }
+            Err(found) => problems.extend(found.into_iter().map(|problem| problem.tenant(name))),
+        }
+    }
+    tenants
+}
+
+fn versions(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> BTreeMap<(String, String), Version> {
+    let mut versions = BTreeMap::new();
+    for path in files.under("versions/").filter(|path| path.ends_with(".toml")) {
+        let Some(toml) = toml(files, path, problems) else { continue };
+        let file = match schema::read::<VersionFile>(&VERSION, &toml) {
+            Ok(file) => file,
+            Err(found) => {
+                problems.extend(found);
+                continue;
+            }
+        };
+        let expected = Version::path(&file.product, &file.version);
+        if path != expected {
+            problems.push(
+                Problem::configuration(format!("`{}` `{}` belongs into `{expected}`", file.product, file.version))
+                    .at(toml.key("/product"))
+                    .hint(format!("rename the file, or change `product` and `version` to fit `{path}`")),
+            );
+            continue;
+        }
+        let (version, found) = version(files, registry, file, toml);
+        problems.extend(found);
+        versions.insert((version.file.product.clone(), version.file.version.clone()), version);
+    }
+    versions
+}
+
+/// Reads the templates of a version and makes them safe.
+fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) -> (Version, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let folder = Version::folder(&file.product, &file.version);
+    let mut texts = BTreeMap::new();
+    for path in files.under(&folder) {
+        match files.text(path) {
+            Some(Ok(text)) => {
+                texts.insert(path.get(folder.len()..).unwrap_or_default().to_owned(), text.clone());
+            }
+            Some(Err(problem)) => problems.push(problem),
+            None => {}
+        }
+    }
+    let mut version = Version {
+        file,
+        toml,
+        texts,
+        sources: BTreeMap::new(),
+        prepared: BTreeMap::new(),
+        warnings: Vec::new(),
+    };
+    problems.extend(read_sources(&mut version, files, &folder));
+    problems.extend(check_kinds(&version, registry));
+    problems.extend(release::unreleased(&version));
+    match prepare(&version, registry) {
+        Ok((prepared, warnings)) => {
+            version.prepared = prepared;
+            version.warnings = warnings;
+        }
+        Err(found) => problems.extend(found),
+    }
+    problems.extend(check::version(&version, registry));
+    (version, problems)
+}
+
+fn read_sources(version: &mut Version, files: &Files, folder: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, resource) in &version.file.resources {
+        let place = version.toml.value_place(&super::toml::pointer(["resources", name, "template"]));
+        let template = &resource.template;
+        if template.starts_with('/') || template.contains('\\') || template.split('/').any(|part| part == ".." || part == ".") {
+            let problem = Problem::configuration(format!("`{template}` leaves the version's folder `{folder}`"));
+            problems.push(problem.at(place).hint("a template is a file in that folder"));
+            continue;
+        }
+        let Some(text) = version.texts.get(template) else {
+            // A file that is there and cannot be used has its own problem already.
+            if !files.entries.contains_key(&format!("{folder}{template}")) {
+                let problem = Problem::configuration(format!("there is no template `{folder}{template}`")).at(place);
+                problems.push(match did_you_mean(template, version.texts.keys().map(String::as_str)) {
+                    Some(word) => problem.hint(format!("did you mean `{word}`?")),
+                    None => problem.hint(format!("files there: {}", listed(version.texts.keys().map(String::as_str)))),
+                });
+            }
+            continue;
+        };
+        match Source::parse(&format!("{folder}{template}"), text) {
+            Ok(source) => {
+                version.sources.insert(name.clone(), source);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems
+}
+
+fn check_kinds(version: &Version, registry: &Registry) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, resource) in &version.file.resources {
+        let place = || version.toml.value_place(&super::toml::pointer(["resources", name, "kind"]));
+        let kind = Kind::new(&*resource.kind);
+        match registry.of_kind(&kind) {
+            None => {
+                let known: Vec<&str> = registry.names().collect();
+                let problem = Problem::configuration(format!("there is no platform `{}`", kind.platform())).at(place());
+                problems.push(match did_you_mean(kind.platform(), known.iter().copied()) {
+                    Some(word) => problem.hint(format!("did you mean `{word}`?")),
+                    None => problem.hint(format!("known platforms: {}; others are described in `platforms/`", listed(known))),
+                });
+            }
+            Some(platform) if platform.facts(&kind).is_none() => {
+                let known = platform.kinds();
+                let problem = Problem::configuration(format!("there is no kind `{kind}`")).at(place());
+                problems.push(match did_you_mean(kind.as_str(), known.iter().map(String::as_str)) {
+                    Some(word) => problem.hint(format!("did you mean `{word}`?")),
+                    None => problem.hint(format!("known kinds: {}", listed(known.iter().map(String::as_str)))),
+                });
+            }
+            Some(platform) => {
+                let runs = platform.facts(&kind).is_some_and(|facts| facts.drafts);
+                if resource.active && !runs {
+                    let place = version.toml.key(&super::toml::pointer(["resources", name, "active"]));
+                    problems.push(
+                        Problem::configuration(format!("a {kind} does not run, so it cannot be `active`"))
+                            .at(place)
+                            .hint("remove `active`"),
+                    );
+                }
+            }
+        }
+    }
+    problems
+}
+
+type PreparedVersion = (BTreeMap<String, crate::platform::Prepared>, Vec<Problem>);
+
+fn prepare(version: &Version, registry: &Registry) -> Result<PreparedVersion, Vec<Problem>> {
+    let path = Version::path(&version.file.product, &version.file.version);
+    let mut problems = Vec::new();
+    let mut prepared = BTreeMap::new();
+    let mut warnings = Vec::new();
+    let mut by_platform: BTreeMap<&str, Vec<Template<'_>>> = BTreeMap::new();
+    for (name, source) in &version.sources {
+        let Some(resource) = version.file.resources.get(name) else { continue };
+        let platform = resource.kind.split('.').next().unwrap_or_default();
+        by_platform.entry(platform).or_default().push(Template {
+            resource: name,
+            kind: Kind::new(&*resource.kind),
+            source,
+        });
+    }
+    for (name, templates) in by_platform {
+        let Some(platform) = registry.platform(name) else { continue };
+        let templates = Templates {
+            version_file: &path,
+            templates,
+            credentials: &version.file.credentials,
+            webhooks: &version.file.webhooks,
+        };
+        match platform.prepare(&templates) {
+            Ok(ready) => prepared.extend(ready),
+            Err(found) => problems.extend(found),
+        }
+    }
+    warnings.extend(prepared.values_mut().flat_map(|ready| std::mem::take(&mut ready.warnings)));
+    if problems.is_empty() { Ok((prepared, warnings)) } else { Err(problems) }
+}

@@ -1,0 +1,115 @@
+//! The workspace: everything Git says, read and checked, before anybody asks a platform.
+//!
+//! [`load`] is a pure function from [`Files`] to a [`Workspace`] and everything that is wrong with it.
+
+pub mod check;
+pub mod files;
+pub mod load;
+pub mod release;
+pub mod schema;
+pub mod settings;
+pub mod tenant;
+pub mod toml;
+pub mod version;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use files::{Entry, Files, Origin};
+pub use load::load;
+pub use settings::Settings;
+pub use tenant::{Status, TenantFile, Tier};
+pub use version::VersionFile;
+
+use self::toml::Toml;
+use crate::platform::{Prepared, Registry};
+use crate::problem::Problem;
+use crate::resource::Kind;
+use crate::template::Source;
+
+/// Everything Git says.
+pub struct Workspace {
+    pub origin: Origin,
+    pub settings: Settings,
+    pub registry: Registry,
+    pub tenants: BTreeMap<String, Tenant>,
+    /// By product and version.
+    pub versions: BTreeMap<(String, String), Version>,
+}
+
+/// What loading found.
+pub struct Loaded {
+    /// `None` when not even `upa.toml` could be read.
+    pub workspace: Option<Workspace>,
+    pub problems: Vec<Problem>,
+}
+
+/// One customer.
+pub struct Tenant {
+    pub name: String,
+    pub file: TenantFile,
+    pub toml: Toml,
+}
+
+/// One version of a product.
+pub struct Version {
+    pub file: VersionFile,
+    pub toml: Toml,
+    /// The text files of its template folder, by path within it.
+    pub texts: BTreeMap<String, Arc<str>>,
+    /// The template of each resource.
+    pub sources: BTreeMap<String, Source>,
+    /// The templates, made safe for any tenant.
+    pub prepared: BTreeMap<String, Prepared>,
+    pub warnings: Vec<Problem>,
+}
+
+impl Version {
+    /// The folder of a version's templates.
+    pub fn folder(product: &str, version: &str) -> String {
+        format!("templates/{product}/{version}/")
+    }
+
+    /// The file of a version.
+    pub fn path(product: &str, version: &str) -> String {
+        format!("versions/{product}/{version}.toml")
+    }
+}
+
+impl Workspace {
+    /// The version a tenant is on, if it exists.
+    pub fn version_of(&self, tenant: &Tenant) -> Option<&Version> {
+        let key = (tenant.file.product.clone(), tenant.file.version.clone());
+        self.versions.get(&key)
+    }
+
+    /// The name of the account a tenant uses for a kind.
+    pub fn account_of<'a>(&'a self, tenant: &'a Tenant, kind: &'a Kind) -> &'a str {
+        self.account_for(tenant, kind.platform())
+    }
+
+    /// The name of the account a tenant uses for a platform.
+    pub fn account_for<'a>(&self, tenant: &'a Tenant, platform: &'a str) -> &'a str {
+        tenant.file.accounts.get(platform).map_or(platform, String::as_str)
+    }
+
+    /// The platform an account belongs to.
+    pub fn platform_of<'a>(&'a self, account: &'a str) -> &'a str {
+        self.settings
+            .accounts
+            .get(account)
+            .and_then(|settings| settings.platform.as_deref())
+            .unwrap_or(account)
+    }
+
+    /// Where an account's webhooks are reached from outside. The sandbox has a fixed name, so that nothing that is
+    /// rendered ever depends on a port.
+    pub fn public_url(&self, account: &str) -> Option<String> {
+        let settings = self.settings.accounts.get(account)?;
+        if settings.sandbox {
+            return Some(format!("https://sandbox.invalid/{account}"));
+        }
+        let url = settings.webhook_url.as_ref().or(settings.base_url.as_ref())?;
+        Some(url.trim_end_matches('/').to_owned())
+    }
+}

@@ -1,0 +1,78 @@
+//! Releases: a version is what its digests say. A template that was edited is not part of it until it is released.
+
+use std::collections::BTreeMap;
+
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use super::Version;
+use crate::digest::Digest;
+use crate::problem::{Place, Problem};
+
+/// The digest of every file in a version's template folder.
+pub fn digests(version: &Version) -> BTreeMap<String, String> {
+    let texts = version.texts.iter();
+    texts.map(|(name, text)| (name.clone(), Digest::of_bytes(text.as_bytes()).to_string())).collect()
+}
+
+/// The files that are not what the version's `[files]` says.
+pub fn unreleased(version: &Version) -> Vec<Problem> {
+    let file = &version.file;
+    let actual = digests(version);
+    let folder = Version::folder(&file.product, &file.version);
+    let command = format!("run `upa release {} {}`, then commit", file.product, file.version);
+    let mut problems = Vec::new();
+    for (name, digest) in &actual {
+        let message = match file.files.get(name) {
+            Some(released) if released == digest => continue,
+            Some(_) => "was edited without a release",
+            None => "was added without a release",
+        };
+        let problem = Problem::configuration(format!("`{folder}{name}` {message} (revision {} has another)", file.revision));
+        problems.push(problem.at(Place::file(format!("{folder}{name}"))).hint(command.clone()));
+    }
+    for name in file.files.keys().filter(|name| !actual.contains_key(*name)) {
+        let place = version.toml.key(&super::toml::pointer(["files", name]));
+        let problem = Problem::configuration(format!("`{folder}{name}` is part of revision {} and is missing", file.revision));
+        problems.push(problem.at(place).hint(format!("restore it with git, or {command}")));
+    }
+    problems
+}
+
+/// The version file with the next revision and the digests of now; comments and layout stay. `None` when nothing changed.
+pub fn released(version: &Version) -> Result<Option<(u32, String)>, Problem> {
+    let actual = digests(version);
+    if actual == version.file.files {
+        return Ok(None);
+    }
+    let path = Version::path(&version.file.product, &version.file.version);
+    let mut document: DocumentMut = version
+        .toml
+        .text
+        .parse()
+        .map_err(|error| Problem::configuration(format!("not valid TOML: {error}")).at(Place::file(&*path)))?;
+    let revision = version.file.revision + 1;
+    // Assigning to an item would drop the comment behind it; only the value is replaced.
+    if let Some(number) = document.get_mut("revision").and_then(Item::as_value_mut) {
+        let decor = number.decor().clone();
+        *number = i64::from(revision).into();
+        *number.decor_mut() = decor;
+    }
+    let files = document.entry("files").or_insert_with(|| Item::Table(Table::new()));
+    if let Some(table) = files.as_table_mut() {
+        table.retain(|name, _| actual.contains_key(name));
+        for (name, digest) in &actual {
+            match table.get_mut(name).and_then(Item::as_value_mut) {
+                Some(old) => {
+                    let decor = old.decor().clone();
+                    *old = digest.as_str().into();
+                    *old.decor_mut() = decor;
+                }
+                None => {
+                    table.insert(name, value(digest.as_str()));
+                }
+            }
+        }
+        table.sort_values();
+    }
+    Ok(Some((revision, document.to_string())))
+}

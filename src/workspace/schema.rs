@@ -1,0 +1,226 @@
+//! Checks a parsed TOML file against a JSON Schema and words every violation for a person, at its line.
+//!
+//! The schemas come from the Rust types themselves (`schemars`) or, for a version's inputs, from the version file: one
+//! mechanism for all of them, and `upa schema` prints exactly what is checked here.
+
+use jsonschema::Validator;
+use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::toml::Toml;
+use crate::problem::{Problem, did_you_mean, listed};
+
+/// A schema, compiled.
+pub struct Schema {
+    validator: Validator,
+    schema: Value,
+}
+
+impl Schema {
+    /// The schema of a Rust type.
+    pub fn of<T: JsonSchema>() -> Self {
+        let schema = schemars::schema_for!(T).to_value();
+        Self::compile(schema).unwrap_or_else(|error| panic!("bug: schema of a built-in type: {error}"))
+    }
+
+    /// Compiles a schema somebody wrote; the error says what is wrong with it.
+    pub fn compile(schema: Value) -> Result<Self, String> {
+        match jsonschema::validator_for(&schema) {
+            Ok(validator) => Ok(Self { validator, schema }),
+            Err(error) => Err(format!("{error} (at {})", error.instance_path())),
+        }
+    }
+
+    /// The schema as JSON.
+    pub fn json(&self) -> &Value {
+        &self.schema
+    }
+
+    /// Everything in `toml` below `base` (a JSON pointer, empty for the whole file) that violates the schema.
+    pub fn check(&self, toml: &Toml, base: &str) -> Vec<Problem> {
+        let Some(instance) = toml.value.pointer(base) else {
+            return self.missing(toml, base);
+        };
+        self.validator
+            .iter_errors(instance)
+            .flat_map(|error| self.word(&error, toml, base))
+            .collect()
+    }
+
+    /// The table itself is missing: everything it requires is.
+    fn missing(&self, toml: &Toml, base: &str) -> Vec<Problem> {
+        let empty = Value::Object(serde_json::Map::new());
+        self.validator
+            .iter_errors(&empty)
+            .flat_map(|error| self.word(&error, toml, base))
+            .collect()
+    }
+
+    fn word(&self, error: &ValidationError<'_>, toml: &Toml, base: &str) -> Vec<Problem> {
+        let at = format!("{base}{}", error.instance_path());
+        let name = dotted(&at);
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+                .iter()
+                .map(|key| self.unknown_key(error, toml, &at, key))
+                .collect(),
+            ValidationErrorKind::Required { property } => {
+                let property = property.as_str().unwrap_or_default();
+                let path = if name.is_empty() { property.to_owned() } else { format!("{name}.{property}") };
+                vec![
+                    Problem::configuration(format!("`{path}` is missing"))
+                        .at(toml.key(&at))
+                        .hint(format!("add `{property} = …`")),
+                ]
+            }
+            ValidationErrorKind::Type { kind } => {
+                let expected = match kind {
+                    TypeKind::Single(kind) => kind.to_string(),
+                    TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(" or "),
+                };
+                let found = type_name(error.instance());
+                vec![
+                    Problem::configuration(format!("`{name}` must be {}, not {found}", article(&expected)))
+                        .at(toml.value_place(&at)),
+                ]
+            }
+            ValidationErrorKind::Enum { options } => vec![enumeration(&name, error.instance(), options).at(toml.value_place(&at))],
+            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                vec![self.no_variant(error, &name).at(toml.value_place(&at))]
+            }
+            _ => vec![Problem::configuration(format!("`{name}`: {error}")).at(toml.value_place(&at))],
+        }
+    }
+
+    /// An unknown key, with the known key it was probably meant to be.
+    fn unknown_key(&self, error: &ValidationError<'_>, toml: &Toml, at: &str, key: &str) -> Problem {
+        let known = self.known_keys(error.schema_path().as_str());
+        let place = toml.key(&format!("{at}{}", super::toml::pointer([key])));
+        let table = dotted(at);
+        let message = if table.is_empty() {
+            format!("unknown key `{key}`")
+        } else {
+            format!("unknown key `{key}` in `{table}`")
+        };
+        let problem = Problem::configuration(message).at(place);
+        match did_you_mean(key, known.iter().map(String::as_str)) {
+            Some(word) => problem.hint(format!("did you mean `{word}`?")),
+            None => problem.hint(format!("known keys: {}", listed(known.iter().map(String::as_str)))),
+        }
+    }
+
+    /// The `properties` beside the `additionalProperties` that was violated.
+    fn known_keys(&self, schema_path: &str) -> Vec<String> {
+        let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        // References are resolved by the validator; what stands in the path is the referring place.
+        let mut table = self.schema.clone();
+        for segment in parent.split('/').filter(|segment| !segment.is_empty()) {
+            let segment = segment.replace("~1", "/").replace("~0", "~");
+            if segment == "$ref" {
+                let target = table.get("$ref").and_then(Value::as_str).unwrap_or("#").trim_start_matches('#');
+                table = self.schema.pointer(target).cloned().unwrap_or_default();
+            } else if let Value::Array(items) = &table {
+                table = segment.parse().ok().and_then(|index: usize| items.get(index)).cloned().unwrap_or_default();
+            } else {
+                table = table.get(&segment).cloned().unwrap_or_default();
+            }
+        }
+        let properties = table.get("properties").and_then(Value::as_object);
+        properties.map(|map| map.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn no_variant(&self, error: &ValidationError<'_>, name: &str) -> Problem {
+        let found = error.instance();
+        // A choice between constants is an enumeration whose values carry a description.
+        let choices: Vec<Value> = self
+            .schema_at(error.schema_path().as_str())
+            .and_then(Value::as_array)
+            .map(|variants| variants.iter().filter_map(|variant| variant.get("const").cloned()).collect())
+            .unwrap_or_default();
+        if !choices.is_empty() {
+            return enumeration(name, found, &Value::Array(choices));
+        }
+        Problem::configuration(format!("`{name}` has none of the allowed forms: {} does not fit", shown(found)))
+    }
+
+    fn schema_at(&self, schema_path: &str) -> Option<&Value> {
+        let mut at = &self.schema;
+        for segment in schema_path.split('/').filter(|segment| !segment.is_empty()) {
+            let segment = segment.replace("~1", "/").replace("~0", "~");
+            at = match segment.as_str() {
+                "$ref" => self.schema.pointer(at.get("$ref")?.as_str()?.trim_start_matches('#'))?,
+                other => match at {
+                    Value::Array(items) => items.get(other.parse::<usize>().ok()?)?,
+                    _ => at.get(other)?,
+                },
+            };
+        }
+        Some(at)
+    }
+}
+
+/// Checks a file against the schema of `T` and, if it conforms, reads it as `T`.
+pub fn read<T: JsonSchema + DeserializeOwned>(schema: &Schema, toml: &Toml) -> Result<T, Vec<Problem>> {
+    let problems = schema.check(toml, "");
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    serde_json::from_value(toml.value.clone())
+        .map_err(|error| vec![Problem::configuration(format!("`{}`: {error}", toml.file)).at(toml.key(""))])
+}
+
+fn enumeration(name: &str, found: &Value, options: &Value) -> Problem {
+    let options: Vec<String> = options.as_array().into_iter().flatten().map(bare).collect();
+    let problem = Problem::configuration(format!(
+        "`{name}` must be one of {}, not {}",
+        listed(options.iter().map(String::as_str)),
+        shown(found)
+    ));
+    match found.as_str().and_then(|typed| did_you_mean(typed, options.iter().map(String::as_str))) {
+        Some(word) => problem.hint(format!("did you mean `{word}`?")),
+        None => problem,
+    }
+}
+
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A value short enough for a message.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
+}
+
+fn dotted(pointer: &str) -> String {
+    let parts: Vec<String> = pointer
+        .split('/')
+        .skip(1)
+        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+        .collect();
+    parts.join(".")
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "a table",
+    }
+}
+
+fn article(kind: &str) -> String {
+    match kind {
+        "object" => "a table".to_owned(),
+        "integer" | "array" => format!("an {kind}"),
+        other => format!("a {other}"),
+    }
+}

@@ -1,0 +1,101 @@
+//! `upa.toml`: accounts and the rules of the workspace.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "upa.toml: the workspace")]
+pub struct Settings {
+    pub workspace: Section,
+    /// Where objects live. An account named like its platform is that platform's default.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, Account>,
+    /// Seat belts: a plan that exceeds one is refused until its digest is named.
+    #[serde(default)]
+    pub policy: Policy,
+    #[serde(default)]
+    pub git: Git,
+}
+
+/// The workspace itself.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Section {
+    /// Part of the mark that every remote object carries. Changing it makes every object a stranger's.
+    #[schemars(regex(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"), length(max = 40))]
+    pub name: String,
+}
+
+/// One place on a platform.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The platform it belongs to; by default the account's own name.
+    pub platform: Option<String>,
+    /// Where the API is, without the API's own path. HTTPS, except on loopback.
+    pub base_url: Option<String>,
+    /// Where webhooks are reached from outside, if not at `base_url`.
+    pub webhook_url: Option<String>,
+    /// What the platform's definition asks for, by name.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, SecretRef>,
+    #[serde(default)]
+    pub limits: Limits,
+    /// Whether this account lives in the embedded sandbox.
+    #[serde(default)]
+    pub sandbox: bool,
+}
+
+/// Where a secret is read from when it is needed. Secrets never stand in the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRef {
+    /// The environment variable that holds it.
+    #[schemars(length(min = 1))]
+    pub env: String,
+}
+
+/// How hard an account may be driven.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Calls in flight at once.
+    #[schemars(range(min = 1, max = 64))]
+    pub concurrency: Option<usize>,
+    /// Calls started per second.
+    #[schemars(range(min = 1, max = 1000))]
+    pub per_second: Option<u32>,
+}
+
+/// Thresholds. They count only once a plan touches ten objects or more.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The share of the recorded objects that one plan may delete.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_delete_percent: u32,
+    /// The share of the recorded objects that one plan may create again.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_recreate_percent: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_delete_percent: 20,
+            max_recreate_percent: 10,
+        }
+    }
+}
+
+/// Where lockfiles are committed.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Git {
+    /// The branch that holds the lockfiles; by default the one that is checked out.
+    pub lock_branch: Option<String>,
+}

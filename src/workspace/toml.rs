@@ -1,0 +1,195 @@
+//! TOML as JSON values, with the place of every key kept, so that a finding can point at its line.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::problem::{Place, Problem};
+
+/// Tables inside tables inside tables: deeper than anything a person writes.
+const DEEPEST: usize = 32;
+
+/// A parsed TOML file.
+#[derive(Debug, Clone)]
+pub struct Toml {
+    pub file: String,
+    pub text: Arc<str>,
+    pub value: Value,
+    /// JSON pointer → the bytes of the key and of its value.
+    spans: BTreeMap<String, (Range<usize>, Range<usize>)>,
+}
+
+impl Toml {
+    /// Parses a file; syntax errors are all reported, each at its place.
+    pub fn parse(file: &str, text: &Arc<str>) -> Result<Self, Vec<Problem>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut problems: Vec<Problem> = errors.iter().map(|error| syntax(file, text, error)).collect();
+        let mut walk = Walk {
+            spans: BTreeMap::new(),
+            too_deep: None,
+        };
+        let value = if problems.is_empty() {
+            walk.table(table.get_ref(), "", 0)
+        } else {
+            Value::Null
+        };
+        if let Some(span) = walk.too_deep {
+            problems.push(
+                Problem::configuration(format!("tables are nested more than {DEEPEST} deep"))
+                    .at(Place::new(file, text, span)),
+            );
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            file: file.to_owned(),
+            text: text.clone(),
+            value,
+            spans: walk.spans,
+        })
+    }
+
+    /// The place of the key at a JSON pointer, or of the nearest table above it.
+    pub fn key(&self, pointer: &str) -> Place {
+        self.place(pointer, |(key, _)| key.clone())
+    }
+
+    /// The place of the value at a JSON pointer, or of the nearest table above it.
+    pub fn value_place(&self, pointer: &str) -> Place {
+        self.place(pointer, |(_, value)| value.clone())
+    }
+
+    fn place(&self, pointer: &str, pick: impl Fn(&(Range<usize>, Range<usize>)) -> Range<usize>) -> Place {
+        let mut at = pointer;
+        loop {
+            if let Some(spans) = self.spans.get(at) {
+                return Place::new(&*self.file, &self.text, pick(spans));
+            }
+            match at.rfind('/') {
+                Some(cut) => at = &at[..cut],
+                None => return Place::file(&*self.file),
+            }
+        }
+    }
+}
+
+/// A JSON pointer made of its segments.
+pub fn pointer<'a>(segments: impl IntoIterator<Item = &'a str>) -> String {
+    segments
+        .into_iter()
+        .map(|segment| format!("/{}", escape(segment)))
+        .collect()
+}
+
+fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+fn syntax(file: &str, text: &Arc<str>, error: &toml::de::Error) -> Problem {
+    let message = error.message().trim().trim_end_matches('.').replace('\n', "; ");
+    let conflict = ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|marker| {
+        error
+            .span()
+            .and_then(|span| text.get(line_start(text, span.start)..))
+            .is_some_and(|line| line.starts_with(marker))
+    });
+    let problem = Problem::configuration(format!("not valid TOML: {message}"))
+        .at(Place::new(file, text, error.span().unwrap_or(0..0)));
+    if conflict {
+        return problem.hint("these are merge conflict markers: finish the merge, then run again");
+    }
+    problem
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
+}
+
+struct Walk {
+    spans: BTreeMap<String, (Range<usize>, Range<usize>)>,
+    too_deep: Option<Range<usize>>,
+}
+
+impl Walk {
+    fn table(&mut self, table: &DeTable<'_>, at: &str, depth: usize) -> Value {
+        let mut map = Map::new();
+        for (key, value) in table {
+            let pointer = format!("{at}/{}", escape(key.get_ref()));
+            self.spans.insert(pointer.clone(), (key.span(), value.span()));
+            if depth >= DEEPEST {
+                self.too_deep.get_or_insert(key.span());
+                continue;
+            }
+            map.insert(key.get_ref().to_string(), self.value(value, &pointer, depth + 1));
+        }
+        Value::Object(map)
+    }
+
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, at: &str, depth: usize) -> Value {
+        match value.get_ref() {
+            DeValue::String(text) => Value::from(&**text),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from),
+            DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+            DeValue::Boolean(flag) => Value::from(*flag),
+            // Dates are compared as text everywhere, so they are text.
+            DeValue::Datetime(date) => Value::from(date.to_string()),
+            DeValue::Array(items) => {
+                let mut values = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    let pointer = format!("{at}/{index}");
+                    self.spans.insert(pointer.clone(), (item.span(), item.span()));
+                    if depth >= DEEPEST {
+                        self.too_deep.get_or_insert(item.span());
+                        continue;
+                    }
+                    values.push(self.value(item, &pointer, depth + 1));
+                }
+                Value::Array(values)
+            }
+            DeValue::Table(table) => self.table(table, at, depth),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_and_places() {
+        let text: Arc<str> = Arc::from("a = 1\n[b.\"x/y\"]\nc = [true, 2026-12-01]\n");
+        let toml = Toml::parse("t.toml", &text).unwrap();
+        assert_eq!(toml.value, json!({"a": 1, "b": {"x/y": {"c": [true, "2026-12-01"]}}}));
+        assert_eq!(toml.key("/b/x~1y/c").line, 3);
+        assert_eq!(toml.key(&pointer(["b", "x/y", "missing"])).line, 2);
+    }
+
+    #[test]
+    fn every_syntax_error_is_reported() {
+        let text: Arc<str> = Arc::from("a = \nb = 1\nc = = 2\n");
+        let problems = Toml::parse("t.toml", &text).unwrap_err();
+        let lines: Vec<usize> = problems.iter().map(|p| p.place.as_ref().unwrap().line).collect();
+        assert!(lines.contains(&1) && lines.contains(&3), "{problems:?}");
+    }
+
+    #[test]
+    fn conflict_markers_are_called_that() {
+        let text: Arc<str> = Arc::from("<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> x\n");
+        let problems = Toml::parse("t.toml", &text).unwrap_err();
+        assert!(problems[0].hint.as_ref().unwrap().contains("merge"), "{problems:?}");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let text: Arc<str> = Arc::from(format!("a{} = 1", ".b".repeat(60)));
+        assert!(Toml::parse("t.toml", &text).is_err());
+        let text: Arc<str> = Arc::from(format!("a = {}{}", "[".repeat(5000), "]".repeat(5000)));
+        assert!(Toml::parse("t.toml", &text).is_err());
+    }
+}
