@@ -21,7 +21,8 @@ use crate::workspace::toml::Toml;
 /// The definitions that are built in: file name and text.
 pub const CATALOG: [(&str, &str); 1] = [("vapi.toml", include_str!("catalog/vapi.toml"))];
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::of::<DefinitionFile>);
+/// The schema of a definition, as `upa schema platform` prints it.
+pub static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::of::<DefinitionFile>);
 
 /// A platform.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@
 //! the user had not changed them.
 
 mod commit;
+mod init;
 mod read;
 
 use std::path::{Path, PathBuf};

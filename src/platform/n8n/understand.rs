@@ -329,7 +329,9 @@ impl<'a> Pass<'a> {
                 }
             }
         }
-        if nodes::is_decoration(node.kind) {
+        // A node's own path is rewritten; what stands on a sticky note calls nobody.
+        let own_path = key == "path" && nodes::entrance(node.kind).is_some();
+        if own_path || nodes::is_decoration(node.kind) {
             return;
         }
         let address = self.siblings.addresses.iter().find(|(address, _)| text.contains(address.as_str()));

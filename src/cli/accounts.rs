@@ -1,0 +1,183 @@
+//! Opening accounts: secrets from the environment, and the sandbox for those that live in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::report::Failure;
+use crate::exit::Exit;
+use crate::observe::Observers;
+use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
+use crate::platform::error::ErrorKind;
+use crate::platform::registry::{Connection, Known};
+use crate::platform::{Executor, Observer, PlatformError};
+use crate::sandbox::{self, Sandbox, SandboxError, Service};
+use crate::workspace::Workspace;
+
+/// The key that opens everything in the sandbox. It protects nothing: the sandbox listens on loopback only.
+pub const SANDBOX_KEY: &str = "sandbox";
+
+/// Accounts that are open.
+pub struct Accounts {
+    connections: BTreeMap<String, Arc<dyn Connection>>,
+    closed: BTreeMap<String, PlatformError>,
+    calls: Arc<AtomicU64>,
+    sandbox: Option<Sandbox>,
+}
+
+impl Accounts {
+    /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
+    pub async fn open(workspace: &Workspace, root: &Path, names: &BTreeSet<&str>) -> Result<Self, Failure> {
+        let in_sandbox = |name: &&&str| workspace.settings.accounts.get(**name).is_some_and(|settings| settings.sandbox);
+        let (sandbox, url) = if names.iter().any(|name| in_sandbox(&name)) {
+            match start_sandbox(workspace, root, None).await {
+                Ok(sandbox) => {
+                    let url = sandbox.url();
+                    (Some(sandbox), url)
+                }
+                Err(SandboxError::InUse) => (None, running_sandbox(root)?),
+                Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
+            }
+        } else {
+            (None, String::new())
+        };
+        let mut accounts = Self {
+            connections: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            calls: Arc::new(AtomicU64::new(0)),
+            sandbox,
+        };
+        for name in names {
+            let opened = account(workspace, name, &url, &accounts.calls)
+                .and_then(|account| workspace.registry.connect(&account).unwrap_or_else(|| Err(no_platform(name))));
+            match opened {
+                Ok(connection) => {
+                    accounts.connections.insert((*name).to_owned(), connection);
+                }
+                Err(error) => {
+                    accounts.closed.insert((*name).to_owned(), error);
+                }
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// What plan is given: it can ask and nothing else.
+    pub fn observers(&self) -> Observers {
+        let open = self.connections.iter().map(|(name, connection)| {
+            let observer: Arc<dyn Observer> = connection.clone();
+            (name.clone(), observer)
+        });
+        Observers {
+            open: open.collect(),
+            closed: self.closed.clone(),
+        }
+    }
+
+    /// What apply is given besides.
+    pub fn executors(&self) -> BTreeMap<String, Arc<dyn Executor>> {
+        let open = self.connections.iter().map(|(name, connection)| {
+            let executor: Arc<dyn Executor> = connection.clone();
+            (name.clone(), executor)
+        });
+        open.collect()
+    }
+
+
+    /// Closes the sandbox, so that its store is free for the next command.
+    pub async fn close(self) {
+        drop(self.connections);
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+    }
+}
+
+fn no_platform(name: &str) -> PlatformError {
+    PlatformError::new(ErrorKind::Refused, "connect", format!("account `{name}` belongs to no known platform"))
+}
+
+fn account(workspace: &Workspace, name: &str, sandbox_url: &str, calls: &Arc<AtomicU64>) -> Result<Account, PlatformError> {
+    let platform = workspace.platform_of(name).to_owned();
+    let Some(settings) = workspace.settings.accounts.get(name) else {
+        let why = format!("upa.toml has no account `{name}` (any more)");
+        return Err(PlatformError::new(ErrorKind::Unreachable, "connect", why));
+    };
+    let mut credentials = BTreeMap::new();
+    let base_url = if settings.sandbox {
+        let names = workspace.registry.platform(&platform).map(|platform| platform.credentials()).unwrap_or_default();
+        credentials.extend(names.into_iter().map(|name| (name, Secret::new(SANDBOX_KEY))));
+        format!("{sandbox_url}/{name}")
+    } else {
+        for (credential, source) in &settings.credentials {
+            credentials.insert(credential.clone(), secret(&source.env)?);
+        }
+        settings.base_url.clone().unwrap_or_default()
+    };
+    Ok(Account {
+        name: name.to_owned(),
+        platform,
+        webhook_url: if settings.sandbox { base_url.clone() } else { settings.webhook_url.clone().unwrap_or_else(|| base_url.clone()) },
+        base_url,
+        credentials,
+        concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+        per_second: settings.limits.per_second,
+        calls: calls.clone(),
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: this is where secrets are read")]
+fn secret(variable: &str) -> Result<Secret, PlatformError> {
+    match std::env::var(variable) {
+        Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
+        _ => Err(PlatformError::new(
+            ErrorKind::Unauthorised,
+            "connect",
+            format!("the environment variable {variable} is not set"),
+        )),
+    }
+}
+
+/// Starts the sandbox of a workspace with every account that lives in it.
+pub async fn start_sandbox(workspace: &Workspace, root: &Path, port: Option<u16>) -> Result<Sandbox, SandboxError> {
+    let folder = root.join(".upa");
+    prepare_folder(&folder).map_err(|error| SandboxError::Store(error.to_string()))?;
+    let mut served = Vec::new();
+    for name in workspace.settings.accounts.iter().filter(|(_, settings)| settings.sandbox).map(|(name, _)| name) {
+        let service = match workspace.registry.known(workspace.platform_of(name)) {
+            Some(Known::N8n) => Service::N8n(sandbox::n8n::Options::default()),
+            Some(Known::Defined(definition)) => Service::Rest(definition.clone()),
+            None => continue,
+        };
+        served.push(sandbox::Account {
+            name: name.clone(),
+            service,
+        });
+    }
+    Sandbox::start(&folder.join("sandbox.redb"), port, served).await
+}
+
+/// The folder holds state of this machine only, so it ignores itself.
+#[expect(clippy::disallowed_methods, reason = "edge: this is where the sandbox's folder is made")]
+fn prepare_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(ignore, "*\n")?;
+    }
+    Ok(())
+}
+
+/// Where `upa sandbox` says that it listens.
+pub fn url_file(root: &Path) -> std::path::PathBuf {
+    root.join(".upa/sandbox.url")
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: this is where a running sandbox is found")]
+fn running_sandbox(root: &Path) -> Result<String, Failure> {
+    match std::fs::read_to_string(url_file(root)) {
+        Ok(url) => Ok(url.trim().to_owned()),
+        Err(_) => Err(Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace").hint("run again when it is done")),
+    }
+}

@@ -1,0 +1,369 @@
+//! `upa apply`: make the platforms as Git says, and commit the lockfiles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::accounts::Accounts;
+use super::plan::{Format, RuleArgs, print};
+use super::progress::Lines;
+use super::report::{self, Failure};
+use super::session::{At, Session};
+use super::survey::{self, Survey};
+use super::Global;
+use crate::apply::{self, Context, Outcome};
+use crate::exit::Exit;
+use crate::journal::{self, Journal};
+use crate::lease::{self, Lease};
+use crate::lockfile::{self, Lockfile};
+use crate::plan::{Action, Plan};
+use crate::problem::{Class, Problem};
+use crate::render::{self, BOLD, counted, styled};
+
+/// Make the platforms as Git says, and commit the lockfiles. Works from the commit that is checked out.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The tenants to apply; all of them by default
+    pub tenants: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Apply only if the plan is the one in this file (from `upa plan --out`)
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+}
+
+pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
+    let approved = args.plan.as_deref().map(read_plan).transpose()?;
+    let session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    refuse_uncommitted(&session, global)?;
+    let _lease = match Lease::take(&session.repo.private_dir()) {
+        Ok(lease) => lease,
+        Err(lease::Taken::ByAnother(who)) => {
+            return Err(Failure::new(Exit::Leased, format!("another apply is working here ({who})")).hint("run again when it is done"));
+        }
+        Err(lease::Taken::Failed(error)) => return Err(error.into()),
+    };
+    // Somebody may have finished a run between reading the lockfiles and taking the lease.
+    let mut session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    let commit = session.repo.head()?;
+    let desired = survey::wanted(&session, &args.tenants)?;
+    let accounts = survey::open_accounts(&session, &desired).await?;
+    let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    let result = proceed(args, &mut session, survey, &accounts, approved, &commit).await;
+    accounts.close().await;
+    result
+}
+
+async fn proceed(
+    args: &ApplyArgs,
+    session: &mut Session,
+    survey: Survey,
+    accounts: &Accounts,
+    approved: Option<Approved>,
+    commit: &str,
+) -> Result<Exit, Failure> {
+    print(session, &survey, Format::Text)?;
+    let before = Exit::of_problems(&survey.plan.problems);
+    // A wrong file, a threshold or a stranger's hand concerns the whole run; a platform that is down only its tenants.
+    if matches!(before, Exit::Configuration | Exit::Threshold) {
+        return Ok(before);
+    }
+    if let Some(approved) = approved {
+        approved.check(&survey.plan)?;
+    }
+    if survey.plan.is_empty() && session.leftovers.is_empty() {
+        return Ok(before);
+    }
+    if !survey.plan.changes.is_empty() {
+        confirm(args, &survey.plan)?;
+    }
+    let run = Uuid::now_v7();
+    let interrupted = listen_for_interrupts();
+    let outcomes = execute(session, &survey, accounts, run, commit, &interrupted).await?;
+    for outcome in &outcomes {
+        session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
+    }
+    let made = keep(session, run, &survey.plan)?;
+    let left = leftover(session, args, accounts, &outcomes).await?;
+    report_outcomes(&outcomes, &made, &left)?;
+    Ok(exit(before, &outcomes, &left))
+}
+
+/// Runs the plan with a journal; the journal stays until the lockfiles are committed.
+async fn execute(
+    session: &mut Session,
+    survey: &Survey,
+    accounts: &Accounts,
+    run: Uuid,
+    commit: &str,
+    interrupted: &AtomicBool,
+) -> Result<Vec<Outcome>, Failure> {
+    let folder = session.repo.private_dir();
+    let journal = Journal::start(&folder, run)
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot write the journal in `{}`: {error}", folder.display())))?;
+    let context = Context {
+        workspace: session.name(),
+        run,
+        commit,
+        desired: &survey.desired.tenants,
+        observed: &survey.observed,
+        executors: &accounts.executors(),
+        journal: &journal,
+        interrupted,
+        now,
+        progress: &Lines,
+    };
+    let outcomes = apply::apply(&context, &survey.plan, &session.locks).await;
+    session.leftovers.extend(journal::leftovers(&folder)?.into_iter().filter(|leftover| {
+        leftover.path.file_stem().is_some_and(|stem| stem.to_string_lossy() == run.to_string())
+    }));
+    Ok(outcomes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: this is where the time of records comes from")]
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
+/// Only what is committed can be applied, or nobody could say later what was.
+fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure> {
+    let uncommitted = session.repo.uncommitted()?;
+    if uncommitted.is_empty() || global.sandbox {
+        return Ok(());
+    }
+    let problems = uncommitted.iter().map(|path| {
+        let what = if path.ends_with(".lock") { "was edited by hand; upa alone writes lockfiles" } else { "is not committed" };
+        Problem::configuration(format!("`{path}` {what}")).at(crate::problem::Place::file(&**path))
+    });
+    Err(Failure::problems(problems.collect()).hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"))
+}
+
+fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
+    if args.yes || args.plan.is_some() {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "nobody is there to ask").hint("say `--yes`, or `--plan FILE` to apply a plan that was reviewed"));
+    }
+    let deletes = plan.count(Action::Delete);
+    let warning = if deletes > 0 { format!(" and delete {}", counted(deletes, "object")) } else { String::new() };
+    write!(
+        anstream::stderr(),
+        "\nApply {}{warning}? Only `yes` does: ",
+        counted(plan.changes.len(), "change")
+    )?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, "not confirmed, nothing was changed"))
+}
+
+/// A plan that was reviewed.
+struct Approved {
+    digest: String,
+    changes: BTreeSet<String>,
+}
+
+impl Approved {
+    /// What is left to do must be part of what was approved: a run that was cut off may be finished.
+    fn check(&self, plan: &Plan) -> Result<(), Failure> {
+        if plan.digest().as_str() == self.digest {
+            return Ok(());
+        }
+        let other: Vec<String> = plan
+            .changes
+            .iter()
+            .filter(|change| !self.changes.contains(change.digest().as_str()))
+            .map(|change| change.address.to_string())
+            .collect();
+        if other.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Stale,
+            format!("this is not the plan that was reviewed: {} differs ({})", counted(other.len(), "change"), other.join(", ")),
+        )
+        .hint("plan again and have it reviewed"))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: this is where a reviewed plan is read")]
+fn read_plan(file: &Path) -> Result<Approved, Failure> {
+    let wrong = |why: String| Failure::new(Exit::Configuration, format!("`{}` is not a plan: {why}", file.display())).hint("make one with `upa plan --out FILE`");
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if value.get("format").and_then(Value::as_u64) != Some(u64::from(render::json::FORMAT)) {
+        return Err(wrong("its format is not known to this upa".to_owned()));
+    }
+    let digest = value.get("digest").and_then(Value::as_str).ok_or_else(|| wrong("it has no digest".to_owned()))?;
+    let changes = value.get("changes").and_then(Value::as_array).ok_or_else(|| wrong("it has no changes".to_owned()))?;
+    Ok(Approved {
+        digest: digest.to_owned(),
+        changes: changes.iter().filter_map(|change| change.get("digest")?.as_str().map(str::to_owned)).collect(),
+    })
+}
+
+/// First Ctrl-C (or SIGTERM, as CI cancels): finish what is in flight. Second: stop now.
+fn listen_for_interrupts() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        flag.store(true, Ordering::Relaxed);
+        let _ = writeln!(anstream::stderr(), "\nstopping: calls in flight are finished and recorded; once more to stop now");
+        wait_for_signal().await;
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    });
+    interrupted
+}
+
+async fn wait_for_signal() {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminate {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+/// What was kept.
+struct Kept {
+    commit: Option<String>,
+    left_alone: Vec<String>,
+}
+
+/// Commits every lockfile that changed, in one commit, and removes the journals it holds.
+fn keep(session: &mut Session, run: Uuid, plan: &Plan) -> Result<Kept, Failure> {
+    let changed: Vec<Lockfile> = session
+        .locks
+        .values()
+        .filter(|lock| match (session.texts.get(&lock.tenant), lockfile::write(lock)) {
+            (Some(kept), Ok(text)) => **kept != *text,
+            (None, _) => !lock.is_empty(),
+            (Some(_), Err(_)) => true,
+        })
+        .cloned()
+        .collect();
+    let mut kept = Kept {
+        commit: None,
+        left_alone: Vec::new(),
+    };
+    if !changed.is_empty() {
+        let message = commit_message(session, run, plan, changed.len());
+        if let Some(made) = session.store.keep(&session.repo, &changed, &message)? {
+            kept.commit = Some(made.id);
+            kept.left_alone = made.left_alone;
+        }
+    }
+    for leftover in session.leftovers.drain(..) {
+        journal::remove(&leftover)?;
+    }
+    session.texts = session.store.texts(&session.repo)?;
+    Ok(kept)
+}
+
+fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize) -> String {
+    let counts: Vec<String> = Action::ALL
+        .iter()
+        .filter(|action| plan.count(**action) > 0)
+        .map(|action| format!("{} {}", action.verb(), plan.count(*action)))
+        .collect();
+    let what = if counts.is_empty() { "record an earlier run".to_owned() } else { counts.join(", ") };
+    format!(
+        "upa apply: {what} ({})\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n",
+        counted(tenants, "tenant"),
+        session.repo.operator(),
+        plan.digest()
+    )
+}
+
+/// Observes and plans once more: what is left of tenants that reported no failure is a bug in upa.
+async fn leftover(session: &Session, args: &ApplyArgs, accounts: &Accounts, outcomes: &[Outcome]) -> Result<Vec<Problem>, Failure> {
+    let clean: Vec<String> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.failed() && !outcome.interrupted)
+        .map(|outcome| outcome.tenant.clone())
+        .collect();
+    if clean.is_empty() {
+        return Ok(Vec::new());
+    }
+    let desired = survey::wanted(session, &clean)?;
+    let again = survey::survey(session, desired, &accounts.observers(), &args.rules.rules(session)).await;
+    let changes = again.plan.changes.iter().map(|change| {
+        let fields: Vec<&str> = change.fields.iter().take(3).map(|field| field.field.as_str()).collect();
+        Problem::error(
+            Class::Failure,
+            format!("bug: {} was applied, and the plan still wants to {} it ({})", change.address, change.action.verb(), fields.join(", ")),
+        )
+        .tenant(change.address.tenant())
+        .hint("run `upa plan`; if nobody changed it meanwhile, please report this")
+    });
+    Ok(changes.collect())
+}
+
+fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Result<(), Failure> {
+    let mut problems: Vec<Problem> = outcomes.iter().flat_map(|outcome| outcome.problems.iter().cloned()).collect();
+    problems.extend(left.iter().cloned());
+    for path in &kept.left_alone {
+        problems.push(Problem::warning(format!("`{path}` in the work tree was edited by somebody and was left as it is")).hint(format!("git checkout -- {path}")));
+    }
+    write!(anstream::stderr(), "{}", report::problems(&problems))?;
+    let mut out = anstream::stdout().lock();
+    let failed: Vec<&str> = outcomes.iter().filter(|outcome| outcome.failed()).map(|outcome| outcome.tenant.as_str()).collect();
+    let interrupted: Vec<&str> = outcomes.iter().filter(|outcome| outcome.interrupted).map(|outcome| outcome.tenant.as_str()).collect();
+    let steps: usize = outcomes.iter().map(|outcome| outcome.done).sum();
+    let tenants = counted(outcomes.len(), "tenant");
+    let head = match (failed.len(), interrupted.len()) {
+        (0, 0) => format!("Applied: {} in {tenants}.", counted(steps, "step")),
+        (0, _) => format!("Interrupted after {}; unfinished: {}.", counted(steps, "step"), interrupted.join(", ")),
+        _ => format!("Applied {}; failed: {}.", counted(steps, "step"), failed.join(", ")),
+    };
+    writeln!(out, "{}", styled(BOLD, head))?;
+    if let Some(commit) = &kept.commit {
+        writeln!(out, "Recorded in commit {}.", commit.get(..10).unwrap_or(commit))?;
+    }
+    if !interrupted.is_empty() || !failed.is_empty() {
+        writeln!(out, "What is unfinished is recorded as pending: run `upa apply` again to settle it.")?;
+    }
+    Ok(())
+}
+
+fn exit(before: Exit, outcomes: &[Outcome], left: &[Problem]) -> Exit {
+    if outcomes.iter().any(|outcome| outcome.interrupted) {
+        return Exit::Interrupted;
+    }
+    let by_tenant: BTreeMap<&str, Exit> = outcomes.iter().map(|outcome| (outcome.tenant.as_str(), Exit::of_problems(&outcome.problems))).collect();
+    let mut exits: BTreeSet<u8> = by_tenant.values().map(|exit| exit.code()).collect();
+    if before != Exit::Done {
+        exits.insert(before.code());
+    }
+    if !left.is_empty() {
+        return Exit::Failed;
+    }
+    if by_tenant.values().any(|exit| *exit == Exit::Decision) || before == Exit::Decision {
+        return Exit::Decision;
+    }
+    match exits.len() {
+        0 => Exit::Done,
+        1 => by_tenant.values().next().copied().unwrap_or(before),
+        _ => Exit::SomeTenantsFailed,
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: one file per subcommand, each of them the pipeline in a few lines.
+
+mod accounts;
+mod apply;
+mod demo;
+mod exit_codes;
+mod new;
+mod plan;
+mod progress;
+mod release;
+pub mod report;
+mod sandbox;
+mod schema;
+mod session;
+mod show;
+mod status;
+mod survey;
+mod trace;
+mod validate;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit::Exit;
+use report::Failure;
+
+/// Keeps the tenants of a product exactly as Git says they are.
+///
+/// A tenant is a file in `tenants/`. `plan` shows what would change on the platforms, `apply` does it and commits the
+/// lockfile with every id it created. Start with `upa demo`.
+#[derive(Debug, Parser)]
+#[command(name = "upa", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The workspace's folder
+    #[arg(short = 'C', long = "dir", value_name = "DIR", default_value = ".", global = true)]
+    pub dir: PathBuf,
+    /// Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make an example workspace on the embedded sandbox, and walk through it
+    Demo(demo::DemoArgs),
+    /// Write a new tenant file
+    New(new::NewArgs),
+    /// Check every file of the workspace, without asking any platform
+    Validate(validate::ValidateArgs),
+    /// Show what apply would do, and why
+    Plan(plan::PlanArgs),
+    /// Make the platforms as Git says, and commit the lockfiles
+    Apply(apply::ApplyArgs),
+    /// Show the fleet as a table
+    Status(status::StatusArgs),
+    /// Show what is recorded of a tenant
+    Show(show::ShowArgs),
+    /// Find whose an object or a webhook is
+    Trace(trace::TraceArgs),
+    /// Make edited templates the next revision of their version
+    Release(release::ReleaseArgs),
+    /// Serve the sandbox on a loopback port until it is stopped
+    Sandbox(sandbox::SandboxArgs),
+    /// Print the JSON Schema of a file people write
+    Schema(schema::SchemaArgs),
+    /// Print what each exit status means (also: `upa help exit-codes`)
+    #[command(name = "exit-codes", hide = true)]
+    ExitCodes,
+}
+
+/// Runs the command line; the exit status is the process's.
+pub fn main() -> Exit {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|word| word == "help") && arguments.get(2).is_some_and(|word| word == "exit-codes") {
+        return finish(exit_codes::run());
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => finish(run(&cli)),
+        Err(error) => {
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Done }
+        }
+    }
+}
+
+fn finish(result: Result<Exit, Failure>) -> Exit {
+    match result {
+        Ok(exit) => exit,
+        Err(failure) => {
+            let _ = write!(anstream::stderr(), "{}", report::failure(&failure));
+            failure.exit
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::New(args) => new::run(global, args),
+        Command::Validate(args) => validate::run(global, args),
+        Command::Plan(args) => block_on(plan::run(global, args)),
+        Command::Apply(args) => block_on(apply::run(global, args)),
+        Command::Status(args) => status::run(global, args),
+        Command::Show(args) => show::run(global, args),
+        Command::Trace(args) => trace::run(global, args),
+        Command::Release(args) => release::run(global, args),
+        Command::Sandbox(args) => block_on(sandbox::run(global, args)),
+        Command::Schema(args) => schema::run(args),
+        Command::ExitCodes => exit_codes::run(),
+    }
+}
+
+/// The one runtime.
+fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,102 @@
+//! `upa plan`: what apply would do, and why.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::report::{self, Failure};
+use super::session::{At, Session};
+use super::survey::{self, Survey};
+use super::Global;
+use crate::exit::Exit;
+use crate::plan::Rules;
+use crate::render;
+use crate::resource::Address;
+
+/// Show what apply would do, and why. Reads only: keys that cannot write are enough.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The tenants to plan; all of them by default
+    pub tenants: Vec<String>,
+    /// Plan this commit instead of the work tree
+    #[arg(long, value_name = "REV")]
+    pub at: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Write the plan to a file, for `upa apply --plan`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+}
+
+/// What may be allowed beyond the workspace's rules.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RuleArgs {
+    /// Take an object for gone that could not be read
+    #[arg(long, value_name = "ADDRESS")]
+    pub recreate: Vec<Address>,
+    /// Allow the plan with this digest to exceed the thresholds of `[policy]`
+    #[arg(long, value_name = "DIGEST")]
+    pub approve: Option<String>,
+}
+
+/// How the plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+impl RuleArgs {
+    /// Together with the workspace's own.
+    pub fn rules(&self, session: &Session) -> Rules {
+        Rules {
+            policy: session.workspace.settings.policy.clone(),
+            recreate: self.recreate.iter().cloned().collect(),
+            approved: self.approve.clone(),
+        }
+    }
+}
+
+pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
+    let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
+    let session = Session::open(global, at, &args.tenants)?;
+    let desired = survey::wanted(&session, &args.tenants)?;
+    let accounts = survey::open_accounts(&session, &desired).await?;
+    let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    accounts.close().await;
+    print(&session, &survey, args.format)?;
+    if let Some(file) = &args.out {
+        write(file, &survey)?;
+    }
+    let exit = Exit::of_problems(&survey.plan.problems);
+    Ok(match exit {
+        Exit::Done if args.detailed_exitcode && !survey.plan.changes.is_empty() => Exit::Changes,
+        other => other,
+    })
+}
+
+/// The plan to stdout, findings to stderr.
+pub fn print(session: &Session, survey: &Survey, format: Format) -> Result<(), Failure> {
+    let mut findings = session.warnings.clone();
+    findings.extend(survey.plan.problems.iter().cloned());
+    write!(anstream::stderr(), "{}", report::problems(&findings))?;
+    let mut out = anstream::stdout().lock();
+    match format {
+        Format::Text => render::plan::write(&mut out, &survey.plan, &survey.desired)?,
+        Format::Json => writeln!(out, "{:#}", render::json::plan(&survey.plan, &survey.desired))?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: this is where a plan is written")]
+fn write(file: &std::path::Path, survey: &Survey) -> Result<(), Failure> {
+    let text = format!("{:#}\n", render::json::plan(&survey.plan, &survey.desired));
+    std::fs::write(file, text).map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display())))
+}

@@ -1,0 +1,161 @@
+//! Problems and errors as text on stderr: what, where (with the line), why, and what to type next.
+
+use std::fmt::Write as _;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use crate::exit::Exit;
+use crate::problem::{Place, Problem, Severity};
+use crate::repo::RepoError;
+
+/// Something that ends a command: what a person reads, and the exit status.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub problems: Vec<Problem>,
+    pub message: Option<String>,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A message without a place in a file.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            problems: Vec::new(),
+            message: Some(message.into()),
+            hint: None,
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Findings that were already collected.
+    pub fn problems(problems: Vec<Problem>) -> Self {
+        Self {
+            exit: Exit::of_problems(&problems),
+            problems,
+            message: None,
+            hint: None,
+        }
+    }
+
+    /// The status alone: everything has been said.
+    pub fn silent(exit: Exit) -> Self {
+        Self {
+            exit,
+            problems: Vec::new(),
+            message: None,
+            hint: None,
+        }
+    }
+}
+
+impl From<RepoError> for Failure {
+    fn from(error: RepoError) -> Self {
+        let exit = match &error {
+            RepoError::Busy(_) => Exit::Platform,
+            RepoError::Git(_) | RepoError::Io { .. } => Exit::Failed,
+            RepoError::NotARepository(_) | RepoError::NoCommit | RepoError::NoRevision(_) | RepoError::Detached => Exit::Configuration,
+        };
+        let failure = Failure::new(exit, error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        // Whoever reads our output may stop reading; that is no failure of ours.
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::silent(Exit::Done),
+            _ => Failure::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
+/// The text of a failure.
+pub fn failure(failure: &Failure) -> String {
+    let mut text = problems(&failure.problems);
+    if let Some(message) = &failure.message {
+        let _ = writeln!(text, "error: {message}");
+    }
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    text
+}
+
+/// The text of findings, in the order of the files, with a count at the end.
+pub fn problems(problems: &[Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        text.push_str(&one(problem));
+        text.push('\n');
+    }
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    if errors > 1 {
+        let _ = writeln!(text, "{errors} errors");
+    }
+    text
+}
+
+fn one(problem: &Problem) -> String {
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(&*problem.message);
+    let excerpt = problem.place.as_ref().and_then(|place| Some((place, place.excerpt()?)));
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    match excerpt {
+        Some((place, (source, span))) => {
+            let (source, line, span) = near(source, place, span);
+            let snippet = Snippet::source(source)
+                .line_start(line)
+                .path(&*place.file)
+                .annotation(AnnotationKind::Primary.span(span));
+            groups.push(Group::with_title(title).element(snippet));
+        }
+        None => {
+            let group = Group::with_title(title);
+            groups.push(match &problem.place {
+                Some(place) => group.element(Origin::path(&*place.file)),
+                None => group,
+            });
+        }
+    }
+    if let Some(hint) = &problem.hint {
+        groups.push(Group::with_title(Level::HELP.secondary_title(&**hint)));
+    }
+    Renderer::styled().render(&groups)
+}
+
+/// The lines a span is on, so that a large file is neither copied nor searched, and the span within them.
+fn near<'a>(source: &'a str, place: &Place, span: std::ops::Range<usize>) -> (&'a str, usize, std::ops::Range<usize>) {
+    let start = source.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    // A table's span may cover many lines; its first line says enough.
+    let end = source.get(span.start..).and_then(|rest| rest.find('\n')).map_or(source.len(), |length| span.start + length);
+    let line = source.get(start..end).unwrap_or_default();
+    let from = span.start - start;
+    let to = span.end.min(end).saturating_sub(start).max(from);
+    // Long lines (minified JSON) are cut around the span.
+    if line.len() > 400 {
+        let mut cut_start = from.saturating_sub(60);
+        while !line.is_char_boundary(cut_start) {
+            cut_start -= 1;
+        }
+        let mut cut_end = (to + 60).min(cut_start + 400).min(line.len());
+        while !line.is_char_boundary(cut_end) {
+            cut_end -= 1;
+        }
+        let to = to.min(cut_end);
+        return (&line[cut_start..cut_end], place.line, from - cut_start..to.max(from) - cut_start);
+    }
+    (line, place.line, from..to)
+}

@@ -1,0 +1,45 @@
+//! `upa sandbox`: the embedded sandbox as a server, for a look with other tools.
+
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::Global;
+use super::accounts::{SANDBOX_KEY, start_sandbox, url_file};
+use super::report::Failure;
+use super::session::{At, Session};
+use crate::exit::Exit;
+use crate::sandbox::SandboxError;
+
+/// Serve the sandbox on a loopback port until it is stopped. Other commands use it while it runs.
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// The port; a free one by default
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: this is where the address of the server is left for others")]
+pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
+    let session = Session::open(global, At::WorkTree, &[])?;
+    let sandbox = match start_sandbox(&session.workspace, session.repo.root(), args.port).await {
+        Ok(sandbox) => sandbox,
+        Err(error @ SandboxError::InUse) => {
+            return Err(Failure::new(Exit::Leased, error.to_string()).hint("stop the other one first"));
+        }
+        Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
+    };
+    let file = url_file(session.repo.root());
+    std::fs::write(&file, sandbox.url())?;
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "The sandbox listens on {} (key: {SANDBOX_KEY}). Ctrl-C stops it.", sandbox.url())?;
+    for (name, _) in session.workspace.settings.accounts.iter().filter(|(_, settings)| settings.sandbox) {
+        writeln!(out, "  {name:<12} {}  {}", session.workspace.platform_of(name), sandbox.account_url(name))?;
+    }
+    out.flush()?;
+    drop(out);
+    let _ = tokio::signal::ctrl_c().await;
+    let _ = std::fs::remove_file(&file);
+    sandbox.stop().await;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,112 @@
+//! What every command starts from: the repository, the workspace at some moment, and the lockfiles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Global;
+use super::report::Failure;
+use crate::exit::Exit;
+use crate::journal::{self, Leftover};
+use crate::lockfile::Lockfile;
+use crate::lockstore::{self, LockStore};
+use crate::problem::{Problem, did_you_mean};
+use crate::repo::Repo;
+use crate::workspace::{self, Loaded, Workspace};
+
+/// Which files count.
+#[derive(Debug, Clone, Copy)]
+pub enum At<'a> {
+    WorkTree,
+    Revision(&'a str),
+}
+
+/// The state a command starts from.
+pub struct Session {
+    pub repo: Repo,
+    pub workspace: Workspace,
+    pub store: LockStore,
+    /// The lockfiles with everything folded in that earlier runs left in journals.
+    pub locks: BTreeMap<String, Lockfile>,
+    /// Their texts as they are kept.
+    pub texts: BTreeMap<String, Arc<str>>,
+    pub leftovers: Vec<Leftover>,
+    /// Warnings of loading.
+    pub warnings: Vec<Problem>,
+}
+
+impl Session {
+    /// Opens a workspace. Errors that concern only tenants outside `selected` do not count; an empty selection is all.
+    pub fn open(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
+        let repo = Repo::open(&global.dir)?;
+        let files = match at {
+            At::WorkTree => repo.work_tree()?,
+            At::Revision(revision) => repo.at(&repo.resolve(revision)?)?,
+        };
+        let Loaded { workspace, mut problems } = workspace::load(&files);
+        let Some(mut workspace) = workspace else {
+            return Err(Failure::problems(problems));
+        };
+        let store = if global.sandbox {
+            for account in workspace.settings.accounts.values_mut() {
+                account.sandbox = true;
+            }
+            LockStore::Folder(repo.root().join(".upa/locks"))
+        } else {
+            LockStore::Branch(repo.lock_ref(workspace.settings.git.lock_branch.as_deref())?)
+        };
+        let texts = store.texts(&repo)?;
+        let (mut locks, wrong) = lockstore::parse(&texts);
+        problems.extend(wrong);
+        problems.extend(vanished(&workspace, &locks));
+        let leftovers = if global.sandbox { Vec::new() } else { journal::leftovers(&repo.private_dir())? };
+        for entry in leftovers.iter().flat_map(|leftover| &leftover.entries) {
+            let lock = locks.entry(entry.tenant.clone()).or_insert_with(|| Lockfile::new(&*entry.tenant));
+            lock.record(&entry.event);
+        }
+        unknown_tenants(&workspace, &locks, selected)?;
+        let concerns = |problem: &Problem| {
+            selected.is_empty() || problem.tenant.as_ref().is_none_or(|tenant| selected.contains(tenant))
+        };
+        problems.retain(concerns);
+        if problems.iter().any(Problem::is_error) {
+            return Err(Failure::problems(problems));
+        }
+        problems.extend(workspace.versions.values().flat_map(|version| version.warnings.iter().cloned()));
+        Ok(Self {
+            repo,
+            workspace,
+            store,
+            locks,
+            texts,
+            leftovers,
+            warnings: problems,
+        })
+    }
+
+    /// The name that stands in marks.
+    pub fn name(&self) -> &str {
+        &self.workspace.settings.workspace.name
+    }
+}
+
+/// Tenants whose file is gone while their objects exist. Nothing is ever deleted because of that.
+fn vanished(workspace: &Workspace, locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
+    locks
+        .iter()
+        .filter(|(tenant, lock)| lock.objects() > 0 && !workspace.tenants.contains_key(*tenant))
+        .map(|(tenant, lock)| workspace::check::vanished(tenant, lock.objects()))
+        .collect()
+}
+
+fn unknown_tenants(workspace: &Workspace, locks: &BTreeMap<String, Lockfile>, selected: &[String]) -> Result<(), Failure> {
+    let known: BTreeSet<&str> = workspace.tenants.keys().chain(locks.keys()).map(String::as_str).collect();
+    for tenant in selected.iter().filter(|tenant| !known.contains(tenant.as_str())) {
+        // A file that could not be read is reported as such.
+        let failure = Failure::new(Exit::Configuration, format!("there is no tenant `{tenant}`"));
+        return Err(match did_you_mean(tenant, known.iter().copied()) {
+            Some(word) => failure.hint(format!("did you mean `{word}`?")),
+            None => failure.hint(format!("make it with `upa new {tenant}`, or list the tenants with `upa status`")),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! `upa show`: what is recorded of a tenant.
+
+use std::io::Write as _;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::plan::Format;
+use super::report::Failure;
+use super::session::{At, Session};
+use super::{Global, survey};
+use crate::exit::Exit;
+use crate::lockfile::Lockfile;
+use crate::record;
+use crate::render::{BOLD, styled};
+
+/// Show what is recorded of a tenant: its provisioning request and its configuration.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    tenant: String,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
+    let selected = [args.tenant.clone()];
+    let session = Session::open(global, At::WorkTree, &selected)?;
+    let desired = survey::wanted(&session, &selected)?;
+    let Some(tenant) = desired.tenants.get(&args.tenant) else {
+        return Err(Failure::new(Exit::Configuration, format!("tenant `{}` has no file", args.tenant)));
+    };
+    let empty = Lockfile::new(&*args.tenant);
+    let lock = session.locks.get(&args.tenant).unwrap_or(&empty);
+    let records = record::records(tenant, lock);
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        Format::Json => writeln!(out, "{records:#}")?,
+        Format::Text => {
+            for (title, key) in [("Provisioning request", "provisioning_request"), ("Tenant configuration", "tenant_configuration")] {
+                writeln!(out, "{}", styled(BOLD, title))?;
+                match records.get(key) {
+                    Some(Value::Object(record)) => write_fields(&mut out, record, 2)?,
+                    _ => writeln!(out, "  none yet: run `upa apply {}`", args.tenant)?,
+                }
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn write_fields(out: &mut dyn std::io::Write, record: &serde_json::Map<String, Value>, indent: usize) -> std::io::Result<()> {
+    for (key, value) in record {
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                writeln!(out, "{:indent$}{key}", "")?;
+                write_fields(out, inner, indent + 2)?;
+            }
+            Value::Array(items) if !items.is_empty() => {
+                writeln!(out, "{:indent$}{key}", "")?;
+                for item in items {
+                    writeln!(out, "{:indent$}  {}", "", plain(item))?;
+                }
+            }
+            other => writeln!(out, "{:indent$}{key:<width$} {}", "", plain(other), width = 24usize.saturating_sub(indent))?,
+        }
+    }
+    Ok(())
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Object(map) => map.values().map(plain).collect::<Vec<_>>().join("  "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,59 @@
+//! `upa status`: the fleet as a table.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::Global;
+use super::report::Failure;
+use super::session::{At, Session};
+use crate::exit::Exit;
+use crate::lockfile::Lockfile;
+use crate::render::table::table;
+use crate::workspace::Tenant;
+
+/// Show the fleet as a table: what Git wants and what the lockfiles record. Asks no platform; `upa plan` does.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Only these tenants
+    tenants: Vec<String>,
+}
+
+pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
+    let session = Session::open(global, At::WorkTree, &args.tenants)?;
+    let names: BTreeSet<&String> = session.workspace.tenants.keys().chain(session.locks.keys()).collect();
+    let wanted = names.into_iter().filter(|name| args.tenants.is_empty() || args.tenants.contains(name));
+    let rows = wanted.map(|name| row(&session, name, session.workspace.tenants.get(name), session.locks.get(name)));
+    let text = table(&["tenant", "tier", "status", "version", "revision", "request", "objects", "since"], rows);
+    write!(anstream::stdout(), "{text}")?;
+    Ok(Exit::Done)
+}
+
+fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Lockfile>) -> Vec<String> {
+    let none = || "-".to_owned();
+    let recorded = lock.and_then(|lock| match tenant {
+        Some(tenant) => lock.versions.get(&tenant.file.version),
+        None => lock.versions.values().next(),
+    });
+    let newest = tenant.and_then(|tenant| session.workspace.version_of(tenant)).map(|version| version.file.revision);
+    let revision = match (recorded.map(|recorded| recorded.revision), newest) {
+        (Some(there), Some(newest)) if there < newest => format!("{there} (newest {newest})"),
+        (Some(there), _) => there.to_string(),
+        (None, _) => none(),
+    };
+    let (objects, pending) = lock.map_or((0, 0), |lock| {
+        (lock.objects(), lock.resources.values().filter(|locked| locked.pending.is_some()).count())
+    });
+    let objects = if pending > 0 { format!("{objects} ({pending} pending)") } else { objects.to_string() };
+    vec![
+        name.to_owned(),
+        tenant.map_or_else(none, |tenant| tenant.file.tier.to_string()),
+        tenant.map_or_else(|| "no file".to_owned(), |tenant| tenant.file.status.to_string()),
+        tenant.map_or_else(none, |tenant| format!("{} {}", tenant.file.product, tenant.file.version)),
+        revision,
+        recorded.map_or_else(|| "none yet".to_owned(), |recorded| recorded.request.state.as_str().to_owned()),
+        objects,
+        recorded.and_then(|recorded| recorded.provisioned_at.clone()).unwrap_or_else(none),
+    ]
+}

@@ -1,0 +1,53 @@
+//! The first half of every plan and apply: desired → observe → plan.
+
+use std::collections::BTreeSet;
+
+use super::accounts::Accounts;
+use super::report::Failure;
+use super::session::Session;
+use crate::desired::{DesiredState, desired};
+use crate::observe::{Observers, accounts, observe, questions};
+use crate::plan::{Basis, ObservedState, Plan, Rules, plan};
+use crate::problem::Problem;
+
+/// What was found out, and what follows.
+pub struct Survey {
+    pub desired: DesiredState,
+    pub observed: ObservedState,
+    pub plan: Plan,
+}
+
+/// Renders the selected tenants; wrong inputs end the run before anybody is asked.
+pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Failure> {
+    let (state, problems) = desired(&session.workspace, |tenant| selected.is_empty() || selected.iter().any(|name| name == tenant));
+    if problems.iter().any(Problem::is_error) {
+        return Err(Failure::problems(problems));
+    }
+    Ok(state)
+}
+
+/// Opens every account the selected tenants touch.
+pub async fn open_accounts(session: &Session, desired: &DesiredState) -> Result<Accounts, Failure> {
+    let questions = questions(session.name(), desired, &session.locks);
+    let names: BTreeSet<&str> = accounts(&questions);
+    Accounts::open(&session.workspace, session.repo.root(), &names).await
+}
+
+/// Asks and plans. It is given observers only, so it cannot write.
+pub async fn survey(session: &Session, desired: DesiredState, observers: &Observers, rules: &Rules) -> Survey {
+    let questions = questions(session.name(), &desired, &session.locks);
+    let observed = observe(&questions, observers).await;
+    let plan = plan(&Basis {
+        workspace: session.name(),
+        desired: &desired,
+        observed: &observed,
+        locks: &session.locks,
+        registry: &session.workspace.registry,
+        rules,
+    });
+    Survey {
+        desired,
+        observed,
+        plan,
+    }
+}

@@ -1,0 +1,70 @@
+//! The two records kept of a tenant, as the product's requirements name them: the provisioning request and the tenant's
+//! configuration. Built from Git and the lockfile alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::desired::{DesiredTenant, resolve_record};
+use crate::lockfile::{Lockfile, Provisioned};
+use crate::plan::Values;
+use crate::platform::n8n::WORKFLOW;
+
+/// Both records of a tenant; fields nobody has a value for are null.
+pub fn records(tenant: &DesiredTenant, lock: &Lockfile) -> Value {
+    let provisioned = lock.versions.get(&tenant.version).or_else(|| lock.versions.values().next());
+    json!({
+        "provisioning_request": provisioned.map(|provisioned| request(tenant, provisioned)),
+        "tenant_configuration": configuration(tenant, lock, provisioned),
+    })
+}
+
+fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
+    let request = &provisioned.request;
+    json!({
+        "request_id": request.request_id,
+        "tenant_name": tenant.name,
+        "product_type": provisioned.product,
+        "version": tenant.version,
+        "state": request.state,
+        "created_at": request.created_at,
+        "updated_at": request.updated_at,
+        "schema_ref": request.schema_ref,
+        "operator": request.operator,
+        "error_log": request.error_log,
+    })
+}
+
+fn configuration(tenant: &DesiredTenant, lock: &Lockfile, provisioned: Option<&Provisioned>) -> Value {
+    let workflows: Map<String, Value> = lock
+        .resources
+        .iter()
+        .filter(|(_, locked)| locked.kind.as_str() == WORKFLOW)
+        .filter_map(|(address, locked)| Some((address.resource.clone(), Value::from(locked.id()?))))
+        .collect();
+    let mut record = Map::new();
+    record.insert("tenant_name".to_owned(), Value::from(&*tenant.name));
+    record.insert("webhook_base_path".to_owned(), json!(provisioned.map(|provisioned| &provisioned.webhook_base_path)));
+    record.insert("workflow_ids".to_owned(), Value::Object(workflows));
+    record.insert("version".to_owned(), Value::from(&*tenant.version));
+    record.insert("provisioned_at".to_owned(), json!(provisioned.and_then(|provisioned| provisioned.provisioned_at.as_ref())));
+    record.insert("status".to_owned(), json!(tenant.status));
+    // What else belongs to it only the version knows.
+    let values = values(lock);
+    record.extend(resolve_record(&tenant.record, &|symbol| values.of(symbol)));
+    Value::Object(record)
+}
+
+/// What a lockfile knows about symbols.
+pub fn values(lock: &Lockfile) -> Values<'static> {
+    let ids: BTreeMap<_, _> = lock
+        .resources
+        .iter()
+        .filter_map(|(address, locked)| Some((address.clone(), locked.id()?.to_owned())))
+        .collect();
+    Values {
+        ids,
+        bases: Values::bases_of(&lock.versions),
+        credentials: BTreeMap::new(),
+    }
+}

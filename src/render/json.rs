@@ -1,0 +1,43 @@
+//! A plan for programs.
+
+use serde_json::{Map, Value, json};
+
+use super::plan::Facts;
+use crate::desired::DesiredState;
+use crate::plan::{Action, Change, Plan};
+use crate::symbol::{self, Unknown};
+
+/// The format of the document.
+pub const FORMAT: u32 = 1;
+
+/// The plan as one JSON document. It holds what a reviewer needs, and the digests apply compares.
+pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
+    let facts = Facts::of(plan);
+    let counts: Map<String, Value> = Action::ALL.iter().map(|action| (action.verb().to_owned(), Value::from(plan.count(*action)))).collect();
+    json!({
+        "format": FORMAT,
+        "digest": plan.digest(),
+        "commit": desired.commit,
+        "tenants": plan.tenants,
+        "tenants_changed": facts.tenants,
+        "counts": counts,
+        "drift": facts.drift,
+        "webhooks": facts.webhooks,
+        "calls": facts.calls,
+        "due": plan.due,
+        "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
+        "problems": plan.problems,
+    })
+}
+
+fn change(change: &Change) -> Value {
+    let mut value = serde_json::to_value(change).unwrap_or_default();
+    // What is not known yet is said in words; the marks it has inside upa mean nothing outside.
+    value = symbol::resolve(&value, &|_| None, Unknown::Describe);
+    if let Some(map) = value.as_object_mut() {
+        map.insert("tenant".to_owned(), Value::from(change.address.tenant()));
+        map.insert("digest".to_owned(), json!(change.digest()));
+        map.insert("drift".to_owned(), Value::from(change.is_drift()));
+    }
+    value
+}

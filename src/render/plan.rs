@@ -1,0 +1,147 @@
+//! A plan for people: what will change, why, who moved it, and where it comes from.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled};
+use crate::desired::DesiredState;
+use crate::plan::{Action, Change, Plan, Reason};
+use crate::platform::{FieldChange, Step};
+
+/// Writes the changes by tenant, then the summary.
+pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
+    let mut by_tenant: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
+    for change in &plan.changes {
+        by_tenant.entry(change.address.tenant()).or_default().push(change);
+    }
+    let mut shown: Vec<(&[FieldChange], String)> = Vec::new();
+    for (tenant, changes) in &by_tenant {
+        let about = desired
+            .tenants
+            .get(*tenant)
+            .map(|tenant| format!("{} {} revision {} · {}", tenant.product, tenant.version, tenant.revision, tenant.status))
+            .unwrap_or_default();
+        writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
+        for change in changes {
+            write_change(out, change, &mut shown)?;
+        }
+        writeln!(out)?;
+    }
+    summary(out, plan)
+}
+
+fn write_change<'a>(out: &mut dyn Write, change: &'a Change, shown: &mut Vec<(&'a [FieldChange], String)>) -> io::Result<()> {
+    let style = match change.action {
+        Action::Create => GREEN,
+        Action::Adopt | Action::Forget => CYAN,
+        Action::Update => YELLOW,
+        Action::Delete => RED,
+    };
+    let head = format!("{} {:<7}", change.action.sign(), change.action.verb());
+    writeln!(
+        out,
+        "  {} {:<28} {:<15} {}",
+        styled(style, head),
+        change.address.to_string(),
+        change.kind.to_string(),
+        styled(DIM, why(change))
+    )?;
+    if change.action == Action::Create || change.fields.is_empty() {
+        return Ok(());
+    }
+    // A fix to a template changes every tenant in the same way: it is read once.
+    if let Some((_, first)) = shown.iter().find(|(fields, _)| *fields == change.fields.as_slice()) {
+        return writeln!(out, "      {}", styled(DIM, format!("the same {} as {first}", counted(change.fields.len(), "difference"))));
+    }
+    for field in &change.fields {
+        diff::write(out, field, "      ")?;
+    }
+    shown.push((&change.fields, change.address.to_string()));
+    Ok(())
+}
+
+/// Why, and who moved.
+fn why(change: &Change) -> String {
+    let mut why = match (change.reason, change.mover) {
+        (Reason::Changed, Some(mover)) => mover.words().to_owned(),
+        (reason, Some(mover)) => format!("{}; {}", reason.words(), mover.words()),
+        (reason, None) => reason.words().to_owned(),
+    };
+    let runs = match change.action {
+        Action::Update if change.steps.contains(&Step::Publish) => ", publishes",
+        Action::Update if change.steps.contains(&Step::Unpublish) => ", unpublishes",
+        _ => "",
+    };
+    why.push_str(runs);
+    if let Some(place) = change.place.as_ref().filter(|place| place.line > 0 && change.action != Action::Update) {
+        why.push_str(&format!(" ({}:{})", place.file, place.line));
+    }
+    why
+}
+
+/// Deletions first, then the rest, then what it costs and what it touches.
+fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    if plan.changes.is_empty() {
+        let blocked = plan.blocked().len();
+        return match (blocked, plan.due.len()) {
+            (0, 0) => writeln!(out, "{}", styled(BOLD, format!("Nothing to do: {} as Git says.", are(plan.tenants)))),
+            (0, due) => writeln!(out, "{}", styled(BOLD, format!("Nothing to change; {} can be closed by apply.", counted(due, "request")))),
+            (blocked, _) => writeln!(out, "{}", styled(BOLD, format!("No changes; {} could not be planned.", counted(blocked, "tenant")))),
+        };
+    }
+    let counts: Vec<String> = Action::ALL
+        .iter()
+        .filter_map(|action| match plan.count(*action) {
+            0 => None,
+            count => Some(format!("{count} to {}", action.verb())),
+        })
+        .collect();
+    let facts = Facts::of(plan);
+    writeln!(
+        out,
+        "{} in {} of {}",
+        styled(BOLD, format!("Plan: {}", counts.join(", "))),
+        facts.tenants,
+        counted(plan.tenants, "tenant")
+    )?;
+    if facts.drift > 0 {
+        writeln!(out, "      {} of them because of changes made on the platform", facts.drift)?;
+    }
+    if facts.webhooks > 0 {
+        writeln!(out, "      {} affected", counted(facts.webhooks, "live webhook"))?;
+    }
+    writeln!(out, "      about {} ", counted(facts.calls, "API call"))?;
+    writeln!(out, "{}", styled(DIM, format!("digest {}", plan.digest())))
+}
+
+fn are(tenants: usize) -> String {
+    if tenants == 1 { "1 tenant is".to_owned() } else { format!("all {tenants} tenants are") }
+}
+
+/// What a plan amounts to.
+pub struct Facts {
+    pub tenants: usize,
+    pub drift: usize,
+    /// Webhooks that answer now and are touched.
+    pub webhooks: usize,
+    /// A price in API calls: reads before and after every write, and probes.
+    pub calls: usize,
+}
+
+impl Facts {
+    pub fn of(plan: &Plan) -> Self {
+        let mut tenants: Vec<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
+        tenants.dedup();
+        let calls = plan.changes.iter().flat_map(|change| &change.steps).map(|step| match step {
+            Step::Create => 1,
+            Step::Fill | Step::Unpublish | Step::Delete => 3,
+            Step::Publish => 4,
+        });
+        Self {
+            tenants: tenants.len(),
+            drift: plan.changes.iter().filter(|change| change.is_drift()).count(),
+            webhooks: plan.changes.iter().map(|change| change.work.listening.len()).sum(),
+            calls: calls.sum(),
+        }
+    }
+}
