@@ -35,6 +35,8 @@ pub struct DesiredTenant {
     /// What the version wants to be shown as the tenant's configuration.
     pub record: Value,
     pub place: Place,
+    /// Where the tenant names each credential.
+    pub credentials: BTreeMap<String, Place>,
 }
 
 /// One resource, complete to the last field.
@@ -106,6 +108,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         resources: BTreeMap::new(),
         record: Value::Null,
         place: tenant.toml.key("/status"),
+        credentials: credential_places(tenant),
     };
     let Some(version) = version.filter(|_| tenant.file.status != Status::Deprovisioned) else {
         return Ok(desired);
@@ -127,14 +130,35 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
             Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(tenant.toml.key("/inputs"))
         })),
     }
-    if problems.is_empty() { Ok(desired) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(desired)
+    } else {
+        Err(problems)
+    }
+}
+
+fn credential_places(tenant: &Tenant) -> BTreeMap<String, Place> {
+    let choices = tenant.file.credentials.iter();
+    choices
+        .map(|(slot, choice)| {
+            let pointer = crate::workspace::toml::pointer(["credentials", slot]);
+            (choice.name().to_owned(), tenant.toml.value_place(&pointer))
+        })
+        .collect()
 }
 
 /// One resource of one tenant; `None` when its template has problems of its own.
-fn resource(workspace: &Workspace, tenant: &Tenant, version: &Version, name: &str) -> Result<Option<Resource>, Vec<Problem>> {
-    let (Some(spec), Some(prepared), Some(source)) =
-        (version.file.resources.get(name), version.prepared.get(name), version.sources.get(name))
-    else {
+fn resource(
+    workspace: &Workspace,
+    tenant: &Tenant,
+    version: &Version,
+    name: &str,
+) -> Result<Option<Resource>, Vec<Problem>> {
+    let (Some(spec), Some(prepared), Some(source)) = (
+        version.file.resources.get(name),
+        version.prepared.get(name),
+        version.sources.get(name),
+    ) else {
         return Ok(None);
     };
     let kind = Kind::new(&*spec.kind);
@@ -156,7 +180,10 @@ fn resource(workspace: &Workspace, tenant: &Tenant, version: &Version, name: &st
         Symbol::Ref { address: other, .. } if other != address => Some(other),
         _ => None,
     });
-    let facts = workspace.registry.of_kind(&kind).and_then(|platform| platform.facts(&kind));
+    let facts = workspace
+        .registry
+        .of_kind(&kind)
+        .and_then(|platform| platform.facts(&kind));
     Ok(Some(Resource {
         fingerprint: fingerprint(
             settings.and_then(|settings| settings.base_url.as_deref()),
@@ -180,10 +207,15 @@ fn resource(workspace: &Workspace, tenant: &Tenant, version: &Version, name: &st
 fn input_place(tenant: &Tenant, written: &str) -> Place {
     let pieces = template::expression::pieces(written).unwrap_or_default();
     let name = pieces.iter().find_map(|piece| match piece {
-        template::Piece::Value(path, _) if path.root() == "inputs" => path.rest().first().map(|name| (*name).to_owned()),
+        template::Piece::Value(path, _) if path.root() == "inputs" => {
+            path.rest().first().map(|name| (*name).to_owned())
+        }
         _ => None,
     });
-    let pointer = name.map_or_else(|| "/inputs".to_owned(), |name| crate::workspace::toml::pointer(["inputs", &name]));
+    let pointer = name.map_or_else(
+        || "/inputs".to_owned(),
+        |name| crate::workspace::toml::pointer(["inputs", &name]),
+    );
     tenant.toml.value_place(&pointer)
 }
 
@@ -208,7 +240,13 @@ impl<'a> Values<'a> {
 
     fn address(&self, resource: &str) -> Address {
         let tenant = self.tenant.name.clone();
-        let lifetime = self.version.file.resources.get(resource).map(|spec| spec.scope).unwrap_or_default();
+        let lifetime = self
+            .version
+            .file
+            .resources
+            .get(resource)
+            .map(|spec| spec.scope)
+            .unwrap_or_default();
         let owner = match lifetime {
             Lifetime::Version => Owner::Version {
                 tenant,
@@ -265,7 +303,10 @@ impl<'a> Values<'a> {
             .iter()
             .flat_map(|(resource, prepared)| prepared.entries.iter().map(move |entry| (resource, entry)))
             .find(|(_, entry)| entry.name == name)?;
-        let rendered = self.entries(resource).into_iter().find(|rendered| rendered.name == name)?;
+        let rendered = self
+            .entries(resource)
+            .into_iter()
+            .find(|rendered| rendered.name == name)?;
         let kind = Kind::new(&*self.version.file.resources.get(resource)?.kind);
         Some(Value::from(match field {
             "path" => rendered.path,
@@ -350,11 +391,23 @@ impl template::Scope for Values<'_> {
 impl Values<'_> {
     /// A text file, rendered with the same guard as the document it goes into would apply to its own expressions.
     fn file(&self, name: &str) -> Result<Value, String> {
-        let text = self.version.texts.get(name).ok_or_else(|| format!("there is no file `{name}`"))?;
-        let guard = self.version.prepared.get(self.resource).map(|prepared| prepared.guard.clone()).unwrap_or_default();
+        let text = self
+            .version
+            .texts
+            .get(name)
+            .ok_or_else(|| format!("there is no file `{name}`"))?;
+        let guard = self
+            .version
+            .prepared
+            .get(self.resource)
+            .map(|prepared| prepared.guard.clone())
+            .unwrap_or_default();
         let within = InFile(self);
         template::render(&Value::from(&**text), &within, &guard).map_err(|faults| {
-            let faults: Vec<String> = faults.into_iter().map(|fault| format!("`{}` in {name}: {}", fault.written, fault.why)).collect();
+            let faults: Vec<String> = faults
+                .into_iter()
+                .map(|fault| format!("`{}` in {name}: {}", fault.written, fault.why))
+                .collect();
             faults.join("; ")
         })
     }

@@ -56,7 +56,9 @@ mod tests {
     #[test]
     fn one_at_a_time_and_free_again_afterwards() {
         let folder = tempfile::tempdir().unwrap();
-        let Ok(lease) = Lease::take(folder.path()) else { panic!("free") };
+        let Ok(lease) = Lease::take(folder.path()) else {
+            panic!("free")
+        };
         assert!(matches!(Lease::take(folder.path()), Err(Taken::ByAnother(who)) if who.starts_with("process ")));
         drop(lease);
         assert!(Lease::take(folder.path()).is_ok());

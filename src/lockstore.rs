@@ -20,7 +20,10 @@ pub enum LockStore {
 
 impl LockStore {
     /// The texts, by tenant.
-    #[expect(clippy::disallowed_methods, reason = "edge: this is where uncommitted lockfiles are read")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "edge: this is where uncommitted lockfiles are read"
+    )]
     pub fn texts(&self, repo: &Repo) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
         match self {
             LockStore::Branch(reference) => repo.lockfiles(reference),
@@ -29,7 +32,9 @@ impl LockStore {
                 let listing = std::fs::read_dir(folder).into_iter().flatten().flatten();
                 for entry in listing {
                     let name = entry.file_name().to_string_lossy().into_owned();
-                    if let (Some(tenant), Ok(text)) = (name.strip_suffix(".lock"), std::fs::read_to_string(entry.path())) {
+                    if let (Some(tenant), Ok(text)) =
+                        (name.strip_suffix(".lock"), std::fs::read_to_string(entry.path()))
+                    {
                         texts.insert(tenant.to_owned(), Arc::from(text));
                     }
                 }
@@ -39,7 +44,10 @@ impl LockStore {
     }
 
     /// Keeps lockfiles. On a branch that is one commit; `None` when they are there already.
-    #[expect(clippy::disallowed_methods, reason = "edge: this is where uncommitted lockfiles are written")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "edge: this is where uncommitted lockfiles are written"
+    )]
     pub fn keep(&self, repo: &Repo, locks: &[Lockfile], message: &str) -> Result<Option<Committed>, RepoError> {
         let mut files = BTreeMap::new();
         for lock in locks {

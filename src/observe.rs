@@ -20,7 +20,11 @@ pub struct Observers {
 }
 
 /// What must be asked of each account to plan these tenants.
-pub fn questions(workspace: &str, desired: &DesiredState, locks: &BTreeMap<String, Lockfile>) -> BTreeMap<String, Question> {
+pub fn questions(
+    workspace: &str,
+    desired: &DesiredState,
+    locks: &BTreeMap<String, Lockfile>,
+) -> BTreeMap<String, Question> {
     let mut questions: BTreeMap<String, Question> = BTreeMap::new();
     let mark_prefix = format!("upa:{workspace}/");
     for tenant in desired.tenants.values() {
@@ -28,7 +32,11 @@ pub fn questions(workspace: &str, desired: &DesiredState, locks: &BTreeMap<Strin
             let question = questions.entry(resource.account.clone()).or_default();
             question.kinds.insert(resource.kind.clone());
             if let Some(id) = &resource.adopt {
-                question.ids.entry(resource.kind.clone()).or_default().insert(id.clone());
+                question
+                    .ids
+                    .entry(resource.kind.clone())
+                    .or_default()
+                    .insert(id.clone());
             }
             for symbol in symbols(&resource.document) {
                 if let Symbol::Credential { account, .. } = symbol {
@@ -36,12 +44,19 @@ pub fn questions(workspace: &str, desired: &DesiredState, locks: &BTreeMap<Strin
                 }
             }
         }
-        let recorded = locks.get(&tenant.name).into_iter().flat_map(|lock| lock.resources.values());
+        let recorded = locks
+            .get(&tenant.name)
+            .into_iter()
+            .flat_map(|lock| lock.resources.values());
         for locked in recorded {
             let question = questions.entry(locked.account.clone()).or_default();
             question.kinds.insert(locked.kind.clone());
             if let Some(id) = locked.id() {
-                question.ids.entry(locked.kind.clone()).or_default().insert(id.to_owned());
+                question
+                    .ids
+                    .entry(locked.kind.clone())
+                    .or_default()
+                    .insert(id.to_owned());
             }
         }
     }

@@ -12,7 +12,10 @@ use crate::platform::n8n::WORKFLOW;
 
 /// Both records of a tenant; fields nobody has a value for are null.
 pub fn records(tenant: &DesiredTenant, lock: &Lockfile) -> Value {
-    let provisioned = lock.versions.get(&tenant.version).or_else(|| lock.versions.values().next());
+    let provisioned = lock
+        .versions
+        .get(&tenant.version)
+        .or_else(|| lock.versions.values().next());
     json!({
         "provisioning_request": provisioned.map(|provisioned| request(tenant, provisioned)),
         "tenant_configuration": configuration(tenant, lock, provisioned),
@@ -44,10 +47,16 @@ fn configuration(tenant: &DesiredTenant, lock: &Lockfile, provisioned: Option<&P
         .collect();
     let mut record = Map::new();
     record.insert("tenant_name".to_owned(), Value::from(&*tenant.name));
-    record.insert("webhook_base_path".to_owned(), json!(provisioned.map(|provisioned| &provisioned.webhook_base_path)));
+    record.insert(
+        "webhook_base_path".to_owned(),
+        json!(provisioned.map(|provisioned| &provisioned.webhook_base_path)),
+    );
     record.insert("workflow_ids".to_owned(), Value::Object(workflows));
     record.insert("version".to_owned(), Value::from(&*tenant.version));
-    record.insert("provisioned_at".to_owned(), json!(provisioned.and_then(|provisioned| provisioned.provisioned_at.as_ref())));
+    record.insert(
+        "provisioned_at".to_owned(),
+        json!(provisioned.and_then(|provisioned| provisioned.provisioned_at.as_ref())),
+    );
     record.insert("status".to_owned(), json!(tenant.status));
     // What else belongs to it only the version knows.
     let values = values(lock);

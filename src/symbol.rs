@@ -31,7 +31,11 @@ pub enum Symbol {
         node: String,
     },
     /// The id of an existing credential of the account, by name and type.
-    Credential { account: String, name: String, kind: String },
+    Credential {
+        account: String,
+        name: String,
+        kind: String,
+    },
 }
 
 impl Symbol {
@@ -229,7 +233,10 @@ mod tests {
         let document = json!(format!("x/{}", crm().embed()));
         assert_eq!(resolve(&document, &|_| None, Unknown::Keep), document);
         assert_eq!(resolve(&document, &|_| None, Unknown::Blank), json!("x/"));
-        assert_eq!(resolve(&document, &|_| None, Unknown::Describe), json!("x/(id of welcs@v2.0/crm)"));
+        assert_eq!(
+            resolve(&document, &|_| None, Unknown::Describe),
+            json!("x/(id of welcs@v2.0/crm)")
+        );
     }
 
     #[test]

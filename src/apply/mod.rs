@@ -69,16 +69,23 @@ impl Outcome {
 
 /// Carries out a plan. Every tenant with changes, or with a request that is due, has an outcome.
 pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, Lockfile>) -> Vec<Outcome> {
-    let mut by_tenant: BTreeMap<&str, Vec<Change>> = plan.due.iter().map(|tenant| (tenant.as_str(), Vec::new())).collect();
+    let mut by_tenant: BTreeMap<&str, Vec<Change>> =
+        plan.due.iter().map(|tenant| (tenant.as_str(), Vec::new())).collect();
     for change in &plan.changes {
-        by_tenant.entry(change.address.tenant()).or_default().push(change.clone());
+        by_tenant
+            .entry(change.address.tenant())
+            .or_default()
+            .push(change.clone());
     }
     let work = by_tenant.into_iter().filter_map(|(tenant, changes)| {
         let desired = context.desired.get(tenant)?;
         let lock = locks.get(tenant).cloned().unwrap_or_else(|| Lockfile::new(tenant));
         Some(walk::walk(context, desired, lock, changes))
     });
-    let mut outcomes: Vec<Outcome> = futures::stream::iter(work).buffer_unordered(TENANTS_AT_ONCE).collect().await;
+    let mut outcomes: Vec<Outcome> = futures::stream::iter(work)
+        .buffer_unordered(TENANTS_AT_ONCE)
+        .collect()
+        .await;
     outcomes.sort_by(|a, b| a.tenant.cmp(&b.tenant));
     outcomes
 }

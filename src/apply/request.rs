@@ -41,7 +41,9 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
             request: new_request(),
         });
     };
-    let creates = changes.iter().any(|change| matches!(change.action, Action::Create | Action::Adopt));
+    let creates = changes
+        .iter()
+        .any(|change| matches!(change.action, Action::Create | Action::Adopt));
     let again = match (known.request.purpose, known.request.state) {
         // It was taken down and comes back, or the last request failed: that request is closed, this is another.
         (Purpose::Deprovision, _) => true,
@@ -62,8 +64,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
 fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile) -> Vec<Event> {
     let now = (context.now)();
     let unfinished = |known: &&Provisioned| {
-        known.request.purpose != Purpose::Deprovision
-            || matches!(known.request.state, RequestState::Failed)
+        known.request.purpose != Purpose::Deprovision || matches!(known.request.state, RequestState::Failed)
     };
     let versions = lock.versions.iter().filter(|(_, known)| unfinished(known));
     versions
@@ -87,7 +88,13 @@ fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lock
 }
 
 /// What is recorded after the last call. An interrupted request stays open: the next run goes on with it.
-pub fn end(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, failed: bool, interrupted: bool) -> Vec<Event> {
+pub fn end(
+    context: &Context<'_>,
+    desired: &DesiredTenant,
+    lock: &Lockfile,
+    failed: bool,
+    interrupted: bool,
+) -> Vec<Event> {
     if interrupted {
         return Vec::new();
     }
@@ -97,7 +104,11 @@ pub fn end(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, fail
         let mut next = known.clone();
         let open = matches!(next.request.state, RequestState::Pending | RequestState::Provisioning);
         if open {
-            next.request.state = if failed { RequestState::Failed } else { RequestState::Completed };
+            next.request.state = if failed {
+                RequestState::Failed
+            } else {
+                RequestState::Completed
+            };
             next.request.updated_at.clone_from(&now);
             if !failed && next.request.purpose == Purpose::Provision {
                 next.provisioned_at.get_or_insert_with(|| now.clone());
@@ -117,5 +128,9 @@ pub fn end(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, fail
 }
 
 fn schema_ref(context: &Context<'_>, desired: &DesiredTenant) -> String {
-    format!("{}@{}", Version::path(&desired.product, &desired.version), context.commit)
+    format!(
+        "{}@{}",
+        Version::path(&desired.product, &desired.version),
+        context.commit
+    )
 }

@@ -23,7 +23,10 @@ pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile
         context,
         desired,
         values: Values {
-            ids: changes.iter().filter_map(|change| Some((change.address.clone(), change.id.clone()?))).collect(),
+            ids: changes
+                .iter()
+                .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
+                .collect(),
             ..Values::default()
         },
         outcome: Outcome {
@@ -65,7 +68,10 @@ impl Walk<'_> {
         let order = match order::order(changes) {
             Ok(order) => order,
             Err(circle) => {
-                let problem = Problem::error(Class::Failure, format!("bug: a plan with a circle: {}", circle.join(" → ")));
+                let problem = Problem::error(
+                    Class::Failure,
+                    format!("bug: a plan with a circle: {}", circle.join(" → ")),
+                );
                 self.outcome.problems.push(problem.tenant(&*self.desired.name));
                 return Ok(());
             }
@@ -76,7 +82,10 @@ impl Walk<'_> {
         let mut failed: BTreeSet<Node> = BTreeSet::new();
         for node in order.steps {
             let Some(change) = changes.get(node.0) else { continue };
-            let blocked = order.waits_for.get(&node).is_some_and(|waits| !waits.is_disjoint(&failed));
+            let blocked = order
+                .waits_for
+                .get(&node)
+                .is_some_and(|waits| !waits.is_disjoint(&failed));
             if self.context.interrupted.load(Ordering::Relaxed) {
                 self.outcome.interrupted = true;
             }
@@ -97,7 +106,13 @@ impl Walk<'_> {
             }
         }
         let skipped = !self.outcome.skipped.is_empty();
-        let ended = request::end(self.context, self.desired, &self.outcome.lock, self.outcome.failed() || skipped, self.outcome.interrupted);
+        let ended = request::end(
+            self.context,
+            self.desired,
+            &self.outcome.lock,
+            self.outcome.failed() || skipped,
+            self.outcome.interrupted,
+        );
         for event in ended {
             self.record(event)?;
         }
@@ -118,14 +133,24 @@ impl Walk<'_> {
     }
 
     fn record(&mut self, event: Event) -> Result<(), Unwritable> {
-        self.context.journal.append(&self.desired.name, &event).map_err(Unwritable)?;
+        self.context
+            .journal
+            .append(&self.desired.name, &event)
+            .map_err(Unwritable)?;
         self.outcome.lock.record(&event);
         Ok(())
     }
 
     fn stop(&mut self, Unwritable(error): Unwritable) {
-        let problem = Problem::error(Class::Failure, format!("the journal cannot be written ({error}), so nothing further was sent"));
-        self.outcome.problems.push(problem.tenant(&*self.desired.name).hint("free some disk space and run again"));
+        let problem = Problem::error(
+            Class::Failure,
+            format!("the journal cannot be written ({error}), so nothing further was sent"),
+        );
+        self.outcome.problems.push(
+            problem
+                .tenant(&*self.desired.name)
+                .hint("free some disk space and run again"),
+        );
     }
 
     /// Only the record changes.
@@ -135,7 +160,11 @@ impl Walk<'_> {
                 address: change.address.clone(),
             }),
             (Action::Adopt | Action::Update, Some(id)) => {
-                let read = change.work.expected.clone().unwrap_or_else(|| Digest::of_json(&Value::Null));
+                let read = change
+                    .work
+                    .expected
+                    .clone()
+                    .unwrap_or_else(|| Digest::of_json(&Value::Null));
                 let applied = self.applied(change, id.clone(), read);
                 self.record(applied)
             }
@@ -181,11 +210,17 @@ impl Walk<'_> {
         let executor = self.context.executors.get(&change.account);
         let result = match executor {
             Some(executor) => executor.execute(&job).await,
-            None => Err(PlatformError::new(ErrorKind::Unreachable, step.as_str(), "the account is not open")),
+            None => Err(PlatformError::new(
+                ErrorKind::Unreachable,
+                step.as_str(),
+                "the account is not open",
+            )),
         };
         match result {
             Ok(receipt) => {
-                self.context.progress.done(&change.address, step, receipt.note.as_deref());
+                self.context
+                    .progress
+                    .done(&change.address, step, receipt.note.as_deref());
                 self.succeeded(change, (index, step), receipt)?;
                 Ok(Ok(()))
             }
@@ -222,7 +257,11 @@ impl Walk<'_> {
                 address: change.address.clone(),
             },
             Action::Create | Action::Adopt | Action::Update | Action::Forget => {
-                let read = self.reads.get(&index).cloned().unwrap_or_else(|| Digest::of_json(&Value::Null));
+                let read = self
+                    .reads
+                    .get(&index)
+                    .cloned()
+                    .unwrap_or_else(|| Digest::of_json(&Value::Null));
                 self.applied(change, receipt.id, read)
             }
         };
@@ -235,11 +274,18 @@ impl Walk<'_> {
         let unknown = if draft { Unknown::Blank } else { Unknown::Keep };
         let document = symbol::resolve(&change.work.document, &|symbol| self.values.of(symbol), unknown);
         if let Some(unresolved) = symbol::symbols(&document).into_iter().next() {
-            let why = format!("{} has no value, because what it refers to does not exist", unresolved.describe());
+            let why = format!(
+                "{} has no value, because what it refers to does not exist",
+                unresolved.describe()
+            );
             return Err(PlatformError::new(ErrorKind::Refused, step.as_str(), why));
         }
         let id = self.values.ids.get(&change.address).cloned();
-        let text = |symbolic: &str| match symbol::resolve(&Value::from(symbolic), &|symbol| self.values.of(symbol), Unknown::Keep) {
+        let text = |symbolic: &str| match symbol::resolve(
+            &Value::from(symbolic),
+            &|symbol| self.values.of(symbol),
+            Unknown::Keep,
+        ) {
             Value::String(text) => text,
             other => other.to_string(),
         };
@@ -249,7 +295,12 @@ impl Walk<'_> {
                 .entries
                 .iter()
                 .filter(|entry| entry.url.starts_with("/webhook/"))
-                .flat_map(|entry| entry.method.split(',').map(|method| (method.to_owned(), text(&entry.url))))
+                .flat_map(|entry| {
+                    entry
+                        .method
+                        .split(',')
+                        .map(|method| (method.to_owned(), text(&entry.url)))
+                })
                 .collect(),
             Step::Unpublish => change.work.listening.clone(),
             Step::Create | Step::Fill | Step::Delete => Vec::new(),
@@ -258,7 +309,11 @@ impl Walk<'_> {
             address: change.address.clone(),
             kind: change.kind.clone(),
             step,
-            id: if step == Step::Create { String::new() } else { id.unwrap_or_default() },
+            id: if step == Step::Create {
+                String::new()
+            } else {
+                id.unwrap_or_default()
+            },
             document,
             mark: change.address.mark(self.context.workspace),
             attempt: attempt.to_string(),
@@ -267,7 +322,10 @@ impl Walk<'_> {
             expected: if fresh { None } else { change.work.expected.clone() },
             dropped: change.work.dropped.clone(),
             probes,
-            label: format!("{} {} revision {}", self.desired.product, self.desired.version, change.revision),
+            label: format!(
+                "{} {} revision {}",
+                self.desired.product, self.desired.version, change.revision
+            ),
         })
     }
 }

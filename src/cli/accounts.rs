@@ -29,7 +29,13 @@ pub struct Accounts {
 impl Accounts {
     /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
     pub async fn open(workspace: &Workspace, root: &Path, names: &BTreeSet<&str>) -> Result<Self, Failure> {
-        let in_sandbox = |name: &&&str| workspace.settings.accounts.get(**name).is_some_and(|settings| settings.sandbox);
+        let in_sandbox = |name: &&&str| {
+            workspace
+                .settings
+                .accounts
+                .get(**name)
+                .is_some_and(|settings| settings.sandbox)
+        };
         let (sandbox, url) = if names.iter().any(|name| in_sandbox(&name)) {
             match start_sandbox(workspace, root, None).await {
                 Ok(sandbox) => {
@@ -49,8 +55,12 @@ impl Accounts {
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, name, &url, &accounts.calls)
-                .and_then(|account| workspace.registry.connect(&account).unwrap_or_else(|| Err(no_platform(name))));
+            let opened = account(workspace, name, &url, &accounts.calls).and_then(|account| {
+                workspace
+                    .registry
+                    .connect(&account)
+                    .unwrap_or_else(|| Err(no_platform(name)))
+            });
             match opened {
                 Ok(connection) => {
                     accounts.connections.insert((*name).to_owned(), connection);
@@ -84,7 +94,6 @@ impl Accounts {
         open.collect()
     }
 
-
     /// Closes the sandbox, so that its store is free for the next command.
     pub async fn close(self) {
         drop(self.connections);
@@ -95,10 +104,19 @@ impl Accounts {
 }
 
 fn no_platform(name: &str) -> PlatformError {
-    PlatformError::new(ErrorKind::Refused, "connect", format!("account `{name}` belongs to no known platform"))
+    PlatformError::new(
+        ErrorKind::Refused,
+        "connect",
+        format!("account `{name}` belongs to no known platform"),
+    )
 }
 
-fn account(workspace: &Workspace, name: &str, sandbox_url: &str, calls: &Arc<AtomicU64>) -> Result<Account, PlatformError> {
+fn account(
+    workspace: &Workspace,
+    name: &str,
+    sandbox_url: &str,
+    calls: &Arc<AtomicU64>,
+) -> Result<Account, PlatformError> {
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
@@ -106,7 +124,11 @@ fn account(workspace: &Workspace, name: &str, sandbox_url: &str, calls: &Arc<Ato
     };
     let mut credentials = BTreeMap::new();
     let base_url = if settings.sandbox {
-        let names = workspace.registry.platform(&platform).map(|platform| platform.credentials()).unwrap_or_default();
+        let names = workspace
+            .registry
+            .platform(&platform)
+            .map(|platform| platform.credentials())
+            .unwrap_or_default();
         credentials.extend(names.into_iter().map(|name| (name, Secret::new(SANDBOX_KEY))));
         format!("{sandbox_url}/{name}")
     } else {
@@ -118,7 +140,11 @@ fn account(workspace: &Workspace, name: &str, sandbox_url: &str, calls: &Arc<Ato
     Ok(Account {
         name: name.to_owned(),
         platform,
-        webhook_url: if settings.sandbox { base_url.clone() } else { settings.webhook_url.clone().unwrap_or_else(|| base_url.clone()) },
+        webhook_url: if settings.sandbox {
+            base_url.clone()
+        } else {
+            settings.webhook_url.clone().unwrap_or_else(|| base_url.clone())
+        },
         base_url,
         credentials,
         concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
@@ -144,7 +170,13 @@ pub async fn start_sandbox(workspace: &Workspace, root: &Path, port: Option<u16>
     let folder = root.join(".upa");
     prepare_folder(&folder).map_err(|error| SandboxError::Store(error.to_string()))?;
     let mut served = Vec::new();
-    for name in workspace.settings.accounts.iter().filter(|(_, settings)| settings.sandbox).map(|(name, _)| name) {
+    for name in workspace
+        .settings
+        .accounts
+        .iter()
+        .filter(|(_, settings)| settings.sandbox)
+        .map(|(name, _)| name)
+    {
         let service = match workspace.registry.known(workspace.platform_of(name)) {
             Some(Known::N8n) => Service::N8n(sandbox::n8n::Options::default()),
             Some(Known::Defined(definition)) => Service::Rest(definition.clone()),
@@ -159,7 +191,10 @@ pub async fn start_sandbox(workspace: &Workspace, root: &Path, port: Option<u16>
 }
 
 /// The folder holds state of this machine only, so it ignores itself.
-#[expect(clippy::disallowed_methods, reason = "edge: this is where the sandbox's folder is made")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: this is where the sandbox's folder is made"
+)]
 fn prepare_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let ignore = folder.join(".gitignore");
@@ -174,10 +209,16 @@ pub fn url_file(root: &Path) -> std::path::PathBuf {
     root.join(".upa/sandbox.url")
 }
 
-#[expect(clippy::disallowed_methods, reason = "edge: this is where a running sandbox is found")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: this is where a running sandbox is found"
+)]
 fn running_sandbox(root: &Path) -> Result<String, Failure> {
     match std::fs::read_to_string(url_file(root)) {
         Ok(url) => Ok(url.trim().to_owned()),
-        Err(_) => Err(Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace").hint("run again when it is done")),
+        Err(_) => Err(
+            Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")
+                .hint("run again when it is done"),
+        ),
     }
 }

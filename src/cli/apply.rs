@@ -10,13 +10,13 @@ use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::Global;
 use super::accounts::Accounts;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::Lines;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
-use super::Global;
 use crate::apply::{self, Context, Outcome};
 use crate::exit::Exit;
 use crate::journal::{self, Journal};
@@ -48,7 +48,10 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let _lease = match Lease::take(&session.repo.private_dir()) {
         Ok(lease) => lease,
         Err(lease::Taken::ByAnother(who)) => {
-            return Err(Failure::new(Exit::Leased, format!("another apply is working here ({who})")).hint("run again when it is done"));
+            return Err(
+                Failure::new(Exit::Leased, format!("another apply is working here ({who})"))
+                    .hint("run again when it is done"),
+            );
         }
         Err(lease::Taken::Failed(error)) => return Err(error.into()),
     };
@@ -108,8 +111,12 @@ async fn execute(
     interrupted: &AtomicBool,
 ) -> Result<Vec<Outcome>, Failure> {
     let folder = session.repo.private_dir();
-    let journal = Journal::start(&folder, run)
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot write the journal in `{}`: {error}", folder.display())))?;
+    let journal = Journal::start(&folder, run).map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot write the journal in `{}`: {error}", folder.display()),
+        )
+    })?;
     let context = Context {
         workspace: session.name(),
         run,
@@ -123,13 +130,21 @@ async fn execute(
         progress: &Lines,
     };
     let outcomes = apply::apply(&context, &survey.plan, &session.locks).await;
-    session.leftovers.extend(journal::leftovers(&folder)?.into_iter().filter(|leftover| {
-        leftover.path.file_stem().is_some_and(|stem| stem.to_string_lossy() == run.to_string())
-    }));
+    session
+        .leftovers
+        .extend(journal::leftovers(&folder)?.into_iter().filter(|leftover| {
+            leftover
+                .path
+                .file_stem()
+                .is_some_and(|stem| stem.to_string_lossy() == run.to_string())
+        }));
     Ok(outcomes)
 }
 
-#[expect(clippy::disallowed_methods, reason = "edge: this is where the time of records comes from")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: this is where the time of records comes from"
+)]
 fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
@@ -142,10 +157,15 @@ fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure>
         return Ok(());
     }
     let problems = uncommitted.iter().map(|path| {
-        let what = if path.ends_with(".lock") { "was edited by hand; upa alone writes lockfiles" } else { "is not committed" };
+        let what = if path.ends_with(".lock") {
+            "was edited by hand; upa alone writes lockfiles"
+        } else {
+            "is not committed"
+        };
         Problem::configuration(format!("`{path}` {what}")).at(crate::problem::Place::file(&**path))
     });
-    Err(Failure::problems(problems.collect()).hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"))
+    Err(Failure::problems(problems.collect())
+        .hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"))
 }
 
 fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
@@ -153,10 +173,15 @@ fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "nobody is there to ask").hint("say `--yes`, or `--plan FILE` to apply a plan that was reviewed"));
+        return Err(Failure::new(Exit::Usage, "nobody is there to ask")
+            .hint("say `--yes`, or `--plan FILE` to apply a plan that was reviewed"));
     }
     let deletes = plan.count(Action::Delete);
-    let warning = if deletes > 0 { format!(" and delete {}", counted(deletes, "object")) } else { String::new() };
+    let warning = if deletes > 0 {
+        format!(" and delete {}", counted(deletes, "object"))
+    } else {
+        String::new()
+    };
     write!(
         anstream::stderr(),
         "\nApply {}{warning}? Only `yes` does: ",
@@ -193,7 +218,11 @@ impl Approved {
         }
         Err(Failure::new(
             Exit::Stale,
-            format!("this is not the plan that was reviewed: {} differs ({})", counted(other.len(), "change"), other.join(", ")),
+            format!(
+                "this is not the plan that was reviewed: {} differs ({})",
+                counted(other.len(), "change"),
+                other.join(", ")
+            ),
         )
         .hint("plan again and have it reviewed"))
     }
@@ -201,17 +230,32 @@ impl Approved {
 
 #[expect(clippy::disallowed_methods, reason = "edge: this is where a reviewed plan is read")]
 fn read_plan(file: &Path) -> Result<Approved, Failure> {
-    let wrong = |why: String| Failure::new(Exit::Configuration, format!("`{}` is not a plan: {why}", file.display())).hint("make one with `upa plan --out FILE`");
+    let wrong = |why: String| {
+        Failure::new(
+            Exit::Configuration,
+            format!("`{}` is not a plan: {why}", file.display()),
+        )
+        .hint("make one with `upa plan --out FILE`")
+    };
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if value.get("format").and_then(Value::as_u64) != Some(u64::from(render::json::FORMAT)) {
         return Err(wrong("its format is not known to this upa".to_owned()));
     }
-    let digest = value.get("digest").and_then(Value::as_str).ok_or_else(|| wrong("it has no digest".to_owned()))?;
-    let changes = value.get("changes").and_then(Value::as_array).ok_or_else(|| wrong("it has no changes".to_owned()))?;
+    let digest = value
+        .get("digest")
+        .and_then(Value::as_str)
+        .ok_or_else(|| wrong("it has no digest".to_owned()))?;
+    let changes = value
+        .get("changes")
+        .and_then(Value::as_array)
+        .ok_or_else(|| wrong("it has no changes".to_owned()))?;
     Ok(Approved {
         digest: digest.to_owned(),
-        changes: changes.iter().filter_map(|change| change.get("digest")?.as_str().map(str::to_owned)).collect(),
+        changes: changes
+            .iter()
+            .filter_map(|change| change.get("digest")?.as_str().map(str::to_owned))
+            .collect(),
     })
 }
 
@@ -222,7 +266,10 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
     tokio::spawn(async move {
         wait_for_signal().await;
         flag.store(true, Ordering::Relaxed);
-        let _ = writeln!(anstream::stderr(), "\nstopping: calls in flight are finished and recorded; once more to stop now");
+        let _ = writeln!(
+            anstream::stderr(),
+            "\nstopping: calls in flight are finished and recorded; once more to stop now"
+        );
         wait_for_signal().await;
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
@@ -286,7 +333,11 @@ fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize) -> 
         .filter(|action| plan.count(**action) > 0)
         .map(|action| format!("{} {}", action.verb(), plan.count(*action)))
         .collect();
-    let what = if counts.is_empty() { "record an earlier run".to_owned() } else { counts.join(", ") };
+    let what = if counts.is_empty() {
+        "record an earlier run".to_owned()
+    } else {
+        counts.join(", ")
+    };
     format!(
         "upa apply: {what} ({})\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n",
         counted(tenants, "tenant"),
@@ -296,7 +347,12 @@ fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize) -> 
 }
 
 /// Observes and plans once more: what is left of tenants that reported no failure is a bug in upa.
-async fn leftover(session: &Session, args: &ApplyArgs, accounts: &Accounts, outcomes: &[Outcome]) -> Result<Vec<Problem>, Failure> {
+async fn leftover(
+    session: &Session,
+    args: &ApplyArgs,
+    accounts: &Accounts,
+    outcomes: &[Outcome],
+) -> Result<Vec<Problem>, Failure> {
     let clean: Vec<String> = outcomes
         .iter()
         .filter(|outcome| !outcome.failed() && !outcome.interrupted)
@@ -311,7 +367,12 @@ async fn leftover(session: &Session, args: &ApplyArgs, accounts: &Accounts, outc
         let fields: Vec<&str> = change.fields.iter().take(3).map(|field| field.field.as_str()).collect();
         Problem::error(
             Class::Failure,
-            format!("bug: {} was applied, and the plan still wants to {} it ({})", change.address, change.action.verb(), fields.join(", ")),
+            format!(
+                "bug: {} was applied, and the plan still wants to {} it ({})",
+                change.address,
+                change.action.verb(),
+                fields.join(", ")
+            ),
         )
         .tenant(change.address.tenant())
         .hint("run `upa plan`; if nobody changed it meanwhile, please report this")
@@ -320,20 +381,40 @@ async fn leftover(session: &Session, args: &ApplyArgs, accounts: &Accounts, outc
 }
 
 fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Result<(), Failure> {
-    let mut problems: Vec<Problem> = outcomes.iter().flat_map(|outcome| outcome.problems.iter().cloned()).collect();
+    let mut problems: Vec<Problem> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.problems.iter().cloned())
+        .collect();
     problems.extend(left.iter().cloned());
     for path in &kept.left_alone {
-        problems.push(Problem::warning(format!("`{path}` in the work tree was edited by somebody and was left as it is")).hint(format!("git checkout -- {path}")));
+        problems.push(
+            Problem::warning(format!(
+                "`{path}` in the work tree was edited by somebody and was left as it is"
+            ))
+            .hint(format!("git checkout -- {path}")),
+        );
     }
     write!(anstream::stderr(), "{}", report::problems(&problems))?;
     let mut out = anstream::stdout().lock();
-    let failed: Vec<&str> = outcomes.iter().filter(|outcome| outcome.failed()).map(|outcome| outcome.tenant.as_str()).collect();
-    let interrupted: Vec<&str> = outcomes.iter().filter(|outcome| outcome.interrupted).map(|outcome| outcome.tenant.as_str()).collect();
+    let failed: Vec<&str> = outcomes
+        .iter()
+        .filter(|outcome| outcome.failed())
+        .map(|outcome| outcome.tenant.as_str())
+        .collect();
+    let interrupted: Vec<&str> = outcomes
+        .iter()
+        .filter(|outcome| outcome.interrupted)
+        .map(|outcome| outcome.tenant.as_str())
+        .collect();
     let steps: usize = outcomes.iter().map(|outcome| outcome.done).sum();
     let tenants = counted(outcomes.len(), "tenant");
     let head = match (failed.len(), interrupted.len()) {
         (0, 0) => format!("Applied: {} in {tenants}.", counted(steps, "step")),
-        (0, _) => format!("Interrupted after {}; unfinished: {}.", counted(steps, "step"), interrupted.join(", ")),
+        (0, _) => format!(
+            "Interrupted after {}; unfinished: {}.",
+            counted(steps, "step"),
+            interrupted.join(", ")
+        ),
         _ => format!("Applied {}; failed: {}.", counted(steps, "step"), failed.join(", ")),
     };
     writeln!(out, "{}", styled(BOLD, head))?;
@@ -341,7 +422,10 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
         writeln!(out, "Recorded in commit {}.", commit.get(..10).unwrap_or(commit))?;
     }
     if !interrupted.is_empty() || !failed.is_empty() {
-        writeln!(out, "What is unfinished is recorded as pending: run `upa apply` again to settle it.")?;
+        writeln!(
+            out,
+            "What is unfinished is recorded as pending: run `upa apply` again to settle it."
+        )?;
     }
     Ok(())
 }
@@ -350,7 +434,10 @@ fn exit(before: Exit, outcomes: &[Outcome], left: &[Problem]) -> Exit {
     if outcomes.iter().any(|outcome| outcome.interrupted) {
         return Exit::Interrupted;
     }
-    let by_tenant: BTreeMap<&str, Exit> = outcomes.iter().map(|outcome| (outcome.tenant.as_str(), Exit::of_problems(&outcome.problems))).collect();
+    let by_tenant: BTreeMap<&str, Exit> = outcomes
+        .iter()
+        .map(|outcome| (outcome.tenant.as_str(), Exit::of_problems(&outcome.problems)))
+        .collect();
     let mut exits: BTreeSet<u8> = by_tenant.values().map(|exit| exit.code()).collect();
     if before != Exit::Done {
         exits.insert(before.code());

@@ -41,7 +41,10 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         },
         repo,
     };
-    say(&format!("A workspace in `{}`: a Git repository with one product and three tenants.", dir.display()))?;
+    say(&format!(
+        "A workspace in `{}`: a Git repository with one product and three tenants.",
+        dir.display()
+    ))?;
     story.seed_credentials().await?;
     say("1. What would happen? Nothing exists yet, so everything is new. Plan cannot write.")?;
     story.plan().await?;
@@ -64,7 +67,10 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     say("That is where you are now. Go on by yourself:")?;
     let mut out = anstream::stdout().lock();
     writeln!(out, "  cd {}", dir.display())?;
-    writeln!(out, "  upa plan             # the drift, again: the sandbox is embedded, no server is needed")?;
+    writeln!(
+        out,
+        "  upa plan             # the drift, again: the sandbox is embedded, no server is needed"
+    )?;
     writeln!(out, "  upa apply            # repairs it")?;
     writeln!(out, "  upa status           # the fleet")?;
     writeln!(out, "  upa show welcs       # what is recorded of one tenant")?;
@@ -83,16 +89,29 @@ fn command(text: &str) -> Result<(), Failure> {
 }
 
 /// Writes the workspace into a folder that is empty or not there.
-#[expect(clippy::disallowed_methods, reason = "edge: this is where the example workspace is written")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: this is where the example workspace is written"
+)]
 fn write_workspace(dir: &Path) -> Result<(), Failure> {
     if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Failure::new(Exit::Usage, format!("`{}` is not empty", dir.display())).hint("name another folder: `upa demo DIR`"));
+        return Err(Failure::new(Exit::Usage, format!("`{}` is not empty", dir.display()))
+            .hint("name another folder: `upa demo DIR`"));
     }
-    let io = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot write the workspace into `{}`: {error}", dir.display()));
+    let io = |error: std::io::Error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot write the workspace into `{}`: {error}", dir.display()),
+        )
+    };
     std::fs::create_dir_all(dir).map_err(io)?;
     std::fs::write(dir.join("upa.toml"), SETTINGS).map_err(io)?;
     std::fs::write(dir.join(".gitignore"), ".upa/\n").map_err(io)?;
-    for (name, files) in [("tenants", &TENANTS), ("templates", &TEMPLATES), ("versions", &VERSIONS)] {
+    for (name, files) in [
+        ("tenants", &TENANTS),
+        ("templates", &TEMPLATES),
+        ("versions", &VERSIONS),
+    ] {
         let target = dir.join(name);
         std::fs::create_dir_all(&target).map_err(io)?;
         files.extract(&target).map_err(io)?;
@@ -131,7 +150,10 @@ impl Story {
                 Ok(())
             }
             Err(failure) => Err(failure),
-            Ok(()) => Err(Failure::new(Exit::Failed, "bug: an edited template was planned without a release")),
+            Ok(()) => Err(Failure::new(
+                Exit::Failed,
+                "bug: an edited template was planned without a release",
+            )),
         }
     }
 
@@ -158,7 +180,9 @@ impl Story {
 
     fn only_version(&self) -> Result<(String, String), Failure> {
         let loaded = crate::workspace::load(&self.repo.work_tree()?);
-        let version = loaded.workspace.and_then(|workspace| workspace.versions.into_keys().next());
+        let version = loaded
+            .workspace
+            .and_then(|workspace| workspace.versions.into_keys().next());
         version.ok_or_else(|| Failure::new(Exit::Failed, "bug: the example has no version"))
     }
 
@@ -167,7 +191,9 @@ impl Story {
         let session = self.session()?;
         let mut wanted = Vec::new();
         for tenant in session.workspace.tenants.values() {
-            let Some(version) = session.workspace.version_of(tenant) else { continue };
+            let Some(version) = session.workspace.version_of(tenant) else {
+                continue;
+            };
             for (slot, choice) in &tenant.file.credentials {
                 if let Some(spec) = version.file.credentials.get(slot) {
                     let account = session.workspace.account_for(tenant, &spec.platform).to_owned();
@@ -182,7 +208,9 @@ impl Story {
         )?;
         let sandbox = SandboxClient::start(&session).await?;
         for (account, body) in wanted {
-            sandbox.send(reqwest::Method::POST, &account, "credentials", Some(&body)).await?;
+            sandbox
+                .send(reqwest::Method::POST, &account, "credentials", Some(&body))
+                .await?;
         }
         sandbox.stop().await;
         Ok(())
@@ -197,7 +225,10 @@ impl Story {
         let text = std::fs::read_to_string(&file)?;
         let edited = text.replacen(FIX.0, FIX.1, 1);
         if edited == text {
-            return Err(Failure::new(Exit::Failed, format!("bug: the text of the fix is not in `{path}`")));
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("bug: the text of the fix is not in `{path}`"),
+            ));
         }
         std::fs::write(&file, edited)?;
         Ok(path)
@@ -218,7 +249,11 @@ impl Story {
         if let Some(settings) = settings {
             settings.insert("timezone".to_owned(), Value::from("America/Lima"));
         }
-        let nodes = workflow.get_mut("nodes").and_then(Value::as_array_mut).into_iter().flatten();
+        let nodes = workflow
+            .get_mut("nodes")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten();
         for node in nodes.filter(|node| node.get("type").and_then(Value::as_str) == Some("n8n-nodes-base.webhook")) {
             if let Some(node) = node.as_object_mut() {
                 node.insert("notes".to_owned(), Value::from("changed by hand"));
@@ -227,7 +262,9 @@ impl Story {
         let body = json!({
             "name": workflow["name"], "nodes": workflow["nodes"], "connections": workflow["connections"], "settings": workflow["settings"],
         });
-        sandbox.send(reqwest::Method::PUT, &locked.account, &path, Some(&body)).await?;
+        sandbox
+            .send(reqwest::Method::PUT, &locked.account, &path, Some(&body))
+            .await?;
         sandbox.stop().await;
         Ok(())
     }
@@ -237,7 +274,11 @@ impl Story {
 const FIX: (&str, &str) = (".slice(0, 500)", ".slice(0, 1000)");
 
 fn expect_done(exit: Exit) -> Result<(), Failure> {
-    if exit == Exit::Done { Ok(()) } else { Err(Failure::silent(exit)) }
+    if exit == Exit::Done {
+        Ok(())
+    } else {
+        Err(Failure::silent(exit))
+    }
 }
 
 /// The sandbox, spoken to directly: what people do on a platform themselves.
@@ -257,7 +298,13 @@ impl SandboxClient {
         })
     }
 
-    async fn send(&self, method: reqwest::Method, account: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        account: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         let url = format!("{}/api/v1/{path}", self.sandbox.account_url(account));
         let request = self.http.request(method, url).header("X-N8N-API-KEY", SANDBOX_KEY);
         let request = match body {
@@ -265,7 +312,12 @@ impl SandboxClient {
             None => request,
         };
         let failed = |error: reqwest::Error| Failure::new(Exit::Failed, format!("the sandbox: {error}"));
-        let answer = request.send().await.map_err(failed)?.error_for_status().map_err(failed)?;
+        let answer = request
+            .send()
+            .await
+            .map_err(failed)?
+            .error_for_status()
+            .map_err(failed)?;
         answer.json().await.map_err(failed)
     }
 

@@ -82,7 +82,8 @@ enum Command {
 /// Runs the command line; the exit status is the process's.
 pub fn main() -> Exit {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    if arguments.get(1).is_some_and(|word| word == "help") && arguments.get(2).is_some_and(|word| word == "exit-codes") {
+    if arguments.get(1).is_some_and(|word| word == "help") && arguments.get(2).is_some_and(|word| word == "exit-codes")
+    {
         return finish(exit_codes::run());
     }
     match Cli::try_parse_from(arguments) {
@@ -124,5 +125,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 
 /// The one runtime.
 fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }

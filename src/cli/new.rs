@@ -36,8 +36,10 @@ fn tier(text: &str) -> Result<Tier, String> {
 #[expect(clippy::disallowed_methods, reason = "edge: this is where a tenant file is written")]
 pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     if !is_tenant_name(&args.tenant) {
-        return Err(Failure::new(Exit::Usage, format!("`{}` is not a tenant's name", args.tenant))
-            .hint("use lower case letters, digits and single hyphens, at most 40 characters"));
+        return Err(
+            Failure::new(Exit::Usage, format!("`{}` is not a tenant's name", args.tenant))
+                .hint("use lower case letters, digits and single hyphens, at most 40 characters"),
+        );
     }
     let repo = Repo::open(&global.dir)?;
     let loaded = workspace::load(&repo.work_tree()?);
@@ -47,23 +49,38 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     let path = format!("tenants/{}.toml", args.tenant);
     let target = repo.root().join(&path);
     if target.exists() {
-        return Err(Failure::new(Exit::Configuration, format!("`{path}` exists already")).hint(format!("edit it, or choose another name than `{}`", args.tenant)));
+        return Err(Failure::new(Exit::Configuration, format!("`{path}` exists already"))
+            .hint(format!("edit it, or choose another name than `{}`", args.tenant)));
     }
     let fits = |version: &&Version| {
-        args.product.as_ref().is_none_or(|product| *product == version.file.product)
-            && args.version.as_ref().is_none_or(|wanted| *wanted == version.file.version)
+        args.product
+            .as_ref()
+            .is_none_or(|product| *product == version.file.product)
+            && args
+                .version
+                .as_ref()
+                .is_none_or(|wanted| *wanted == version.file.version)
             && (args.version.is_some() || version.file.stage.admits(args.tier))
     };
     let candidates: Vec<&Version> = workspace.versions.values().filter(fits).collect();
-    let products: std::collections::BTreeSet<&str> = candidates.iter().map(|version| version.file.product.as_str()).collect();
+    let products: std::collections::BTreeSet<&str> =
+        candidates.iter().map(|version| version.file.product.as_str()).collect();
     let version = match (candidates.last(), products.len()) {
         (Some(version), 1) => version,
         (Some(_), _) => {
-            return Err(Failure::new(Exit::Usage, "which product?").hint(format!("say `--product` with one of {}", listed(products))));
+            return Err(Failure::new(Exit::Usage, "which product?")
+                .hint(format!("say `--product` with one of {}", listed(products))));
         }
         (None, _) => {
-            let known: Vec<String> = workspace.versions.values().map(|version| format!("{} {}", version.file.product, version.file.version)).collect();
-            return Err(Failure::new(Exit::Configuration, "there is no such version for this tier").hint(format!("versions: {}", listed(known.iter().map(String::as_str)))));
+            let known: Vec<String> = workspace
+                .versions
+                .values()
+                .map(|version| format!("{} {}", version.file.product, version.file.version))
+                .collect();
+            return Err(
+                Failure::new(Exit::Configuration, "there is no such version for this tier")
+                    .hint(format!("versions: {}", listed(known.iter().map(String::as_str)))),
+            );
         }
     };
     let text = tenant_file(version, args.tier, &repo.operator());
@@ -71,7 +88,11 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
         std::fs::create_dir_all(folder)?;
     }
     std::fs::write(&target, text)?;
-    writeln!(anstream::stdout(), "Wrote {path}. Fill in what is empty, then: upa validate && upa plan {}", args.tenant)?;
+    writeln!(
+        anstream::stdout(),
+        "Wrote {path}. Fill in what is empty, then: upa validate && upa plan {}",
+        args.tenant
+    )?;
     Ok(Exit::Done)
 }
 
@@ -82,11 +103,27 @@ fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
     let _ = writeln!(text, "product  = {}", quoted(&version.file.product));
     let _ = writeln!(text, "version  = {}", quoted(&version.file.version));
     let _ = writeln!(text, "tier     = \"{tier}\"");
-    let _ = writeln!(text, "status   = \"active\"               # active | suspended | deprovisioned");
+    let _ = writeln!(
+        text,
+        "status   = \"active\"               # active | suspended | deprovisioned"
+    );
     let _ = writeln!(text, "operator = {}", quoted(operator));
     let empty = Map::new();
-    let properties = version.file.inputs.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    let required: Vec<&str> = version.file.inputs.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = version
+        .file
+        .inputs
+        .get("properties")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
+    let required: Vec<&str> = version
+        .file
+        .inputs
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if !properties.is_empty() {
         let _ = writeln!(text, "\n[inputs]");
     }
@@ -100,7 +137,10 @@ fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
         let _ = writeln!(text, "{comment}{name} = {}", placeholder(schema));
     }
     if !version.file.credentials.is_empty() {
-        let _ = writeln!(text, "\n# Existing credentials, by the name they have on the platform.\n[credentials]");
+        let _ = writeln!(
+            text,
+            "\n# Existing credentials, by the name they have on the platform.\n[credentials]"
+        );
     }
     for (name, slot) in &version.file.credentials {
         let _ = writeln!(text, "{name} = \"\"   # {} of type {}", slot.platform, slot.kind);
@@ -110,7 +150,10 @@ fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
 
 /// A value of the right type: the first choice, the default, or something empty.
 fn placeholder(schema: &Value) -> String {
-    let known = schema.get("default").or_else(|| schema.get("examples")?.get(0)).or_else(|| schema.get("enum")?.get(0));
+    let known = schema
+        .get("default")
+        .or_else(|| schema.get("examples")?.get(0))
+        .or_else(|| schema.get("enum")?.get(0));
     let value = match (known, schema.get("type").and_then(Value::as_str)) {
         (Some(value), _) => value.clone(),
         (None, Some("integer" | "number")) => schema.get("minimum").cloned().unwrap_or_else(|| Value::from(0)),

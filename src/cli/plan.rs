@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::Global;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
-use super::Global;
 use crate::exit::Exit;
 use crate::plan::Rules;
 use crate::render;
@@ -98,5 +98,6 @@ pub fn print(session: &Session, survey: &Survey, format: Format) -> Result<(), F
 #[expect(clippy::disallowed_methods, reason = "edge: this is where a plan is written")]
 fn write(file: &std::path::Path, survey: &Survey) -> Result<(), Failure> {
     let text = format!("{:#}\n", render::json::plan(&survey.plan, &survey.desired));
-    std::fs::write(file, text).map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display())))
+    std::fs::write(file, text)
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display())))
 }

@@ -15,11 +15,19 @@ impl Progress for Lines {
 
     fn done(&self, address: &Address, step: Step, note: Option<&str>) {
         let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
-        line(format!("  {} {address} {}", styled(GREEN, done(step)), styled(DIM, note)));
+        line(format!(
+            "  {} {address} {}",
+            styled(GREEN, done(step)),
+            styled(DIM, note)
+        ));
     }
 
     fn failed(&self, address: &Address, step: Step, why: &str) {
-        line(format!("  {} {address} {}: {why}", styled(RED, "failed"), step.as_str()));
+        line(format!(
+            "  {} {address} {}: {why}",
+            styled(RED, "failed"),
+            step.as_str()
+        ));
     }
 }
 

@@ -31,8 +31,15 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
         if files.entries.contains_key(&path) {
             return Err(Failure::problems(loaded.problems));
         }
-        let known: Vec<String> = workspace.versions.keys().map(|(product, version)| format!("{product} {version}")).collect();
-        let failure = Failure::new(Exit::Configuration, format!("there is no version `{} {}`", args.product, args.version));
+        let known: Vec<String> = workspace
+            .versions
+            .keys()
+            .map(|(product, version)| format!("{product} {version}"))
+            .collect();
+        let failure = Failure::new(
+            Exit::Configuration,
+            format!("there is no version `{} {}`", args.product, args.version),
+        );
         let typed = format!("{} {}", args.product, args.version);
         return Err(match did_you_mean(&typed, known.iter().map(String::as_str)) {
             Some(word) => failure.hint(format!("did you mean `upa release {word}`?")),
@@ -42,7 +49,12 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
     // Whatever else is wrong with the version must be mended first; that it is not released is why we are here.
     let folder = Version::folder(&args.product, &args.version);
     let unreleased = release::unreleased(version);
-    let concerns = |problem: &Problem| problem.place.as_ref().is_some_and(|place| place.file == path || place.file.starts_with(&folder));
+    let concerns = |problem: &Problem| {
+        problem
+            .place
+            .as_ref()
+            .is_some_and(|place| place.file == path || place.file.starts_with(&folder))
+    };
     let others: Vec<Problem> = loaded
         .problems
         .into_iter()
@@ -53,7 +65,11 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
     }
     let mut out = anstream::stdout().lock();
     match release::released(version).map_err(|problem| Failure::problems(vec![problem]))? {
-        None => writeln!(out, "Nothing to release: revision {} is what is there.", version.file.revision)?,
+        None => writeln!(
+            out,
+            "Nothing to release: revision {} is what is there.",
+            version.file.revision
+        )?,
         Some((revision, text)) => {
             write(&repo, &path, &text)?;
             for problem in &unreleased {
@@ -61,7 +77,11 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
                     writeln!(out, "  {}", place.file)?;
                 }
             }
-            writeln!(out, "Released {} {} revision {revision}: commit {path} together with the templates.", args.product, args.version)?;
+            writeln!(
+                out,
+                "Released {} {} revision {revision}: commit {path} together with the templates.",
+                args.product, args.version
+            )?;
         }
     }
     Ok(Exit::Done)
@@ -69,5 +89,6 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
 
 #[expect(clippy::disallowed_methods, reason = "edge: this is where a version file is written")]
 fn write(repo: &Repo, path: &str, text: &str) -> Result<(), Failure> {
-    std::fs::write(repo.root().join(path), text).map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{path}`: {error}")))
+    std::fs::write(repo.root().join(path), text)
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{path}`: {error}")))
 }

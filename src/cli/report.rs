@@ -59,7 +59,9 @@ impl From<RepoError> for Failure {
         let exit = match &error {
             RepoError::Busy(_) => Exit::Platform,
             RepoError::Git(_) | RepoError::Io { .. } => Exit::Failed,
-            RepoError::NotARepository(_) | RepoError::NoCommit | RepoError::NoRevision(_) | RepoError::Detached => Exit::Configuration,
+            RepoError::NotARepository(_) | RepoError::NoCommit | RepoError::NoRevision(_) | RepoError::Detached => {
+                Exit::Configuration
+            }
         };
         let failure = Failure::new(exit, error.to_string());
         match error.hint() {
@@ -138,9 +140,15 @@ fn one(problem: &Problem) -> String {
 
 /// The lines a span is on, so that a large file is neither copied nor searched, and the span within them.
 fn near<'a>(source: &'a str, place: &Place, span: std::ops::Range<usize>) -> (&'a str, usize, std::ops::Range<usize>) {
-    let start = source.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let start = source
+        .get(..span.start)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |newline| newline + 1);
     // A table's span may cover many lines; its first line says enough.
-    let end = source.get(span.start..).and_then(|rest| rest.find('\n')).map_or(source.len(), |length| span.start + length);
+    let end = source
+        .get(span.start..)
+        .and_then(|rest| rest.find('\n'))
+        .map_or(source.len(), |length| span.start + length);
     let line = source.get(start..end).unwrap_or_default();
     let from = span.start - start;
     let to = span.end.min(end).saturating_sub(start).max(from);
@@ -155,7 +163,11 @@ fn near<'a>(source: &'a str, place: &Place, span: std::ops::Range<usize>) -> (&'
             cut_end -= 1;
         }
         let to = to.min(cut_end);
-        return (&line[cut_start..cut_end], place.line, from - cut_start..to.max(from) - cut_start);
+        return (
+            &line[cut_start..cut_end],
+            place.line,
+            from - cut_start..to.max(from) - cut_start,
+        );
     }
     (line, place.line, from..to)
 }

@@ -19,7 +19,10 @@ pub struct SandboxArgs {
     port: Option<u16>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "edge: this is where the address of the server is left for others")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: this is where the address of the server is left for others"
+)]
 pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
     let sandbox = match start_sandbox(&session.workspace, session.repo.root(), args.port).await {
@@ -32,9 +35,24 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let file = url_file(session.repo.root());
     std::fs::write(&file, sandbox.url())?;
     let mut out = anstream::stdout().lock();
-    writeln!(out, "The sandbox listens on {} (key: {SANDBOX_KEY}). Ctrl-C stops it.", sandbox.url())?;
-    for (name, _) in session.workspace.settings.accounts.iter().filter(|(_, settings)| settings.sandbox) {
-        writeln!(out, "  {name:<12} {}  {}", session.workspace.platform_of(name), sandbox.account_url(name))?;
+    writeln!(
+        out,
+        "The sandbox listens on {} (key: {SANDBOX_KEY}). Ctrl-C stops it.",
+        sandbox.url()
+    )?;
+    for (name, _) in session
+        .workspace
+        .settings
+        .accounts
+        .iter()
+        .filter(|(_, settings)| settings.sandbox)
+    {
+        writeln!(
+            out,
+            "  {name:<12} {}  {}",
+            session.workspace.platform_of(name),
+            sandbox.account_url(name)
+        )?;
     }
     out.flush()?;
     drop(out);

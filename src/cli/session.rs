@@ -42,7 +42,10 @@ impl Session {
             At::WorkTree => repo.work_tree()?,
             At::Revision(revision) => repo.at(&repo.resolve(revision)?)?,
         };
-        let Loaded { workspace, mut problems } = workspace::load(&files);
+        let Loaded {
+            workspace,
+            mut problems,
+        } = workspace::load(&files);
         let Some(mut workspace) = workspace else {
             return Err(Failure::problems(problems));
         };
@@ -58,9 +61,15 @@ impl Session {
         let (mut locks, wrong) = lockstore::parse(&texts);
         problems.extend(wrong);
         problems.extend(vanished(&workspace, &locks));
-        let leftovers = if global.sandbox { Vec::new() } else { journal::leftovers(&repo.private_dir())? };
+        let leftovers = if global.sandbox {
+            Vec::new()
+        } else {
+            journal::leftovers(&repo.private_dir())?
+        };
         for entry in leftovers.iter().flat_map(|leftover| &leftover.entries) {
-            let lock = locks.entry(entry.tenant.clone()).or_insert_with(|| Lockfile::new(&*entry.tenant));
+            let lock = locks
+                .entry(entry.tenant.clone())
+                .or_insert_with(|| Lockfile::new(&*entry.tenant));
             lock.record(&entry.event);
         }
         unknown_tenants(&workspace, &locks, selected)?;
@@ -71,7 +80,12 @@ impl Session {
         if problems.iter().any(Problem::is_error) {
             return Err(Failure::problems(problems));
         }
-        problems.extend(workspace.versions.values().flat_map(|version| version.warnings.iter().cloned()));
+        problems.extend(
+            workspace
+                .versions
+                .values()
+                .flat_map(|version| version.warnings.iter().cloned()),
+        );
         Ok(Self {
             repo,
             workspace,
@@ -98,15 +112,23 @@ fn vanished(workspace: &Workspace, locks: &BTreeMap<String, Lockfile>) -> Vec<Pr
         .collect()
 }
 
-fn unknown_tenants(workspace: &Workspace, locks: &BTreeMap<String, Lockfile>, selected: &[String]) -> Result<(), Failure> {
-    let known: BTreeSet<&str> = workspace.tenants.keys().chain(locks.keys()).map(String::as_str).collect();
-    for tenant in selected.iter().filter(|tenant| !known.contains(tenant.as_str())) {
-        // A file that could not be read is reported as such.
-        let failure = Failure::new(Exit::Configuration, format!("there is no tenant `{tenant}`"));
-        return Err(match did_you_mean(tenant, known.iter().copied()) {
-            Some(word) => failure.hint(format!("did you mean `{word}`?")),
-            None => failure.hint(format!("make it with `upa new {tenant}`, or list the tenants with `upa status`")),
-        });
-    }
-    Ok(())
+fn unknown_tenants(
+    workspace: &Workspace,
+    locks: &BTreeMap<String, Lockfile>,
+    selected: &[String],
+) -> Result<(), Failure> {
+    let known: BTreeSet<&str> = workspace
+        .tenants
+        .keys()
+        .chain(locks.keys())
+        .map(String::as_str)
+        .collect();
+    let Some(tenant) = selected.iter().find(|tenant| !known.contains(tenant.as_str())) else {
+        return Ok(());
+    };
+    let failure = Failure::new(Exit::Configuration, format!("there is no tenant `{tenant}`"));
+    Err(match did_you_mean(tenant, known.iter().copied()) {
+        Some(word) => failure.hint(format!("did you mean `{word}`?")),
+        None => failure.hint(format!("make it with `upa new {tenant}`, or list the tenants with `upa status`")),
+    })
 }

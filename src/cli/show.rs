@@ -27,7 +27,10 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &selected)?;
     let desired = survey::wanted(&session, &selected)?;
     let Some(tenant) = desired.tenants.get(&args.tenant) else {
-        return Err(Failure::new(Exit::Configuration, format!("tenant `{}` has no file", args.tenant)));
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!("tenant `{}` has no file", args.tenant),
+        ));
     };
     let empty = Lockfile::new(&*args.tenant);
     let lock = session.locks.get(&args.tenant).unwrap_or(&empty);
@@ -36,7 +39,10 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     match args.format {
         Format::Json => writeln!(out, "{records:#}")?,
         Format::Text => {
-            for (title, key) in [("Provisioning request", "provisioning_request"), ("Tenant configuration", "tenant_configuration")] {
+            for (title, key) in [
+                ("Provisioning request", "provisioning_request"),
+                ("Tenant configuration", "tenant_configuration"),
+            ] {
                 writeln!(out, "{}", styled(BOLD, title))?;
                 match records.get(key) {
                     Some(Value::Object(record)) => write_fields(&mut out, record, 2)?,
@@ -48,7 +54,11 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn write_fields(out: &mut dyn std::io::Write, record: &serde_json::Map<String, Value>, indent: usize) -> std::io::Result<()> {
+fn write_fields(
+    out: &mut dyn std::io::Write,
+    record: &serde_json::Map<String, Value>,
+    indent: usize,
+) -> std::io::Result<()> {
     for (key, value) in record {
         match value {
             Value::Object(inner) if !inner.is_empty() => {
@@ -61,7 +71,13 @@ fn write_fields(out: &mut dyn std::io::Write, record: &serde_json::Map<String, V
                     writeln!(out, "{:indent$}  {}", "", plain(item))?;
                 }
             }
-            other => writeln!(out, "{:indent$}{key:<width$} {}", "", plain(other), width = 24usize.saturating_sub(indent))?,
+            other => writeln!(
+                out,
+                "{:indent$}{key:<width$} {}",
+                "",
+                plain(other),
+                width = 24usize.saturating_sub(indent)
+            )?,
         }
     }
     Ok(())

@@ -23,9 +23,23 @@ pub struct StatusArgs {
 pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &args.tenants)?;
     let names: BTreeSet<&String> = session.workspace.tenants.keys().chain(session.locks.keys()).collect();
-    let wanted = names.into_iter().filter(|name| args.tenants.is_empty() || args.tenants.contains(name));
-    let rows = wanted.map(|name| row(&session, name, session.workspace.tenants.get(name), session.locks.get(name)));
-    let text = table(&["tenant", "tier", "status", "version", "revision", "request", "objects", "since"], rows);
+    let wanted = names
+        .into_iter()
+        .filter(|name| args.tenants.is_empty() || args.tenants.contains(name));
+    let rows = wanted.map(|name| {
+        row(
+            &session,
+            name,
+            session.workspace.tenants.get(name),
+            session.locks.get(name),
+        )
+    });
+    let text = table(
+        &[
+            "tenant", "tier", "status", "version", "revision", "request", "objects", "since",
+        ],
+        rows,
+    );
     write!(anstream::stdout(), "{text}")?;
     Ok(Exit::Done)
 }
@@ -36,24 +50,43 @@ fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Loc
         Some(tenant) => lock.versions.get(&tenant.file.version),
         None => lock.versions.values().next(),
     });
-    let newest = tenant.and_then(|tenant| session.workspace.version_of(tenant)).map(|version| version.file.revision);
+    let newest = tenant
+        .and_then(|tenant| session.workspace.version_of(tenant))
+        .map(|version| version.file.revision);
     let revision = match (recorded.map(|recorded| recorded.revision), newest) {
         (Some(there), Some(newest)) if there < newest => format!("{there} (newest {newest})"),
         (Some(there), _) => there.to_string(),
         (None, _) => none(),
     };
     let (objects, pending) = lock.map_or((0, 0), |lock| {
-        (lock.objects(), lock.resources.values().filter(|locked| locked.pending.is_some()).count())
+        (
+            lock.objects(),
+            lock.resources
+                .values()
+                .filter(|locked| locked.pending.is_some())
+                .count(),
+        )
     });
-    let objects = if pending > 0 { format!("{objects} ({pending} pending)") } else { objects.to_string() };
+    let objects = if pending > 0 {
+        format!("{objects} ({pending} pending)")
+    } else {
+        objects.to_string()
+    };
     vec![
         name.to_owned(),
         tenant.map_or_else(none, |tenant| tenant.file.tier.to_string()),
         tenant.map_or_else(|| "no file".to_owned(), |tenant| tenant.file.status.to_string()),
-        tenant.map_or_else(none, |tenant| format!("{} {}", tenant.file.product, tenant.file.version)),
+        tenant.map_or_else(none, |tenant| {
+            format!("{} {}", tenant.file.product, tenant.file.version)
+        }),
         revision,
-        recorded.map_or_else(|| "none yet".to_owned(), |recorded| recorded.request.state.as_str().to_owned()),
+        recorded.map_or_else(
+            || "none yet".to_owned(),
+            |recorded| recorded.request.state.as_str().to_owned(),
+        ),
         objects,
-        recorded.and_then(|recorded| recorded.provisioned_at.clone()).unwrap_or_else(none),
+        recorded
+            .and_then(|recorded| recorded.provisioned_at.clone())
+            .unwrap_or_else(none),
     ]
 }

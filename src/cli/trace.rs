@@ -35,7 +35,10 @@ pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
     let mut found = Vec::new();
     for lock in session.locks.values() {
-        let by_id = lock.resources.iter().filter(|(_, locked)| locked.id() == Some(&*args.what));
+        let by_id = lock
+            .resources
+            .iter()
+            .filter(|(_, locked)| locked.id() == Some(&*args.what));
         found.extend(by_id.map(|(address, locked)| Found {
             address,
             locked,
@@ -44,8 +47,10 @@ pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
         found.extend(by_webhook(&session, lock, &args.what));
     }
     if found.is_empty() {
-        return Err(Failure::new(Exit::Failed, format!("no lockfile records `{}`", args.what))
-            .hint("give the id as the platform shows it, or the webhook's URL"));
+        return Err(
+            Failure::new(Exit::Failed, format!("no lockfile records `{}`", args.what))
+                .hint("give the id as the platform shows it, or the webhook's URL"),
+        );
     }
     let mut out = anstream::stdout().lock();
     for (index, one) in found.iter().enumerate() {
@@ -59,19 +64,21 @@ pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
 
 /// The webhooks of a tenant that a URL or path names.
 fn by_webhook<'a>(session: &Session, lock: &'a Lockfile, what: &str) -> Vec<Found<'a>> {
-    let base_is_named = lock.versions.values().any(|version| {
-        what.contains(&version.webhook_base_path)
-    });
+    let base_is_named = lock
+        .versions
+        .values()
+        .any(|version| what.contains(&version.webhook_base_path));
     // Form and chat addresses hold a derived id and not the base, so everything with a UUID in it is compared.
     if !base_is_named && !what.contains('-') {
         return Vec::new();
     }
     let (state, _) = desired(&session.workspace, |tenant| tenant == lock.tenant);
     let values = record::values(lock);
-    let text = |symbolic: &str| match symbol::resolve(&Value::from(symbolic), &|symbol| values.of(symbol), Unknown::Blank) {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
+    let text =
+        |symbolic: &str| match symbol::resolve(&Value::from(symbolic), &|symbol| values.of(symbol), Unknown::Blank) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
     let mut found = Vec::new();
     for resource in state.tenants.values().flat_map(|tenant| tenant.resources.values()) {
         for entry in &resource.entries {
@@ -90,7 +97,11 @@ fn by_webhook<'a>(session: &Session, lock: &'a Lockfile, what: &str) -> Vec<Foun
 }
 
 fn print(out: &mut dyn std::io::Write, session: &Session, found: &Found<'_>) -> Result<(), Failure> {
-    let Found { address, locked, webhook } = found;
+    let Found {
+        address,
+        locked,
+        webhook,
+    } = found;
     let lock = session.locks.get(address.tenant());
     let version = match &address.owner {
         Owner::Version { version, .. } => lock.and_then(|lock| lock.versions.get_key_value(version)),
@@ -107,16 +118,33 @@ fn print(out: &mut dyn std::io::Write, session: &Session, found: &Found<'_>) -> 
     }
     if let Some((version, provisioned)) = version {
         let request = &provisioned.request;
-        let revision = locked.applied.as_ref().map_or(provisioned.revision, |applied| applied.revision);
-        row("version", &format!("{} {version} revision {revision}", provisioned.product))?;
-        row("request", &format!("{} ({}, {})", request.request_id, request.state.as_str(), request.created_at))?;
+        let revision = locked
+            .applied
+            .as_ref()
+            .map_or(provisioned.revision, |applied| applied.revision);
+        row(
+            "version",
+            &format!("{} {version} revision {revision}", provisioned.product),
+        )?;
+        row(
+            "request",
+            &format!(
+                "{} ({}, {})",
+                request.request_id,
+                request.state.as_str(),
+                request.created_at
+            ),
+        )?;
         row("operator", &request.operator)?;
     }
     if let Some(applied) = &locked.applied {
         row("commit", &applied.commit)?;
     }
     if let Some(pending) = &locked.pending {
-        row("pending", &format!("{} since run {}", pending.step.as_str(), pending.run))?;
+        row(
+            "pending",
+            &format!("{} since run {}", pending.step.as_str(), pending.run),
+        )?;
     }
     Ok(())
 }

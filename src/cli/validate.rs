@@ -59,7 +59,11 @@ fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> 
             problems.push(
                 Problem::configuration(format!("`{path}` is not as upa wrote it"))
                     .at(Place::file(path))
-                    .hint(if kept.is_some() { format!("git checkout -- {path}") } else { format!("remove {path}: `upa apply` writes lockfiles") }),
+                    .hint(if kept.is_some() {
+                        format!("git checkout -- {path}")
+                    } else {
+                        format!("remove {path}: `upa apply` writes lockfiles")
+                    }),
             );
         }
     }

@@ -22,7 +22,12 @@ struct Head {
 pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<Problem>> {
     let toml = Toml::parse(file, text)?;
     let refuse = |message: String, pointer: &str, hint: &str| {
-        Err(vec![Problem::configuration(message).at(toml.value_place(pointer)).hint(hint).tenant(tenant)])
+        Err(vec![
+            Problem::configuration(message)
+                .at(toml.value_place(pointer))
+                .hint(hint)
+                .tenant(tenant),
+        ])
     };
     let head: Head = serde_json::from_value(toml.value.clone()).unwrap_or(Head { format: None });
     match head.format {
@@ -34,18 +39,29 @@ pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<
                 "use the newer upa that wrote it",
             );
         }
-        _ => return refuse("this is not a lockfile: `format` is missing or wrong".to_owned(), "/format", "restore it with git"),
+        _ => {
+            return refuse(
+                "this is not a lockfile: `format` is missing or wrong".to_owned(),
+                "/format",
+                "restore it with git",
+            );
+        }
     }
     let lockfile: Lockfile = match serde_json::from_value(toml.value.clone()) {
         Ok(lockfile) => lockfile,
         Err(error) => {
             let problem = Problem::configuration(format!("this lockfile is damaged: {error}"));
-            return Err(vec![problem.at(Place::file(file)).hint("restore it with git").tenant(tenant)]);
+            return Err(vec![
+                problem.at(Place::file(file)).hint("restore it with git").tenant(tenant),
+            ]);
         }
     };
     if lockfile.tenant != tenant {
         return refuse(
-            format!("this lockfile belongs to tenant `{}`, not to `{tenant}`", lockfile.tenant),
+            format!(
+                "this lockfile belongs to tenant `{}`, not to `{tenant}`",
+                lockfile.tenant
+            ),
             "/tenant",
             "a lockfile cannot be copied: remove it, and `upa apply` writes the tenant's own",
         );
@@ -146,7 +162,10 @@ mod tests {
             ("format = 1\n", "<<<<<<< HEAD\nformat = 1\n", "not valid TOML"),
         ] {
             let problems = read(&text.replace(from, to)).unwrap_err();
-            assert!(problems.iter().any(|p| p.message.contains(message)), "{message}: {problems:?}");
+            assert!(
+                problems.iter().any(|p| p.message.contains(message)),
+                "{message}: {problems:?}"
+            );
         }
     }
 }

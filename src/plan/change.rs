@@ -30,7 +30,13 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 5] = [Action::Delete, Action::Create, Action::Adopt, Action::Update, Action::Forget];
+    pub const ALL: [Action; 5] = [
+        Action::Delete,
+        Action::Create,
+        Action::Adopt,
+        Action::Update,
+        Action::Forget,
+    ];
 
     /// The sign that stands for it everywhere.
     pub fn sign(self) -> &'static str {
@@ -214,6 +220,10 @@ impl Plan {
 
     /// The tenants that cannot be applied.
     pub fn blocked(&self) -> BTreeSet<&str> {
-        self.problems.iter().filter(|problem| problem.is_error()).filter_map(|problem| problem.tenant.as_deref()).collect()
+        self.problems
+            .iter()
+            .filter(|problem| problem.is_error())
+            .filter_map(|problem| problem.tenant.as_deref())
+            .collect()
     }
 }

@@ -124,8 +124,16 @@ mod tests {
         let found = [Found::Absent, Found::Same, Found::Different, Found::Unreadable];
         for (desired, lock, ours, foreign) in rows {
             for (column, found) in found.into_iter().enumerate() {
-                assert_eq!(decide(desired, lock, found, true, false), ours[column], "{desired} {lock:?} {found:?} ours");
-                assert_eq!(decide(desired, lock, found, false, false), foreign[column], "{desired} {lock:?} {found:?} foreign");
+                assert_eq!(
+                    decide(desired, lock, found, true, false),
+                    ours[column],
+                    "{desired} {lock:?} {found:?} ours"
+                );
+                assert_eq!(
+                    decide(desired, lock, found, false, false),
+                    foreign[column],
+                    "{desired} {lock:?} {found:?} foreign"
+                );
             }
         }
     }
@@ -135,7 +143,10 @@ mod tests {
         for found in [Found::Same, Found::Different] {
             assert_eq!(decide(true, Lock::Empty, found, false, true), Decision::Adopt);
         }
-        assert_eq!(decide(true, Lock::Empty, Found::Absent, false, true), Decision::Stop(Why::Unreadable));
+        assert_eq!(
+            decide(true, Lock::Empty, Found::Absent, false, true),
+            Decision::Stop(Why::Unreadable)
+        );
         assert_eq!(decide(true, Lock::Applied, Found::Same, false, true), Decision::Update);
     }
 
@@ -145,7 +156,10 @@ mod tests {
             for lock in [Lock::Empty, Lock::Pending, Lock::Applied] {
                 for (ours, adopted) in [(true, true), (true, false), (false, true), (false, false)] {
                     let decision = decide(desired, lock, Found::Unreadable, ours, adopted);
-                    assert!(matches!(decision, Decision::Nothing | Decision::Stop(_)), "{decision:?}");
+                    assert!(
+                        matches!(decision, Decision::Nothing | Decision::Stop(_)),
+                        "{decision:?}"
+                    );
                 }
             }
         }

@@ -83,7 +83,12 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         }
     }
     for account in failed_accounts {
-        if let Some(failure) = basis.observed.accounts.get(&account).and_then(|answer| answer.failure.as_ref()) {
+        if let Some(failure) = basis
+            .observed
+            .accounts
+            .get(&account)
+            .and_then(|answer| answer.failure.as_ref())
+        {
             plan.problems.push(failure.problem(&account));
         }
     }

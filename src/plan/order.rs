@@ -24,8 +24,16 @@ pub fn order(changes: &[Change]) -> Result<Order, Vec<String>> {
     while !left.is_empty() {
         let is_ready = |node: &&Node| waits_for.get(*node).is_none_or(|waits| waits.is_disjoint(&left));
         // What others refer to is created first where that is possible: then those need no second write.
-        let missing = |node: &Node| preferred.get(node).map_or(0, |wanted| wanted.intersection(&left).count());
-        let next = left.iter().filter(is_ready).min_by_key(|node| (node.1, missing(node), node.0)).copied();
+        let missing = |node: &Node| {
+            preferred
+                .get(node)
+                .map_or(0, |wanted| wanted.intersection(&left).count())
+        };
+        let next = left
+            .iter()
+            .filter(is_ready)
+            .min_by_key(|node| (node.1, missing(node), node.0))
+            .copied();
         let Some(next) = next else {
             return Err(circle(changes, &waits_for, &left));
         };
@@ -36,7 +44,11 @@ pub fn order(changes: &[Change]) -> Result<Order, Vec<String>> {
 }
 
 fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
-    let by_address: BTreeMap<&Address, usize> = changes.iter().enumerate().map(|(index, change)| (&change.address, index)).collect();
+    let by_address: BTreeMap<&Address, usize> = changes
+        .iter()
+        .enumerate()
+        .map(|(index, change)| (&change.address, index))
+        .collect();
     let has = |index: usize, step: Step| changes.get(index).is_some_and(|change| change.steps.contains(&step));
     let mut waits: BTreeMap<Node, BTreeSet<Node>> = BTreeMap::new();
     for (index, change) in changes.iter().enumerate() {
@@ -54,12 +66,24 @@ fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
         let needing = if whole { Step::Create } else { Step::Fill };
         for needed in change.work.needs.iter().filter_map(|address| by_address.get(address)) {
             if has(*needed, Step::Create) && has(index, needing) {
-                waits.entry((index, needing)).or_default().insert((*needed, Step::Create));
+                waits
+                    .entry((index, needing))
+                    .or_default()
+                    .insert((*needed, Step::Create));
             }
         }
-        for callee in change.work.calls.iter().filter_map(|address| by_address.get(address)).filter(|callee| **callee != index) {
+        for callee in change
+            .work
+            .calls
+            .iter()
+            .filter_map(|address| by_address.get(address))
+            .filter(|callee| **callee != index)
+        {
             if has(index, Step::Publish) && has(*callee, Step::Publish) {
-                waits.entry((index, Step::Publish)).or_default().insert((*callee, Step::Publish));
+                waits
+                    .entry((index, Step::Publish))
+                    .or_default()
+                    .insert((*callee, Step::Publish));
             }
             // On the way down callers go first.
             for step in [Step::Unpublish, Step::Delete] {
@@ -70,10 +94,21 @@ fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
         }
     }
     // What goes, goes last: nothing that stays may still refer to it.
-    let staying: Vec<Node> = waits.keys().filter(|(index, _)| changes.get(*index).is_some_and(|c| c.action != Action::Delete)).copied().collect();
-    for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.action == Action::Delete) {
+    let staying: Vec<Node> = waits
+        .keys()
+        .filter(|(index, _)| changes.get(*index).is_some_and(|c| c.action != Action::Delete))
+        .copied()
+        .collect();
+    for (index, change) in changes
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| change.action == Action::Delete)
+    {
         if let Some(first) = change.steps.first() {
-            waits.entry((index, *first)).or_default().extend(staying.iter().copied());
+            waits
+                .entry((index, *first))
+                .or_default()
+                .extend(staying.iter().copied());
         }
     }
     waits
@@ -81,27 +116,46 @@ fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
 
 /// Creating a draft after what it refers to saves filling it; it is a wish, not a condition.
 fn preferred(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
-    let by_address: BTreeMap<&Address, usize> = changes.iter().enumerate().map(|(index, change)| (&change.address, index)).collect();
-    let creates = changes.iter().enumerate().filter(|(_, change)| change.steps.contains(&Step::Create));
+    let by_address: BTreeMap<&Address, usize> = changes
+        .iter()
+        .enumerate()
+        .map(|(index, change)| (&change.address, index))
+        .collect();
+    let creates = changes
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| change.steps.contains(&Step::Create));
     creates
         .map(|(index, change)| {
             let wanted = change.work.needs.iter().filter_map(|address| by_address.get(address));
-            ((index, Step::Create), wanted.map(|wanted| (*wanted, Step::Create)).collect())
+            (
+                (index, Step::Create),
+                wanted.map(|wanted| (*wanted, Step::Create)).collect(),
+            )
         })
         .collect()
 }
 
 fn circle(changes: &[Change], waits_for: &BTreeMap<Node, BTreeSet<Node>>, left: &BTreeSet<Node>) -> Vec<String> {
     let name = |node: &Node| {
-        let address = changes.get(node.0).map(|change| change.address.to_string()).unwrap_or_default();
+        let address = changes
+            .get(node.0)
+            .map(|change| change.address.to_string())
+            .unwrap_or_default();
         format!("{address} {}", node.1.as_str())
     };
     let names: BTreeMap<Node, String> = left.iter().map(|node| (*node, name(node))).collect();
     let edges = left.iter().map(|node| {
-        let waits = waits_for.get(node).into_iter().flatten().filter_map(|waited| names.get(waited).map(String::as_str));
+        let waits = waits_for
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter_map(|waited| names.get(waited).map(String::as_str));
         (names.get(node).map(String::as_str).unwrap_or_default(), waits)
     });
-    cycle(edges).map(|cycle| cycle.into_iter().map(str::to_owned).collect()).unwrap_or_default()
+    cycle(edges)
+        .map(|cycle| cycle.into_iter().map(str::to_owned).collect())
+        .unwrap_or_default()
 }
 
 /// A circle in a graph, first and last alike; `None` if there is none. The graph may be any size: no recursion.
@@ -109,12 +163,19 @@ pub fn cycle<'a, I>(edges: impl IntoIterator<Item = (&'a str, I)>) -> Option<Vec
 where
     I: IntoIterator<Item = &'a str>,
 {
-    let graph: BTreeMap<&str, Vec<&str>> = edges.into_iter().map(|(from, to)| (from, to.into_iter().collect())).collect();
+    let graph: BTreeMap<&str, Vec<&str>> = edges
+        .into_iter()
+        .map(|(from, to)| (from, to.into_iter().collect()))
+        .collect();
     let mut finished: BTreeSet<&str> = BTreeSet::new();
     for start in graph.keys().copied() {
         let mut path: Vec<(&str, usize)> = vec![(start, 0)];
         while let Some((node, next)) = path.last().copied() {
-            let target = if finished.contains(node) { None } else { graph.get(node).and_then(|targets| targets.get(next)).copied() };
+            let target = if finished.contains(node) {
+                None
+            } else {
+                graph.get(node).and_then(|targets| targets.get(next)).copied()
+            };
             let Some(target) = target else {
                 finished.insert(node);
                 path.pop();
@@ -124,7 +185,12 @@ where
                 last.1 += 1;
             }
             if let Some(at) = path.iter().position(|(node, _)| *node == target) {
-                let mut cycle: Vec<&str> = path.get(at..).unwrap_or_default().iter().map(|(node, _)| *node).collect();
+                let mut cycle: Vec<&str> = path
+                    .get(at..)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|(node, _)| *node)
+                    .collect();
                 cycle.push(target);
                 return Some(cycle);
             }
@@ -141,9 +207,14 @@ mod tests {
 
     #[test]
     fn circles_are_found_and_named() {
-        let graph = |edges: &[(&'static str, &[&'static str])]| cycle(edges.iter().map(|(from, to)| (*from, to.iter().copied())));
+        let graph = |edges: &[(&'static str, &[&'static str])]| {
+            cycle(edges.iter().map(|(from, to)| (*from, to.iter().copied())))
+        };
         assert_eq!(graph(&[("a", &["b"]), ("b", &["c"]), ("c", &[])]), None);
-        assert_eq!(graph(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &["b"])]), Some(vec!["b", "c", "b"]));
+        assert_eq!(
+            graph(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &["b"])]),
+            Some(vec!["b", "c", "b"])
+        );
         assert_eq!(graph(&[("a", &["a"])]), Some(vec!["a", "a"]));
     }
 

@@ -27,7 +27,12 @@ pub fn check(plan: &Plan, rules: &Rules) -> Vec<Problem> {
     }
     let again = |change: &&super::Change| change.action == Action::Create && change.reason == Reason::DeletedOnPlatform;
     let counts = [
-        ("delete", plan.count(Action::Delete), rules.policy.max_delete_percent, "max_delete_percent"),
+        (
+            "delete",
+            plan.count(Action::Delete),
+            rules.policy.max_delete_percent,
+            "max_delete_percent",
+        ),
         (
             "create again",
             plan.changes.iter().filter(again).count(),
@@ -35,7 +40,9 @@ pub fn check(plan: &Plan, rules: &Rules) -> Vec<Problem> {
             "max_recreate_percent",
         ),
     ];
-    let exceeded = counts.into_iter().filter(|(_, count, percent, _)| count * 100 > plan.objects * (*percent as usize));
+    let exceeded = counts
+        .into_iter()
+        .filter(|(_, count, percent, _)| count * 100 > plan.objects * (*percent as usize));
     exceeded
         .map(|(verb, count, percent, rule)| {
             Problem::error(

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::lockfile::{Locked, Lockfile, RequestState};
 use crate::platform::{Activity, FieldChange, Object, Platform, Reading, Step};
 use crate::problem::{Class, Problem, listed};
-use crate::resource::Address;
+use crate::resource::{Address, Kind, Owner};
 use crate::symbol::{self, Symbol, Unknown};
 use crate::workspace::Status;
 
@@ -57,7 +57,10 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
         out.changes.clear();
     }
     let open = lock.versions.values().any(|version| {
-        matches!(version.request.state, RequestState::Pending | RequestState::Provisioning)
+        matches!(
+            version.request.state,
+            RequestState::Pending | RequestState::Provisioning
+        )
     });
     let left_over = tenant.status == Status::Deprovisioned && !lock.versions.is_empty() && lock.resources.is_empty();
     let blocked = out.problems.iter().any(Problem::is_error);
@@ -68,7 +71,8 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
 /// A deprovisioned tenant keeps the record of its last request.
 fn is_finished(tenant: &DesiredTenant, lock: &Lockfile) -> bool {
     let deprovisioned = |version: &crate::lockfile::Provisioned| {
-        version.request.purpose == crate::lockfile::Purpose::Deprovision && version.request.state == RequestState::Completed
+        version.request.purpose == crate::lockfile::Purpose::Deprovision
+            && version.request.state == RequestState::Completed
     };
     tenant.status == Status::Deprovisioned && lock.versions.values().all(deprovisioned)
 }
@@ -99,8 +103,12 @@ impl<'a> Pass<'a> {
         }
         self.check_version();
         let desired: Vec<&Resource> = self.tenant.resources.values().collect();
-        let gone: Vec<(&Address, &Locked)> =
-            self.lock.resources.iter().filter(|(address, _)| !self.tenant.resources.contains_key(*address)).collect();
+        let gone: Vec<(&Address, &Locked)> = self
+            .lock
+            .resources
+            .iter()
+            .filter(|(address, _)| !self.tenant.resources.contains_key(*address))
+            .collect();
         let mut seen = BTreeMap::new();
         for resource in &desired {
             if let Some(found) = self.look(resource) {
@@ -129,21 +137,23 @@ impl<'a> Pass<'a> {
         self.out.problems.push(problem);
     }
 
-    fn platform(&self, resource_kind: &crate::resource::Kind) -> Option<&'a dyn Platform> {
+    fn platform(&self, resource_kind: &Kind) -> Option<&'a dyn Platform> {
         self.basis.registry.of_kind(resource_kind)
     }
 
     /// Moving a tenant to another version is an upgrade, which is more than a change of files.
     fn check_version(&mut self) {
-        let others: Vec<&str> = self
-            .lock
-            .versions
-            .keys()
-            .map(String::as_str)
-            .filter(|version| *version != self.tenant.version && self.lock.resources.keys().any(|address| {
-                matches!(&address.owner, crate::resource::Owner::Version { version: owner, .. } if owner == version)
-            }))
-            .collect();
+        let others: Vec<&str> =
+            self.lock
+                .versions
+                .keys()
+                .map(String::as_str)
+                .filter(|version| {
+                    *version != self.tenant.version && self.lock.resources.keys().any(|address| {
+                matches!(&address.owner, Owner::Version { version: owner, .. } if owner == version)
+            })
+                })
+                .collect();
         if !others.is_empty() && self.tenant.status != Status::Deprovisioned {
             let problem = Problem::configuration(format!(
                 "tenant `{}` is provisioned on {}, and this upa cannot upgrade it to {} yet",
@@ -151,7 +161,11 @@ impl<'a> Pass<'a> {
                 listed(others.iter().copied()),
                 self.tenant.version
             ));
-            self.refuse(problem.at(self.tenant.place.clone()).hint(format!("set `version = \"{}\"` again", others.first().unwrap_or(&""))));
+            self.refuse(
+                problem
+                    .at(self.tenant.place.clone())
+                    .hint(format!("set `version = \"{}\"` again", others.first().unwrap_or(&""))),
+            );
         }
     }
 
@@ -159,7 +173,9 @@ impl<'a> Pass<'a> {
     fn look(&mut self, resource: &Resource) -> Option<Seen<'a>> {
         let locked = self.lock.resources.get(&resource.address);
         if let Some(locked) = locked
-            && (locked.account != resource.account || locked.fingerprint != resource.fingerprint || locked.kind != resource.kind)
+            && (locked.account != resource.account
+                || locked.fingerprint != resource.fingerprint
+                || locked.kind != resource.kind)
         {
             let problem = Problem::error(
                 Class::Decision,
@@ -170,29 +186,51 @@ impl<'a> Pass<'a> {
                     locked.account,
                     resource.kind,
                     resource.account,
-                    if locked.account == resource.account { "the account points to another place now" } else { "another account" }
+                    if locked.account == resource.account {
+                        "the account points to another place now"
+                    } else {
+                        "another account"
+                    }
                 ),
             );
-            self.refuse(problem.at(resource.place.clone()).hint(
-                "point the account to where the objects are; to move a tenant, deprovision it there first",
-            ));
+            self.refuse(
+                problem
+                    .at(resource.place.clone())
+                    .hint("point the account to where the objects are; to move a tenant, deprovision it there first"),
+            );
             return None;
         }
         let mark = resource.address.mark(self.basis.workspace);
         let (reading, lock) = match locked.and_then(|locked| locked.id()) {
-            Some(id) => (self.basis.observed.reading(&resource.account, &resource.kind, id), Self::lock_state(locked)),
+            Some(id) => (
+                self.basis.observed.reading(&resource.account, &resource.kind, id),
+                Self::lock_state(locked),
+            ),
             None => match &resource.adopt {
-                Some(id) if locked.is_none() => (self.basis.observed.reading(&resource.account, &resource.kind, id), Lock::Empty),
-                _ => (self.search(&resource.account, &resource.kind, &resource.address, locked), Self::lock_state(locked)),
+                Some(id) if locked.is_none() => (
+                    self.basis.observed.reading(&resource.account, &resource.kind, id),
+                    Lock::Empty,
+                ),
+                _ => (
+                    self.search(&resource.account, &resource.kind, &resource.address, locked),
+                    Self::lock_state(locked),
+                ),
             },
         };
         let ours = matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
         let adopted = match (&reading, &resource.adopt) {
-            (Reading::Present(object), Some(id)) => object.id == *id && object.mark.as_ref().is_none_or(|found| *found == mark),
+            (Reading::Present(object), Some(id)) => {
+                object.id == *id && object.mark.as_ref().is_none_or(|found| *found == mark)
+            }
             (_, adopt) => adopt.is_some() && lock == Lock::Empty,
         };
         if let Reading::Unreadable(_) = &reading
-            && self.basis.observed.accounts.get(&resource.account).is_some_and(|answer| answer.failure.is_some())
+            && self
+                .basis
+                .observed
+                .accounts
+                .get(&resource.account)
+                .is_some_and(|answer| answer.failure.is_some())
         {
             // One finding per account says it for all its objects.
             self.out.failed_accounts.insert(resource.account.clone());
@@ -217,21 +255,38 @@ impl<'a> Pass<'a> {
     }
 
     fn account_failed(&mut self, account: &str) {
-        let why = self.basis.observed.accounts.get(account).and_then(|answer| answer.failure.as_ref());
+        let why = self
+            .basis
+            .observed
+            .accounts
+            .get(account)
+            .and_then(|answer| answer.failure.as_ref());
         let class = why.map_or(Class::Platform, |failure| failure.problem(account).class);
-        let message = format!("tenant `{}` was not planned: account `{account}` could not be read", self.tenant.name);
+        let message = format!(
+            "tenant `{}` was not planned: account `{account}` could not be read",
+            self.tenant.name
+        );
         if !self.out.problems.iter().any(|problem| problem.message == message) {
             self.refuse(Problem::error(class, message));
         }
     }
 
     /// An object whose id nobody knows: by its mark, and by the attempt that was to create it.
-    fn search(&self, account: &str, kind: &crate::resource::Kind, address: &Address, locked: Option<&Locked>) -> Reading {
+    fn search(&self, account: &str, kind: &Kind, address: &Address, locked: Option<&Locked>) -> Reading {
         let mark = address.mark(self.basis.workspace);
-        let candidates = self.marked.get(&(account, mark.as_str())).map(Vec::as_slice).unwrap_or_default();
-        let attempt = locked.and_then(|locked| locked.pending.as_ref()).map(|pending| pending.attempt.to_string());
+        let candidates = self
+            .marked
+            .get(&(account, mark.as_str()))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let attempt = locked
+            .and_then(|locked| locked.pending.as_ref())
+            .map(|pending| pending.attempt.to_string());
         let matching: Vec<&&Object> = match &attempt {
-            Some(attempt) => candidates.iter().filter(|object| object.attempt.as_ref() == Some(attempt)).collect(),
+            Some(attempt) => candidates
+                .iter()
+                .filter(|object| object.attempt.as_ref() == Some(attempt))
+                .collect(),
             None => candidates.iter().collect(),
         };
         match matching.as_slice() {
@@ -249,8 +304,16 @@ impl<'a> Pass<'a> {
     /// Every credential it names must be exactly one.
     fn check_credentials(&mut self, resource: &Resource) {
         for symbol in symbol::symbols(&resource.document) {
-            let Symbol::Credential { account, name, kind } = &symbol else { continue };
-            if self.basis.observed.accounts.get(account).is_none_or(|answer| answer.failure.is_some()) {
+            let Symbol::Credential { account, name, kind } = &symbol else {
+                continue;
+            };
+            if self
+                .basis
+                .observed
+                .accounts
+                .get(account)
+                .is_none_or(|answer| answer.failure.is_some())
+            {
                 self.out.failed_accounts.insert(account.clone());
                 self.account_failed(&account.clone());
                 continue;
@@ -269,7 +332,11 @@ impl<'a> Pass<'a> {
                 .filter(|credential| credential.kind == *kind)
                 .map(|credential| format!("\"{}\" ({})", credential.name, credential.id))
                 .collect();
-            let what = if found.is_empty() { "there is no".to_owned() } else { format!("{} are called", found.len()) };
+            let what = if found.is_empty() {
+                "there is no".to_owned()
+            } else {
+                format!("{} are called", found.len())
+            };
             let message = if found.is_empty() {
                 format!("account `{account}`: {what} credential \"{name}\" of type `{kind}`")
             } else {
@@ -277,9 +344,13 @@ impl<'a> Pass<'a> {
                 format!("account `{account}`: {what} \"{name}\" (type `{kind}`): {ids}")
             };
             let candidates = listed(same_type.iter().map(String::as_str));
-            let problem = Problem::configuration(message).tenant(&*self.tenant.name).at(self.tenant.place.clone()).hint(format!(
-                "create it on the platform, or name one of those of this type: {candidates}"
-            ));
+            let place = self.tenant.credentials.get(name).unwrap_or(&self.tenant.place).clone();
+            let problem = Problem::configuration(message)
+                .tenant(&*self.tenant.name)
+                .at(place)
+                .hint(format!(
+                    "create it on the platform, or name one of those of this type: {candidates}"
+                ));
             if !self.out.problems.contains(&problem) {
                 self.refuse(problem);
             }
@@ -290,9 +361,17 @@ impl<'a> Pass<'a> {
     fn warn_about_copies(&mut self, address: &Address, account: &str, reading: &Reading) {
         let Reading::Present(ours) = reading else { return };
         let mark = address.mark(self.basis.workspace);
-        let others = self.marked.get(&(account, mark.as_str())).map(Vec::as_slice).unwrap_or_default();
+        let others = self
+            .marked
+            .get(&(account, mark.as_str()))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         for copy in others.iter().filter(|object| object.id != ours.id) {
-            let runs = if copy.activity == Activity::Running { ", and it runs" } else { "" };
+            let runs = if copy.activity == Activity::Running {
+                ", and it runs"
+            } else {
+                ""
+            };
             self.refuse(
                 Problem::warning(format!(
                     "\"{}\" ({}) in account `{account}` carries the mark of {address} and is not the recorded object ({}): probably a copy made by hand{runs}",
@@ -304,7 +383,9 @@ impl<'a> Pass<'a> {
     }
 
     fn plan_desired(&mut self, resource: &Resource, seen: Seen<'a>) {
-        let Some(platform) = self.platform(&resource.kind) else { return };
+        let Some(platform) = self.platform(&resource.kind) else {
+            return;
+        };
         let recreate = self.basis.rules.recreate.contains(&resource.address);
         let reading = match seen.reading {
             Reading::Unreadable(_) if recreate => Reading::Absent,
@@ -313,7 +394,11 @@ impl<'a> Pass<'a> {
         let (found, fields, steps) = match &reading {
             Reading::Present(object) => {
                 let (fields, steps) = self.difference(platform, resource, seen.locked, object);
-                let found = if fields.is_empty() && steps.is_empty() { Found::Same } else { Found::Different };
+                let found = if fields.is_empty() && steps.is_empty() {
+                    Found::Same
+                } else {
+                    Found::Different
+                };
                 (found, fields, steps)
             }
             Reading::Absent => (Found::Absent, Vec::new(), Vec::new()),
@@ -375,7 +460,9 @@ impl<'a> Pass<'a> {
                 marked: seen.ours,
                 attempt: pending.filter(|_| object.is_some()).map(|pending| pending.attempt),
                 entries: resource.entries.clone(),
-                listening: object.map(|object| platform.listening(&resource.kind, &object.document)).unwrap_or_default(),
+                listening: object
+                    .map(|object| listening(platform, &resource.kind, object))
+                    .unwrap_or_default(),
                 drafts: platform.facts(&resource.kind).is_some_and(|facts| facts.drafts),
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
@@ -393,10 +480,15 @@ impl<'a> Pass<'a> {
     ) -> (Vec<FieldChange>, Vec<Step>) {
         let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
         let applied = locked.and_then(|locked| locked.applied.as_ref());
-        let written: Vec<String> = applied.map(|applied| applied.keys.iter().cloned().collect()).unwrap_or_default();
+        let written: Vec<String> = applied
+            .map(|applied| applied.keys.iter().cloned().collect())
+            .unwrap_or_default();
         let fields = platform.compare(&resource.kind, &document, &object.document, &written);
         let mut steps = Vec::new();
-        if !fields.is_empty() || object.activity == Activity::Archived || self.unread_changed(platform, resource, locked) {
+        if !fields.is_empty()
+            || object.activity == Activity::Archived
+            || self.unread_changed(platform, resource, locked)
+        {
             steps.push(Step::Fill);
         }
         let unproved = locked
@@ -418,10 +510,16 @@ impl<'a> Pass<'a> {
 
     /// A field that is not returned shows only by what was sent.
     fn unread_changed(&self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> bool {
-        let unread = platform.facts(&resource.kind).map(|facts| facts.unread).unwrap_or_default();
+        let unread = platform
+            .facts(&resource.kind)
+            .map(|facts| facts.unread)
+            .unwrap_or_default();
         let applied = locked.and_then(|locked| locked.applied.as_ref());
-        let has_unread = unread.iter().any(|path| crate::platform::definition::at(&resource.document, path).is_some());
-        has_unread && applied.is_some_and(|applied| applied.sent != Digest::of_json(&symbol::symbolic(&resource.document)))
+        let has_unread = unread
+            .iter()
+            .any(|path| crate::platform::definition::at(&resource.document, path).is_some());
+        has_unread
+            && applied.is_some_and(|applied| applied.sent != Digest::of_json(&symbol::symbolic(&resource.document)))
     }
 
     fn reason(
@@ -454,26 +552,48 @@ impl<'a> Pass<'a> {
         let problem = match (why, reading) {
             (Why::Unowned, Reading::Present(object)) => Problem::error(
                 Class::Decision,
-                format!("{address}: an object with its mark exists ({}), but no lockfile records it", object.id),
+                format!(
+                    "{address}: an object with its mark exists ({}), but no lockfile records it",
+                    object.id
+                ),
             )
-            .hint(format!("to take it over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there", address.resource, object.id)),
+            .hint(format!(
+                "to take it over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
+                address.resource, object.id
+            )),
             (Why::NotMarked, Reading::Present(object)) => Problem::error(
                 Class::Decision,
                 format!(
                     "{address}: object {} is recorded as ours, but it carries {}",
                     object.id,
-                    object.mark.as_ref().map_or_else(|| "no mark".to_owned(), |mark| format!("the mark `{mark}`"))
+                    object
+                        .mark
+                        .as_ref()
+                        .map_or_else(|| "no mark".to_owned(), |mark| format!("the mark `{mark}`"))
                 ),
             )
-            .hint(format!("if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant", address.resource, object.id)),
+            .hint(format!(
+                "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
+                address.resource, object.id
+            )),
             (_, Reading::Unreadable(why)) => {
-                let class = if why.contains("carry its mark") { Class::Decision } else { Class::Platform };
-                Problem::error(class, format!("{address} could not be read, so nothing is done about it: {why}"))
-                    .hint(format!("if it is really gone: --recreate {address}"))
+                let class = if why.contains("carry its mark") {
+                    Class::Decision
+                } else {
+                    Class::Platform
+                };
+                Problem::error(
+                    class,
+                    format!("{address} could not be read, so nothing is done about it: {why}"),
+                )
+                .hint(format!("if it is really gone: --recreate {address}"))
             }
             (_, Reading::Absent | Reading::Present(_)) => Problem::error(
                 Class::Configuration,
-                format!("{address}: the object `{}` that is to be adopted does not exist", resource.adopt.as_deref().unwrap_or_default()),
+                format!(
+                    "{address}: the object `{}` that is to be adopted does not exist",
+                    resource.adopt.as_deref().unwrap_or_default()
+                ),
             )
             .hint("correct its id in `[adopt]`, or remove it"),
         };
@@ -483,7 +603,7 @@ impl<'a> Pass<'a> {
     /// A recorded resource that Git says is gone.
     fn plan_gone(&mut self, address: &Address, locked: &Locked) {
         if self.tenant.status != Status::Deprovisioned
-            && matches!(&address.owner, crate::resource::Owner::Version { version, .. } if *version != self.tenant.version)
+            && matches!(&address.owner, Owner::Version { version, .. } if *version != self.tenant.version)
         {
             // Said by `check_version` already.
             return;
@@ -523,8 +643,14 @@ impl<'a> Pass<'a> {
             _ => Vec::new(),
         };
         let platform = self.platform(&locked.kind);
-        let listening = object.zip(platform).map(|(object, platform)| platform.listening(&locked.kind, &object.document));
-        let reason = if self.tenant.status == Status::Deprovisioned { Reason::Deprovisioned } else { Reason::NoLongerInVersion };
+        let listening = object
+            .zip(platform)
+            .map(|(object, platform)| listening(platform, &locked.kind, object));
+        let reason = if self.tenant.status == Status::Deprovisioned {
+            Reason::Deprovisioned
+        } else {
+            Reason::NoLongerInVersion
+        };
         self.out.changes.push(Change {
             address: address.clone(),
             kind: locked.kind.clone(),
@@ -542,7 +668,9 @@ impl<'a> Pass<'a> {
                 document: Value::Null,
                 marked: true,
                 listening: listening.unwrap_or_default(),
-                calls: object.map(|object| self.mentioned(&object.document, address)).unwrap_or_default(),
+                calls: object
+                    .map(|object| self.mentioned(&object.document, address))
+                    .unwrap_or_default(),
                 ..Work::default()
             },
         });
@@ -552,13 +680,17 @@ impl<'a> Pass<'a> {
         let problem = match reading {
             Reading::Present(object) => Problem::error(
                 Class::Decision,
-                format!("{address} should go, but object {} does not carry its mark: it is not deleted", object.id),
+                format!(
+                    "{address} should go, but object {} does not carry its mark: it is not deleted",
+                    object.id
+                ),
             )
             .hint("if it is a stranger's, remove the block from the lockfile in a commit of your own"),
-            Reading::Unreadable(why) => {
-                Problem::error(Class::Platform, format!("{address} should go, but it could not be read: {why}"))
-                    .hint(format!("if it is really gone: --recreate {address}"))
-            }
+            Reading::Unreadable(why) => Problem::error(
+                Class::Platform,
+                format!("{address} should go, but it could not be read: {why}"),
+            )
+            .hint(format!("if it is really gone: --recreate {address}")),
             Reading::Absent => return,
         };
         self.refuse(problem);
@@ -581,10 +713,24 @@ impl<'a> Pass<'a> {
     /// Nobody else may listen where this tenant will.
     fn check_listeners(&mut self) {
         let mut problems = Vec::new();
-        for change in self.out.changes.iter().filter(|change| change.steps.contains(&Step::Publish)) {
-            let listeners = self.basis.observed.accounts.get(&change.account).map(|answer| answer.listeners.as_slice());
+        for change in self
+            .out
+            .changes
+            .iter()
+            .filter(|change| change.steps.contains(&Step::Publish))
+        {
+            let listeners = self
+                .basis
+                .observed
+                .accounts
+                .get(&change.account)
+                .map(|answer| answer.listeners.as_slice());
             for entry in change.work.entries.iter().filter(|entry| entry.exclusive) {
-                let path = symbol::resolve(&Value::from(&*entry.path), &|symbol| self.values.of(symbol), Unknown::Keep);
+                let path = symbol::resolve(
+                    &Value::from(&*entry.path),
+                    &|symbol| self.values.of(symbol),
+                    Unknown::Keep,
+                );
                 let taken = listeners.unwrap_or_default().iter().find(|listener| {
                     path == *listener.path
                         && entry.method.split(',').any(|method| method == listener.method)
@@ -615,6 +761,14 @@ fn create_steps(platform: &dyn Platform, resource: &Resource) -> Vec<Step> {
         (true, false) => vec![Step::Create, Step::Fill],
         // Filling reads back what was created, and writes only if the platform kept something different.
         (false, _) => vec![Step::Create, Step::Fill],
+    }
+}
+
+/// Where an object answers now.
+fn listening(platform: &dyn Platform, kind: &Kind, object: &Object) -> Vec<(String, String)> {
+    match object.activity {
+        Activity::Running | Activity::Outdated => platform.listening(kind, &object.document),
+        Activity::Stopped | Activity::Archived | Activity::NotApplicable => Vec::new(),
     }
 }
 

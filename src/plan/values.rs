@@ -30,8 +30,14 @@ impl Values<'_> {
             Symbol::Ref { .. } => None,
             Symbol::Base { version, .. } => self.bases.get(version).map(|(path, _)| Value::from(&**path)),
             Symbol::Entry {
-                version, resource, node, ..
-            } => self.bases.get(version).map(|(_, base)| Value::from(entry_id(base, resource, node))),
+                version,
+                resource,
+                node,
+                ..
+            } => self
+                .bases
+                .get(version)
+                .map(|(_, base)| Value::from(entry_id(base, resource, node))),
             Symbol::Credential { account, name, kind } => match self.matching(account, name, kind).as_slice() {
                 [credential] => Some(Value::from(&*credential.id)),
                 _ => None,
@@ -42,19 +48,31 @@ impl Values<'_> {
     /// The credentials of an account that have this name and type.
     pub fn matching(&self, account: &str, name: &str, kind: &str) -> Vec<&Credential> {
         let known = self.credentials.get(account).copied().unwrap_or_default();
-        known.iter().filter(|credential| credential.name == name && credential.kind == kind).collect()
+        known
+            .iter()
+            .filter(|credential| credential.name == name && credential.kind == kind)
+            .collect()
     }
 
     /// The webhook bases a lockfile records.
     pub fn bases_of(versions: &BTreeMap<String, Provisioned>) -> BTreeMap<String, (String, Uuid)> {
         versions
             .iter()
-            .map(|(version, provisioned)| (version.clone(), (provisioned.webhook_base_path.clone(), provisioned.base)))
+            .map(|(version, provisioned)| {
+                (
+                    version.clone(),
+                    (provisioned.webhook_base_path.clone(), provisioned.base),
+                )
+            })
             .collect()
     }
 }
 
 /// The first segment of a tenant's webhook paths: with its name for clients, so that people recognise it.
 pub fn base_path(tenant: &str, base: Uuid, named: bool) -> String {
-    if named { format!("{tenant}-{base}") } else { base.to_string() }
+    if named {
+        format!("{tenant}-{base}")
+    } else {
+        base.to_string()
+    }
 }

@@ -73,6 +73,9 @@ mod tests {
         let of = |url| fingerprint(Some(url), false, "n8n");
         assert_eq!(of("https://N8N.example/"), of("https://n8n.example"));
         assert_ne!(of("https://n8n.example"), of("https://n8n-eu.example"));
-        assert_ne!(of("https://n8n.example"), fingerprint(Some("https://n8n.example"), true, "n8n"));
+        assert_ne!(
+            of("https://n8n.example"),
+            fingerprint(Some("https://n8n.example"), true, "n8n")
+        );
     }
 }

@@ -59,7 +59,11 @@ pub fn change(field: &str, before: Option<&Value>, after: Option<&Value>) -> Fie
 }
 
 fn join(field: &str, key: &str) -> String {
-    if field.is_empty() { key.to_owned() } else { format!("{field}.{key}") }
+    if field.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{field}.{key}")
+    }
 }
 
 /// The part of `observed` that `desired` has a word about.
@@ -70,9 +74,11 @@ pub fn part(desired: &Value, observed: &Value) -> Value {
             .filter_map(|(key, desired)| Some((key.clone(), part(desired, observed.get(key)?))))
             .collect::<serde_json::Map<_, _>>()
             .into(),
-        (Value::Array(desired), Value::Array(observed)) if desired.len() == observed.len() => {
-            desired.iter().zip(observed).map(|(desired, observed)| part(desired, observed)).collect()
-        }
+        (Value::Array(desired), Value::Array(observed)) if desired.len() == observed.len() => desired
+            .iter()
+            .zip(observed)
+            .map(|(desired, observed)| part(desired, observed))
+            .collect(),
         _ => observed.clone(),
     }
 }
@@ -105,11 +111,16 @@ mod tests {
     }
 
     fn documents() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![any::<bool>().prop_map(Value::from), any::<i32>().prop_map(Value::from), "[a-c]{0,2}".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-c]{0,2}".prop_map(Value::from)
+        ];
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map("[a-c]", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+                prop::collection::btree_map("[a-c]", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
     }

@@ -209,7 +209,9 @@ impl Definition {
             let pointer = |key: &str| format!("/resource/{name}/{key}");
             for (key, call) in [("read", &kind.read), ("update", &kind.update), ("delete", &kind.delete)] {
                 if !call.path.contains("{id}") {
-                    let problem = Problem::configuration(format!("`{key}` of `{name}` does not say which object: its path has no `{{id}}`"));
+                    let problem = Problem::configuration(format!(
+                        "`{key}` of `{name}` does not say which object: its path has no `{{id}}`"
+                    ));
                     problems.push(problem.at(toml.value_place(&pointer(key))));
                 }
             }
@@ -244,10 +246,12 @@ pub fn credential_of(text: &str) -> Result<Option<String>, String> {
 
 /// The value at a dotted path; the empty path is the value itself.
 pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').filter(|segment| !segment.is_empty()).try_fold(value, |at, segment| match at {
-        Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
-        other => other.get(segment),
-    })
+    path.split('.')
+        .filter(|segment| !segment.is_empty())
+        .try_fold(value, |at, segment| match at {
+            Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+            other => other.get(segment),
+        })
 }
 
 /// Puts a value at a dotted path, making objects on the way.
@@ -279,7 +283,11 @@ impl Platform for Definition {
     }
 
     fn kinds(&self) -> Vec<String> {
-        self.file.resource.keys().map(|kind| format!("{}.{kind}", self.file.platform)).collect()
+        self.file
+            .resource
+            .keys()
+            .map(|kind| format!("{}.{kind}", self.file.platform))
+            .collect()
     }
 
     fn credentials(&self) -> Vec<String> {
@@ -298,7 +306,10 @@ impl Platform for Definition {
                 let place = crate::problem::Place::file(&*template.source.file);
                 problems.push(Problem::configuration(format!("a {} is a JSON object", template.kind)).at(place));
             }
-            let evaluates = self.kind(&template.kind).map(|kind| kind.evaluates.clone()).unwrap_or_default();
+            let evaluates = self
+                .kind(&template.kind)
+                .map(|kind| kind.evaluates.clone())
+                .unwrap_or_default();
             let ready = Prepared {
                 template: template.source.value.clone(),
                 guard: Guard {
@@ -309,7 +320,11 @@ impl Platform for Definition {
             };
             prepared.insert(template.resource.to_owned(), ready);
         }
-        if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(problems)
+        }
     }
 
     fn compare(&self, kind: &Kind, desired: &Value, observed: &Value, written: &[String]) -> Vec<FieldChange> {
@@ -326,7 +341,10 @@ impl Platform for Definition {
     }
 
     fn owned(&self, _kind: &Kind, desired: &Value) -> Vec<String> {
-        desired.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
+        desired
+            .as_object()
+            .map(|map| map.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     fn owned_part(&self, _kind: &Kind, desired: &Value, observed: &Value) -> Value {
@@ -362,7 +380,11 @@ mod tests {
         for (from, to, message) in [
             ("unread", "unraed", "unknown key `unraed`"),
             ("GET /assistant/{id}", "GET /assistant/{no}", "{id}"),
-            ("DELETE /assistant/{id}", "DELETE /assistant", "does not say which object"),
+            (
+                "DELETE /assistant/{id}",
+                "DELETE /assistant",
+                "does not say which object",
+            ),
             ("{cred.api_key}", "{env.X}", "expected `{cred.<name>}`"),
         ] {
             let problems = parse(&base.replacen(from, to, 1)).unwrap_err();

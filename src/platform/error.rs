@@ -86,18 +86,28 @@ impl PlatformError {
     fn hint(&self, account: &str) -> Option<String> {
         Some(match self.kind {
             ErrorKind::Unauthorised => {
-                format!("check the key that `accounts.{account}.credentials` in upa.toml names: it is wrong, expired or of another instance")
+                format!(
+                    "check the key that `accounts.{account}.credentials` in upa.toml names: it is wrong, expired or of another instance"
+                )
             }
-            ErrorKind::Forbidden => "the key lacks a scope for this call: add the scope, or use a key that has it".to_owned(),
+            ErrorKind::Forbidden => {
+                "the key lacks a scope for this call: add the scope, or use a key that has it".to_owned()
+            }
             ErrorKind::Unreachable => {
-                format!("check `accounts.{account}.base_url` in upa.toml and whether the platform is up, then run again")
+                format!(
+                    "check `accounts.{account}.base_url` in upa.toml and whether the platform is up, then run again"
+                )
             }
             ErrorKind::Throttled(_) => format!("lower `accounts.{account}.limits` in upa.toml, or run again later"),
             ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline => {
                 "run again: upa looks at what is there before it writes anything".to_owned()
             }
             ErrorKind::Moved => "run `upa plan` again and read what changed".to_owned(),
-            ErrorKind::Missing | ErrorKind::Conflict | ErrorKind::Refused | ErrorKind::Unexpected | ErrorKind::Ambiguous => {
+            ErrorKind::Missing
+            | ErrorKind::Conflict
+            | ErrorKind::Refused
+            | ErrorKind::Unexpected
+            | ErrorKind::Ambiguous => {
                 return None;
             }
         })

@@ -138,7 +138,11 @@ impl Client {
         let call = Call::get(path);
         let response = self.request(&call).await.map_err(|error| broken(&call, &error))?;
         if !response.status().is_success() {
-            return Err(PlatformError::new(ErrorKind::Missing, call.name(), format!("status {}", response.status())));
+            return Err(PlatformError::new(
+                ErrorKind::Missing,
+                call.name(),
+                format!("status {}", response.status()),
+            ));
         }
         response.text().await.map_err(|error| broken(&call, &error))
     }
@@ -156,7 +160,10 @@ impl Client {
             .await
             .map_err(|error| broken(&call, &error))?;
         let allowed = response.headers().get("access-control-allow-methods");
-        let allowed = allowed.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let allowed = allowed
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         Ok((response.status().as_u16(), allowed))
     }
 
@@ -173,7 +180,10 @@ impl Client {
         let _slot = self.slot().await;
         let mut request = self
             .http
-            .request(call.method.clone(), format!("{}/{}", self.base, call.path.trim_start_matches('/')))
+            .request(
+                call.method.clone(),
+                format!("{}/{}", self.base, call.path.trim_start_matches('/')),
+            )
             .headers(self.headers.clone())
             .header(ACCEPT, "application/json");
         if let Some(body) = &call.body {
@@ -188,11 +198,18 @@ impl Client {
             Err(error) => {
                 let error = broken(call, &error);
                 let again = error.kind == ErrorKind::Unreachable || call.may_repeat();
-                return if again { Outcome::Later(error, None) } else { Outcome::Answered(Err(error)) };
+                return if again {
+                    Outcome::Later(error, None)
+                } else {
+                    Outcome::Answered(Err(error))
+                };
             }
         };
         let status = response.status();
-        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok());
         let after = after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let is_json = response
             .headers()
@@ -207,7 +224,11 @@ impl Client {
             }
             Err(error) => {
                 let error = broken(call, &error);
-                return if call.may_repeat() { Outcome::Later(error, None) } else { Outcome::Answered(Err(error)) };
+                return if call.may_repeat() {
+                    Outcome::Later(error, None)
+                } else {
+                    Outcome::Answered(Err(error))
+                };
             }
         };
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -217,12 +238,20 @@ impl Client {
         if !is_json && !bytes.is_empty() {
             return not_json(call, status, &bytes);
         }
-        let body = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&bytes) };
+        let body = if bytes.is_empty() {
+            Ok(Value::Null)
+        } else {
+            serde_json::from_slice(&bytes)
+        };
         let body: Value = match body {
             Ok(body) => body,
             Err(error) => {
                 let why = format!("the answer is not valid JSON: {error}");
-                let kind = if call.may_repeat() { ErrorKind::Unexpected } else { ErrorKind::Unclear };
+                let kind = if call.may_repeat() {
+                    ErrorKind::Unexpected
+                } else {
+                    ErrorKind::Unclear
+                };
                 return Outcome::Answered(Err(PlatformError::new(kind, call.name(), why)));
             }
         };
@@ -230,8 +259,10 @@ impl Client {
             return Outcome::Answered(Ok(Reply { status, body }));
         }
         let error = refusal(call, status, &body);
-        if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
-            && call.may_repeat()
+        if matches!(
+            status,
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+        ) && call.may_repeat()
         {
             return Outcome::Later(error, after);
         }
@@ -243,15 +274,28 @@ impl Client {
 fn not_json(call: &Call, status: StatusCode, bytes: &[u8]) -> Outcome {
     let text: String = String::from_utf8_lossy(bytes).chars().take(200).collect();
     let (kind, why) = match status.as_u16() {
-        413 => (ErrorKind::Refused, "the document is larger than the platform accepts (413)".to_owned()),
+        413 => (
+            ErrorKind::Refused,
+            "the document is larger than the platform accepts (413)".to_owned(),
+        ),
         200..300 if text.contains("starting up") => (ErrorKind::Unreachable, "the platform is starting up".to_owned()),
         404 if text.contains("Cannot ") => (ErrorKind::Unreachable, "the platform is starting up".to_owned()),
-        401 | 403 => (ErrorKind::Forbidden, format!("something before the API answered {status}")),
+        401 | 403 => (
+            ErrorKind::Forbidden,
+            format!("something before the API answered {status}"),
+        ),
         500.. => {
-            let kind = if call.may_repeat() { ErrorKind::Broken } else { ErrorKind::Unclear };
+            let kind = if call.may_repeat() {
+                ErrorKind::Broken
+            } else {
+                ErrorKind::Unclear
+            };
             (kind, format!("the platform failed ({status})"))
         }
-        _ => (ErrorKind::Unexpected, format!("expected JSON, got {status} and something else; is this the API?")),
+        _ => (
+            ErrorKind::Unexpected,
+            format!("expected JSON, got {status} and something else; is this the API?"),
+        ),
     };
     let error = PlatformError::new(kind, call.name(), why);
     match kind {
@@ -269,7 +313,11 @@ fn refusal(call: &Call, status: StatusCode, body: &Value) -> PlatformError {
         _ => String::new(),
     };
     let message: String = message.chars().take(1000).collect();
-    let why = if message.is_empty() { format!("status {status}") } else { format!("{message} ({})", status.as_u16()) };
+    let why = if message.is_empty() {
+        format!("status {status}")
+    } else {
+        format!("{message} ({})", status.as_u16())
+    };
     let kind = match status.as_u16() {
         401 => ErrorKind::Unauthorised,
         403 => ErrorKind::Forbidden,
@@ -293,7 +341,10 @@ fn broken(call: &Call, error: &reqwest::Error) -> PlatformError {
     let (kind, why) = if error.is_connect() {
         (ErrorKind::Unreachable, format!("cannot connect: {reason}"))
     } else if error.is_timeout() {
-        (ErrorKind::Unclear, format!("no answer within {} s", CALL_DEADLINE.as_secs()))
+        (
+            ErrorKind::Unclear,
+            format!("no answer within {} s", CALL_DEADLINE.as_secs()),
+        )
     } else {
         (ErrorKind::Unclear, format!("the connection broke: {reason}"))
     };

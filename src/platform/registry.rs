@@ -61,7 +61,8 @@ impl Registry {
             Ok(definition) => {
                 let definition = Arc::new(definition);
                 let platform: Arc<dyn Platform> = definition.clone();
-                self.platforms.insert(platform.name().to_owned(), (Known::Defined(definition), platform));
+                self.platforms
+                    .insert(platform.name().to_owned(), (Known::Defined(definition), platform));
             }
             Err(found) => problems.extend(found),
         }
@@ -90,7 +91,9 @@ impl Registry {
         let (known, _) = self.platforms.get(&account.platform)?;
         Some(match known {
             Known::N8n => Api::new(account).map(|api| Arc::new(api) as Arc<dyn Connection>),
-            Known::Defined(definition) => Rest::new(definition.clone(), account).map(|rest| Arc::new(rest) as Arc<dyn Connection>),
+            Known::Defined(definition) => {
+                Rest::new(definition.clone(), account).map(|rest| Arc::new(rest) as Arc<dyn Connection>)
+            }
         })
     }
 }

@@ -48,14 +48,22 @@ impl Rest {
 
     async fn call(&self, call: &CallText, id: &str, body: Option<Value>) -> Result<Value, PlatformError> {
         let path = call.path.replace("{id}", &encode(id));
-        Ok(self.client.send(&Call::new(call.method.0.clone(), path, body)).await?.body)
+        Ok(self
+            .client
+            .send(&Call::new(call.method.0.clone(), path, body))
+            .await?
+            .body)
     }
 
     /// The object as it is now; one that says it is gone is as missing as a 404.
     async fn read(&self, kind: &KindDefinition, id: &str) -> Result<Value, PlatformError> {
         let object = self.call(&kind.read, id, None).await?;
         if is_gone(kind, &object) {
-            return Err(PlatformError::new(ErrorKind::Missing, "read", "the object is marked as deleted"));
+            return Err(PlatformError::new(
+                ErrorKind::Missing,
+                "read",
+                "the object is marked as deleted",
+            ));
         }
         Ok(object)
     }
@@ -66,7 +74,11 @@ impl Rest {
         let mut page_number = 1;
         loop {
             let mut path = kind.list.call.path.clone();
-            let size = kind.list.size_param.iter().map(|param| (param.clone(), kind.list.size.to_string()));
+            let size = kind
+                .list
+                .size_param
+                .iter()
+                .map(|param| (param.clone(), kind.list.size.to_string()));
             for (name, value) in size.chain(query.drain(..)) {
                 path.push(if path.contains('?') { '&' } else { '?' });
                 path.push_str(&format!("{name}={}", encode(&value)));
@@ -74,12 +86,20 @@ impl Rest {
             let call = Call::get(path);
             let answer = self.client.send(&call).await?.body;
             let Some(items) = definition::at(&answer, &kind.list.items).and_then(Value::as_array) else {
-                return Err(PlatformError::new(ErrorKind::Unexpected, call.name(), "the answer is not the list the definition promises"));
+                return Err(PlatformError::new(
+                    ErrorKind::Unexpected,
+                    call.name(),
+                    "the answer is not the list the definition promises",
+                ));
             };
             let before = objects.len();
             for item in items {
                 let Some(id) = definition::at(item, &kind.id).and_then(Value::as_str) else {
-                    return Err(PlatformError::new(ErrorKind::Unexpected, call.name(), "an object in the list has no id"));
+                    return Err(PlatformError::new(
+                        ErrorKind::Unexpected,
+                        call.name(),
+                        "an object in the list has no id",
+                    ));
                 };
                 objects.insert(id.to_owned(), item.clone());
             }
@@ -105,7 +125,11 @@ impl Rest {
                 return Ok(objects);
             };
             if objects.len() == before {
-                return Err(PlatformError::new(ErrorKind::Unexpected, call.name(), "a full page brought nothing new: the list does not end"));
+                return Err(PlatformError::new(
+                    ErrorKind::Unexpected,
+                    call.name(),
+                    "a full page brought nothing new: the list does not end",
+                ));
             }
             query.push(next);
         }
@@ -119,9 +143,14 @@ impl Rest {
             let ids = question.ids.get(kind).unwrap_or(&none);
             for (id, value) in &objects {
                 let object = object(definition, id, value);
-                let ours = object.mark.as_ref().is_some_and(|mark| mark.starts_with(&question.mark_prefix));
+                let ours = object
+                    .mark
+                    .as_ref()
+                    .is_some_and(|mark| mark.starts_with(&question.mark_prefix));
                 if ours || ids.contains(id) {
-                    answer.objects.insert((kind.clone(), id.clone()), Reading::Present(Box::new(object)));
+                    answer
+                        .objects
+                        .insert((kind.clone(), id.clone()), Reading::Present(Box::new(object)));
                 }
             }
             answer.complete.insert(kind.clone());
@@ -138,7 +167,9 @@ impl Rest {
                             ))
                         }
                     }
-                    Err(error) if matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Unauthorised) => return Err(error),
+                    Err(error) if matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Unauthorised) => {
+                        return Err(error);
+                    }
                     Err(error) => Reading::Unreadable(error.to_string()),
                 };
                 answer.objects.insert((kind.clone(), id.clone()), reading);
@@ -153,14 +184,19 @@ impl Rest {
         let Some(marker) = &kind.marker else { return Ok(current) };
         let mark = definition::at(&current, &marker.field).and_then(Value::as_str);
         if mark.is_some_and(|mark| mark != job.mark) || (job.marked && mark.is_none()) {
-            let why = format!("{} {} does not carry the mark of {}: it is not touched", job.kind, job.id, job.address);
+            let why = format!(
+                "{} {} does not carry the mark of {}: it is not touched",
+                job.kind, job.id, job.address
+            );
             return Err(PlatformError::new(ErrorKind::Ambiguous, "read", why));
         }
         Ok(current)
     }
 
     async fn create(&self, kind: &KindDefinition, job: &Job) -> Result<Receipt, PlatformError> {
-        let answer = self.call(&kind.create, "", Some(marked(kind, job, &job.attempt))).await?;
+        let answer = self
+            .call(&kind.create, "", Some(marked(kind, job, &job.attempt)))
+            .await?;
         let Some(id) = definition::at(&answer, &kind.id).and_then(Value::as_str) else {
             return Err(PlatformError::new(ErrorKind::Unclear, "create", "the answer has no id"));
         };
@@ -177,14 +213,25 @@ impl Rest {
         if let Some(expected) = &job.expected
             && *expected != Digest::of_json(&compare::part(&job.document, &current))
         {
-            let why = format!("{}: somebody changed the object after the plan was made; it was not overwritten", job.address);
+            let why = format!(
+                "{}: somebody changed the object after the plan was made; it was not overwritten",
+                job.address
+            );
             return Err(PlatformError::new(ErrorKind::Moved, "read", why));
         }
         let marker = kind.marker.as_ref();
-        let has_mark = marker.is_none_or(|marker| definition::at(&current, &marker.field).and_then(Value::as_str) == Some(&*job.mark));
-        let differs = !self.definition.compare(&job.kind, &job.document, &current, &job.dropped).is_empty();
+        let has_mark = marker
+            .is_none_or(|marker| definition::at(&current, &marker.field).and_then(Value::as_str) == Some(&*job.mark));
+        let differs = !self
+            .definition
+            .compare(&job.kind, &job.document, &current, &job.dropped)
+            .is_empty();
         // What is not returned cannot be seen to be the same, except right after it was created.
-        let unseen = !job.fresh && kind.unread.iter().any(|path| definition::at(&job.document, path).is_some());
+        let unseen = !job.fresh
+            && kind
+                .unread
+                .iter()
+                .any(|path| definition::at(&job.document, path).is_some());
         if has_mark && !differs && !unseen {
             return self.settled(job, current);
         }
@@ -198,7 +245,11 @@ impl Rest {
             (Ok(_), read) => read?,
             // Unclear: what is there now decides, not the answer.
             (Err(error), Ok(read)) if !error.is_harmless() => {
-                if !self.definition.compare(&job.kind, &job.document, &read, &job.dropped).is_empty() {
+                if !self
+                    .definition
+                    .compare(&job.kind, &job.document, &read, &job.dropped)
+                    .is_empty()
+                {
                     return Err(error);
                 }
                 read
@@ -212,7 +263,11 @@ impl Rest {
     fn settled(&self, job: &Job, after: Value) -> Result<Receipt, PlatformError> {
         let left = self.definition.compare(&job.kind, &job.document, &after, &job.dropped);
         if let Some(first) = left.first() {
-            let why = format!("the platform kept `{}` different from what was written (and {} more)", first.field, left.len() - 1);
+            let why = format!(
+                "the platform kept `{}` different from what was written (and {} more)",
+                first.field,
+                left.len() - 1
+            );
             return Err(PlatformError::new(ErrorKind::Unexpected, "update", why));
         }
         Ok(Receipt {
@@ -239,7 +294,11 @@ impl Rest {
         match self.read(kind, &job.id).await {
             Err(error) if error.kind == ErrorKind::Missing => Ok(gone),
             Err(error) => Err(error),
-            Ok(_) => Err(PlatformError::new(ErrorKind::Unexpected, "delete", "the object is still there")),
+            Ok(_) => Err(PlatformError::new(
+                ErrorKind::Unexpected,
+                "delete",
+                "the object is still there",
+            )),
         }
     }
 }
@@ -263,16 +322,23 @@ impl Executor for Rest {
             Step::Create => self.create(kind, job).await,
             Step::Fill => self.fill(kind, job).await,
             Step::Delete => self.remove(kind, job).await,
-            Step::Publish | Step::Unpublish => {
-                Err(PlatformError::new(ErrorKind::Refused, job.step.as_str(), format!("a {} does not run", job.kind)))
-            }
+            Step::Publish | Step::Unpublish => Err(PlatformError::new(
+                ErrorKind::Refused,
+                job.step.as_str(),
+                format!("a {} does not run", job.kind),
+            )),
         }
     }
 }
 
 fn header(text: &str) -> Result<HeaderValue, PlatformError> {
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| PlatformError::new(ErrorKind::Unauthorised, "connect", "the key contains characters that no key has"))?;
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        PlatformError::new(
+            ErrorKind::Unauthorised,
+            "connect",
+            "the key contains characters that no key has",
+        )
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -280,7 +346,11 @@ fn header(text: &str) -> Result<HeaderValue, PlatformError> {
 /// A header's text with its credential filled in.
 fn fill(text: &str, account: &Account) -> String {
     match definition::credential_of(text) {
-        Ok(Some(name)) => account.credentials.get(&name).map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+        Ok(Some(name)) => account
+            .credentials
+            .get(&name)
+            .map(|secret| secret.expose().to_owned())
+            .unwrap_or_default(),
         _ => text.to_owned(),
     }
 }
@@ -296,7 +366,9 @@ fn encode(text: &str) -> String {
 }
 
 fn is_gone(kind: &KindDefinition, object: &Value) -> bool {
-    kind.gone.as_ref().is_some_and(|gone| definition::at(object, &gone.at) == Some(&gone.is))
+    kind.gone
+        .as_ref()
+        .is_some_and(|gone| definition::at(object, &gone.at) == Some(&gone.is))
 }
 
 fn marked(kind: &KindDefinition, job: &Job, attempt: &str) -> Value {

@@ -36,20 +36,40 @@ pub fn write(out: &mut dyn Write, change: &FieldChange, indent: &str) -> io::Res
     Ok(())
 }
 
-fn lines(out: &mut dyn Write, style: anstyle::Style, sign: char, text: &str, cut: usize, indent: &str) -> io::Result<()> {
+fn lines(
+    out: &mut dyn Write,
+    style: anstyle::Style,
+    sign: char,
+    text: &str,
+    cut: usize,
+    indent: &str,
+) -> io::Result<()> {
     for line in text.lines().take(40) {
-        writeln!(out, "{indent}  {}", styled(style, format!("{sign} {}", shorten(&clean(line), cut))))?;
+        writeln!(
+            out,
+            "{indent}  {}",
+            styled(style, format!("{sign} {}", shorten(&clean(line), cut)))
+        )?;
     }
     let more = text.lines().count().saturating_sub(40);
     if more > 0 {
-        writeln!(out, "{indent}  {}", styled(style, format!("{sign} … and {more} more lines")))?;
+        writeln!(
+            out,
+            "{indent}  {}",
+            styled(style, format!("{sign} … and {more} more lines"))
+        )?;
     }
     Ok(())
 }
 
 fn unified(out: &mut dyn Write, before: &str, after: &str, indent: &str) -> io::Result<()> {
     let diff = TextDiff::from_lines(before, after);
-    for hunk in diff.unified_diff().context_radius(CONTEXT).missing_newline_hint(false).iter_hunks() {
+    for hunk in diff
+        .unified_diff()
+        .context_radius(CONTEXT)
+        .missing_newline_hint(false)
+        .iter_hunks()
+    {
         writeln!(out, "{indent}  {}", hunk.header())?;
         for change in hunk.iter_changes() {
             let line = clean(change.value().trim_end_matches('\n'));
@@ -76,7 +96,9 @@ pub fn text(value: &Value) -> String {
 
 /// What comes from a platform may contain control characters that would paint on the terminal.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c })
+        .collect()
 }
 
 fn common_start(a: &str, b: &str) -> usize {
@@ -90,7 +112,10 @@ fn shorten(text: &str, differs_at: usize) -> String {
     }
     let start = differs_at.saturating_sub(LONGEST / 4).min(length - LONGEST);
     let middle: String = text.chars().skip(start).take(LONGEST).collect();
-    let (before, after) = (if start > 0 { "…" } else { "" }, if start + LONGEST < length { "…" } else { "" });
+    let (before, after) = (
+        if start > 0 { "…" } else { "" },
+        if start + LONGEST < length { "…" } else { "" },
+    );
     format!("{before}{middle}{after}")
 }
 
@@ -107,7 +132,12 @@ mod tests {
             after,
         };
         write(&mut out, &change, "").unwrap();
-        anstream::adapter::strip_bytes(&out).into_vec().into_iter().map(char::from).filter(char::is_ascii).collect()
+        anstream::adapter::strip_bytes(&out)
+            .into_vec()
+            .into_iter()
+            .map(char::from)
+            .filter(char::is_ascii)
+            .collect()
     }
 
     #[test]

@@ -13,7 +13,10 @@ pub const FORMAT: u32 = 1;
 /// The plan as one JSON document. It holds what a reviewer needs, and the digests apply compares.
 pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
     let facts = Facts::of(plan);
-    let counts: Map<String, Value> = Action::ALL.iter().map(|action| (action.verb().to_owned(), Value::from(plan.count(*action)))).collect();
+    let counts: Map<String, Value> = Action::ALL
+        .iter()
+        .map(|action| (action.verb().to_owned(), Value::from(plan.count(*action))))
+        .collect();
     json!({
         "format": FORMAT,
         "digest": plan.digest(),

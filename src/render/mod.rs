@@ -22,5 +22,9 @@ pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
 
 /// `1 tenant`, `2 tenants`.
 pub fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled};
 use crate::desired::DesiredState;
 use crate::plan::{Action, Change, Plan, Reason};
-use crate::platform::{FieldChange, Step};
+use crate::platform::Step;
 
 /// Writes the changes by tenant, then the summary.
 pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
@@ -14,23 +14,39 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
     for change in &plan.changes {
         by_tenant.entry(change.address.tenant()).or_default().push(change);
     }
-    let mut shown: Vec<(&[FieldChange], String)> = Vec::new();
+    let mut shown: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+    let width = plan
+        .changes
+        .iter()
+        .map(|change| change.address.to_string().chars().count())
+        .max()
+        .unwrap_or_default();
     for (tenant, changes) in &by_tenant {
         let about = desired
             .tenants
             .get(*tenant)
-            .map(|tenant| format!("{} {} revision {} · {}", tenant.product, tenant.version, tenant.revision, tenant.status))
+            .map(|tenant| {
+                format!(
+                    "{} {} revision {} · {}",
+                    tenant.product, tenant.version, tenant.revision, tenant.status
+                )
+            })
             .unwrap_or_default();
         writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
         for change in changes {
-            write_change(out, change, &mut shown)?;
+            write_change(out, change, width, &mut shown)?;
         }
         writeln!(out)?;
     }
     summary(out, plan)
 }
 
-fn write_change<'a>(out: &mut dyn Write, change: &'a Change, shown: &mut Vec<(&'a [FieldChange], String)>) -> io::Result<()> {
+fn write_change(
+    out: &mut dyn Write,
+    change: &Change,
+    width: usize,
+    shown: &mut BTreeMap<Vec<u8>, String>,
+) -> io::Result<()> {
     let style = match change.action {
         Action::Create => GREEN,
         Action::Adopt | Action::Forget => CYAN,
@@ -40,7 +56,7 @@ fn write_change<'a>(out: &mut dyn Write, change: &'a Change, shown: &mut Vec<(&'
     let head = format!("{} {:<7}", change.action.sign(), change.action.verb());
     writeln!(
         out,
-        "  {} {:<28} {:<15} {}",
+        "  {} {:<width$}  {:<15} {}",
         styled(style, head),
         change.address.to_string(),
         change.kind.to_string(),
@@ -49,15 +65,24 @@ fn write_change<'a>(out: &mut dyn Write, change: &'a Change, shown: &mut Vec<(&'
     if change.action == Action::Create || change.fields.is_empty() {
         return Ok(());
     }
-    // A fix to a template changes every tenant in the same way: it is read once.
-    if let Some((_, first)) = shown.iter().find(|(fields, _)| *fields == change.fields.as_slice()) {
-        return writeln!(out, "      {}", styled(DIM, format!("the same {} as {first}", counted(change.fields.len(), "difference"))));
-    }
+    let mut text = Vec::new();
     for field in &change.fields {
-        diff::write(out, field, "      ")?;
+        diff::write(&mut text, field, "      ")?;
     }
-    shown.push((&change.fields, change.address.to_string()));
-    Ok(())
+    // A fix to a template changes every tenant in the same way, but for its name: it is read once.
+    let anonymous = String::from_utf8_lossy(&text)
+        .replace(change.address.tenant(), "\u{FDD0}")
+        .into_bytes();
+    match shown.get(&anonymous) {
+        Some(first) => {
+            let same = format!("the same {} as {first}", counted(change.fields.len(), "difference"));
+            writeln!(out, "      {}", styled(DIM, same))
+        }
+        None => {
+            shown.insert(anonymous, change.address.to_string());
+            out.write_all(&text)
+        }
+    }
 }
 
 /// Why, and who moved.
@@ -73,7 +98,11 @@ fn why(change: &Change) -> String {
         _ => "",
     };
     why.push_str(runs);
-    if let Some(place) = change.place.as_ref().filter(|place| place.line > 0 && change.action != Action::Update) {
+    if let Some(place) = change
+        .place
+        .as_ref()
+        .filter(|place| place.line > 0 && change.action != Action::Update)
+    {
         why.push_str(&format!(" ({}:{})", place.file, place.line));
     }
     why
@@ -84,9 +113,27 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     if plan.changes.is_empty() {
         let blocked = plan.blocked().len();
         return match (blocked, plan.due.len()) {
-            (0, 0) => writeln!(out, "{}", styled(BOLD, format!("Nothing to do: {} as Git says.", are(plan.tenants)))),
-            (0, due) => writeln!(out, "{}", styled(BOLD, format!("Nothing to change; {} can be closed by apply.", counted(due, "request")))),
-            (blocked, _) => writeln!(out, "{}", styled(BOLD, format!("No changes; {} could not be planned.", counted(blocked, "tenant")))),
+            (0, 0) => writeln!(
+                out,
+                "{}",
+                styled(BOLD, format!("Nothing to do: {} as Git says.", are(plan.tenants)))
+            ),
+            (0, due) => writeln!(
+                out,
+                "{}",
+                styled(
+                    BOLD,
+                    format!("Nothing to change; {} can be closed by apply.", counted(due, "request"))
+                )
+            ),
+            (blocked, _) => writeln!(
+                out,
+                "{}",
+                styled(
+                    BOLD,
+                    format!("No changes; {} could not be planned.", counted(blocked, "tenant"))
+                )
+            ),
         };
     }
     let counts: Vec<String> = Action::ALL
@@ -105,17 +152,25 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         counted(plan.tenants, "tenant")
     )?;
     if facts.drift > 0 {
-        writeln!(out, "      {} of them because of changes made on the platform", facts.drift)?;
+        writeln!(
+            out,
+            "      {} of them because of changes made on the platform",
+            facts.drift
+        )?;
     }
     if facts.webhooks > 0 {
         writeln!(out, "      {} affected", counted(facts.webhooks, "live webhook"))?;
     }
-    writeln!(out, "      about {} ", counted(facts.calls, "API call"))?;
+    writeln!(out, "      about {}", counted(facts.calls, "API call"))?;
     writeln!(out, "{}", styled(DIM, format!("digest {}", plan.digest())))
 }
 
 fn are(tenants: usize) -> String {
-    if tenants == 1 { "1 tenant is".to_owned() } else { format!("all {tenants} tenants are") }
+    if tenants == 1 {
+        "1 tenant is".to_owned()
+    } else {
+        format!("all {tenants} tenants are")
+    }
 }
 
 /// What a plan amounts to.
@@ -132,11 +187,15 @@ impl Facts {
     pub fn of(plan: &Plan) -> Self {
         let mut tenants: Vec<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
         tenants.dedup();
-        let calls = plan.changes.iter().flat_map(|change| &change.steps).map(|step| match step {
-            Step::Create => 1,
-            Step::Fill | Step::Unpublish | Step::Delete => 3,
-            Step::Publish => 4,
-        });
+        let calls = plan
+            .changes
+            .iter()
+            .flat_map(|change| &change.steps)
+            .map(|step| match step {
+                Step::Create => 1,
+                Step::Fill | Step::Unpublish | Step::Delete => 3,
+                Step::Publish => 4,
+            });
         Self {
             tenants: tenants.len(),
             drift: plan.changes.iter().filter(|change| change.is_drift()).count(),

@@ -45,11 +45,15 @@ impl Repo {
             }
             let clean = self.clean(&parent, &changed)?;
             let tree = self.git.find_tree(update.create_updated(&self.git, &tree)?)?;
-            let who = self.git.signature().or_else(|_| Signature::now("upa", "upa@localhost"))?;
+            let who = self
+                .git
+                .signature()
+                .or_else(|_| Signature::now("upa", "upa@localhost"))?;
             let id = self.git.commit(None, &who, &who, message, &tree, &[&parent])?;
             let exists = self.git.find_reference(reference).is_ok();
             let moved = if exists {
-                self.git.reference_matching(reference, id, true, parent.id(), "upa apply")
+                self.git
+                    .reference_matching(reference, id, true, parent.id(), "upa apply")
             } else {
                 self.git.reference(reference, id, false, "upa apply")
             };
@@ -62,7 +66,11 @@ impl Repo {
                     }));
                 }
                 // Somebody else moved the branch: the same files go on top of the new tip.
-                Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Locked | ErrorCode::Exists) => {}
+                Err(error)
+                    if matches!(
+                        error.code(),
+                        ErrorCode::Modified | ErrorCode::Locked | ErrorCode::Exists
+                    ) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -104,7 +112,13 @@ impl Repo {
         changed: &[String],
         clean: &[String],
     ) -> Result<Vec<String>, RepoError> {
-        let checked_out = self.git.find_reference("HEAD")?.symbolic_target().ok().flatten().map(str::to_owned);
+        let checked_out = self
+            .git
+            .find_reference("HEAD")?
+            .symbolic_target()
+            .ok()
+            .flatten()
+            .map(str::to_owned);
         if checked_out.as_deref() != Some(reference) {
             return Ok(Vec::new());
         }

@@ -8,7 +8,6 @@ use super::{Repo, RepoError};
 
 impl Repo {
     /// Makes a repository with a branch `main` in a folder.
-    #[expect(clippy::disallowed_methods, reason = "edge: this is where a repository is made")]
     pub fn init(folder: &Path) -> Result<Self, RepoError> {
         let mut options = RepositoryInitOptions::new();
         options.initial_head("main");
@@ -22,13 +21,19 @@ impl Repo {
         index.add_all(["*"], IndexAddOption::DEFAULT, None)?;
         index.write()?;
         let tree = self.git.find_tree(index.write_tree()?)?;
-        let who = self.git.signature().or_else(|_| Signature::now("upa demo", "demo@upa.invalid"))?;
+        let who = self
+            .git
+            .signature()
+            .or_else(|_| Signature::now("upa demo", "demo@upa.invalid"))?;
         let parent = match self.head() {
             Ok(id) => Some(self.git.find_commit(git2::Oid::from_str(&id)?)?),
             Err(RepoError::NoCommit) => None,
             Err(error) => return Err(error),
         };
         let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
-        Ok(self.git.commit(Some("HEAD"), &who, &who, message, &tree, &parents)?.to_string())
+        Ok(self
+            .git
+            .commit(Some("HEAD"), &who, &who, message, &tree, &parents)?
+            .to_string())
     }
 }

@@ -97,7 +97,9 @@ impl Repo {
     pub fn head(&self) -> Result<String, RepoError> {
         match self.git.head() {
             Ok(head) => Ok(head.peel_to_commit()?.id().to_string()),
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Err(RepoError::NoCommit),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
+                Err(RepoError::NoCommit)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -70,12 +70,20 @@ impl Repo {
             let Some(path) = path.strip_prefix(&self.prefix) else {
                 // A folder on the way to the workspace is walked into; anything else is not ours.
                 let on_the_way = self.prefix.starts_with(&format!("{path}/"));
-                return if on_the_way { TreeWalkResult::Ok } else { TreeWalkResult::Skip };
+                return if on_the_way {
+                    TreeWalkResult::Ok
+                } else {
+                    TreeWalkResult::Skip
+                };
             };
             let is_folder = entry.kind() == Some(ObjectType::Tree);
             if is_folder {
                 let wanted = Files::belongs(&format!("{path}/"));
-                return if wanted { TreeWalkResult::Ok } else { TreeWalkResult::Skip };
+                return if wanted {
+                    TreeWalkResult::Ok
+                } else {
+                    TreeWalkResult::Skip
+                };
             }
             if Files::belongs(path) {
                 match self.blob(path, entry.id(), entry.filemode()) {
@@ -136,11 +144,20 @@ impl Repo {
     /// Files of the workspace that differ from the commit that is checked out, staged or not, or are not in Git.
     pub fn uncommitted(&self) -> Result<Vec<String>, RepoError> {
         let mut options = StatusOptions::new();
-        options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false);
+        options
+            .include_untracked(true)
+            .recurse_untracked_dirs(true)
+            .include_ignored(false);
         let statuses = self.git.statuses(Some(&mut options))?;
         let mut changed: Vec<String> = statuses
             .iter()
-            .filter_map(|entry| entry.path().ok().and_then(|path| path.strip_prefix(&self.prefix)).map(str::to_owned))
+            .filter_map(|entry| {
+                entry
+                    .path()
+                    .ok()
+                    .and_then(|path| path.strip_prefix(&self.prefix))
+                    .map(str::to_owned)
+            })
             .filter(|path| Files::belongs(path))
             .collect();
         changed.sort();

@@ -22,10 +22,7 @@ struct Switches {
 pub fn router(ledger: Arc<Ledger>, faults: Arc<Faults>) -> Router {
     Router::new()
         .route("/_sandbox/calls", get(calls).delete(forget_calls))
-        .route(
-            "/_sandbox/faults",
-            get(faults_on).post(add_fault).delete(clear_faults),
-        )
+        .route("/_sandbox/faults", get(faults_on).post(add_fault).delete(clear_faults))
         .fallback(nobody)
         .with_state(Switches { ledger, faults })
 }

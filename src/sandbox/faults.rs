@@ -82,10 +82,7 @@ impl Faults {
     }
 
     pub fn clear(&self) {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The oldest fault for this request, used up by one.
@@ -112,10 +109,7 @@ impl Fault {
                 .method
                 .as_ref()
                 .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|pattern| starts_like(path, pattern))
+            && self.path.as_ref().is_none_or(|pattern| starts_like(path, pattern))
     }
 
     fn effect(&self, struck: u32, method: &str, path: &str) -> Effect {
@@ -127,9 +121,7 @@ impl Fault {
             Kind::Status => {
                 let status = self.status.unwrap_or(500);
                 Effect::Answer(match &self.body {
-                    Some(Value::String(text)) => {
-                        Answer::text(status, "text/html; charset=utf-8", text.as_str())
-                    }
+                    Some(Value::String(text)) => Answer::text(status, "text/html; charset=utf-8", text.as_str()),
                     Some(body) => Answer::json(status, body),
                     None => Answer::empty(status),
                 })
@@ -144,11 +136,7 @@ fn booting(struck: u32, method: &str, path: &str) -> Answer {
         return Answer::json_text(503, br#"{"status":"error"}"#.to_vec());
     }
     if struck == 0 {
-        return Answer::text(
-            200,
-            "text/html; charset=utf-8",
-            "n8n is starting up. Please wait",
-        );
+        return Answer::text(200, "text/html; charset=utf-8", "n8n is starting up. Please wait");
     }
     page(404, &format!("Cannot {method} {path}"))
 }
@@ -190,10 +178,7 @@ mod tests {
             "/api/v1/workflows/7/publish",
             "/api/v1/workflows/*/publish"
         ));
-        assert!(!starts_like(
-            "/api/v1/workflows/7",
-            "/api/v1/workflows/*/publish"
-        ));
+        assert!(!starts_like("/api/v1/workflows/7", "/api/v1/workflows/*/publish"));
         assert!(!starts_like("/webhook/x", "/api"));
     }
 

@@ -97,11 +97,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Opens (or makes) the store file and serves every account below `http://127.0.0.1:<port>/<account>`.
     /// Without a port a free one is taken.
-    pub async fn start(
-        store: &Path,
-        port: Option<u16>,
-        accounts: Vec<Account>,
-    ) -> Result<Sandbox, SandboxError> {
+    pub async fn start(store: &Path, port: Option<u16>, accounts: Vec<Account>) -> Result<Sandbox, SandboxError> {
         check_names(&accounts)?;
         let store = Arc::new(Store::open(store)?);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
@@ -118,9 +114,7 @@ impl Sandbox {
                 ledger: ledger.clone(),
             };
             let served = account.router(store.clone());
-            let gated = served
-                .front
-                .layer(middleware::from_fn_with_state(gate, gate::pass));
+            let gated = served.front.layer(middleware::from_fn_with_state(gate, gate::pass));
             router = router
                 .nest(&format!("/{}", account.name), gated)
                 .nest(&format!("/_sandbox/editor/{}", account.name), served.editor);

@@ -57,7 +57,10 @@ fn refuse(status: u16, message: &str) -> Answer {
 
 impl Service {
     fn answer(&self, request: &Request) -> Result<Answer, StoreError> {
-        if request.header("authorization").is_some_and(|value| value == "Bearer sandbox") {
+        if request
+            .header("authorization")
+            .is_some_and(|value| value == "Bearer sandbox")
+        {
             let found = self.definition.file.resource.iter().find_map(|(name, kind)| {
                 let (call, id) = matching(kind, request)?;
                 Some((name, kind, call, id))
@@ -67,10 +70,20 @@ impl Service {
                 None => Ok(refuse(404, &format!("Cannot {} {}", request.method, request.path))),
             };
         }
-        Ok(refuse(401, "Invalid Key. Hot tip, you may be using the private key instead of the public key, or vice versa."))
+        Ok(refuse(
+            401,
+            "Invalid Key. Hot tip, you may be using the private key instead of the public key, or vice versa.",
+        ))
     }
 
-    fn call(&self, request: &Request, name: &str, kind: &KindDefinition, call: Verb, id: &str) -> Result<Answer, StoreError> {
+    fn call(
+        &self,
+        request: &Request,
+        name: &str,
+        kind: &KindDefinition,
+        call: Verb,
+        id: &str,
+    ) -> Result<Answer, StoreError> {
         let body = match call {
             Verb::Create | Verb::Update => match serde_json::from_slice::<Value>(&request.body) {
                 Ok(Value::Object(map)) => map,
@@ -115,7 +128,13 @@ impl Service {
         Ok(Answer::json(201, &shown(kind, object)))
     }
 
-    fn update(&self, name: &str, kind: &KindDefinition, id: &str, body: Map<String, Value>) -> Result<Answer, StoreError> {
+    fn update(
+        &self,
+        name: &str,
+        kind: &KindDefinition,
+        id: &str,
+        body: Map<String, Value>,
+    ) -> Result<Answer, StoreError> {
         let rows = self.store.write(&self.account)?;
         let Some(mut object) = rows.get::<Value>(name, id)? else {
             return Ok(missing(id));
@@ -137,10 +156,21 @@ impl Service {
     }
 
     fn list(&self, request: &Request, name: &str, kind: &KindDefinition) -> Result<Answer, StoreError> {
-        let mut objects: Vec<Value> = self.store.read(&self.account)?.scan::<Value>(name, "")?.into_iter().map(|(_, object)| object).collect();
+        let mut objects: Vec<Value> = self
+            .store
+            .read(&self.account)?
+            .scan::<Value>(name, "")?
+            .into_iter()
+            .map(|(_, object)| object)
+            .collect();
         // Newest first, as most platforms list.
         objects.sort_by(|a, b| text(b, "createdAt").cmp(text(a, "createdAt")));
-        let asked = kind.list.size_param.as_ref().and_then(|param| request.param(param)).and_then(|size| size.parse().ok());
+        let asked = kind
+            .list
+            .size_param
+            .as_ref()
+            .and_then(|param| request.param(param))
+            .and_then(|size| size.parse().ok());
         let size = asked.unwrap_or(100).clamp(1, kind.list.size);
         let from = match &kind.list.next {
             Next::After { after, param } => {
@@ -155,7 +185,12 @@ impl Service {
             }
         };
         let total = objects.len();
-        let page: Vec<Value> = objects.into_iter().skip(from).take(size).map(|object| shown(kind, object)).collect();
+        let page: Vec<Value> = objects
+            .into_iter()
+            .skip(from)
+            .take(size)
+            .map(|object| shown(kind, object))
+            .collect();
         if kind.list.items.is_empty() {
             return Ok(Answer::json(200, &Value::Array(page)));
         }
@@ -195,7 +230,9 @@ fn matching(kind: &KindDefinition, request: &Request) -> Option<(Verb, String)> 
         (Verb::Update, &kind.update),
         (Verb::Delete, &kind.delete),
     ];
-    calls.into_iter().find_map(|(verb, call)| Some((verb, id_in(call, &request.method, &request.path)?)))
+    calls
+        .into_iter()
+        .find_map(|(verb, call)| Some((verb, id_in(call, &request.method, &request.path)?)))
 }
 
 /// The id in a path, if the path is the one of this call.
@@ -205,7 +242,11 @@ fn id_in(call: &CallText, method: &Method, path: &str) -> Option<String> {
     }
     let (before, after) = call.path.split_once("{id}").unwrap_or((&call.path, ""));
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
-    let fits = if call.path.contains("{id}") { !id.is_empty() && !id.contains('/') } else { id.is_empty() };
+    let fits = if call.path.contains("{id}") {
+        !id.is_empty() && !id.contains('/')
+    } else {
+        id.is_empty()
+    };
     fits.then(|| decode(id, false))
 }
 

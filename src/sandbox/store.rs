@@ -114,38 +114,18 @@ impl Rows {
                 .collect()
         }
         match &self.transaction {
-            Transaction::Read(read) => all(
-                &read.open_table(ROWS).map_err(redb)?,
-                &self.account,
-                collection,
-                ids,
-            ),
-            Transaction::Write(write) => all(
-                &write.open_table(ROWS).map_err(redb)?,
-                &self.account,
-                collection,
-                ids,
-            ),
+            Transaction::Read(read) => all(&read.open_table(ROWS).map_err(redb)?, &self.account, collection, ids),
+            Transaction::Write(write) => all(&write.open_table(ROWS).map_err(redb)?, &self.account, collection, ids),
         }
     }
 
-    pub fn get<T: DeserializeOwned>(
-        &self,
-        collection: &str,
-        id: &str,
-    ) -> Result<Option<T>, StoreError> {
+    pub fn get<T: DeserializeOwned>(&self, collection: &str, id: &str) -> Result<Option<T>, StoreError> {
         let text = self.text(collection, id)?;
-        Ok(text
-            .map(|bytes| serde_json::from_slice(&bytes))
-            .transpose()?)
+        Ok(text.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
     }
 
     /// All rows of a collection whose id starts with `prefix`, sorted by id.
-    pub fn scan<T: DeserializeOwned>(
-        &self,
-        collection: &str,
-        prefix: &str,
-    ) -> Result<Vec<(String, T)>, StoreError> {
+    pub fn scan<T: DeserializeOwned>(&self, collection: &str, prefix: &str) -> Result<Vec<(String, T)>, StoreError> {
         self.scan_texts(collection, prefix, usize::MAX)?
             .into_iter()
             .map(|(id, bytes)| Ok((id, serde_json::from_slice(&bytes)?)))
@@ -156,12 +136,7 @@ impl Rows {
         Ok(self.scan_texts(collection, "", 1)?.pop().map(|(id, _)| id))
     }
 
-    fn scan_texts(
-        &self,
-        collection: &str,
-        prefix: &str,
-        most: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    fn scan_texts(&self, collection: &str, prefix: &str, most: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         fn all(
             table: &impl ReadableTable<Key, &'static [u8]>,
             (account, collection, prefix): (&str, &str, &str),
@@ -200,9 +175,7 @@ impl Rows {
 
     pub fn remove(&self, collection: &str, id: &str) -> Result<(), StoreError> {
         let mut table = self.writer()?.open_table(ROWS).map_err(redb)?;
-        table
-            .remove((self.account.as_str(), collection, id))
-            .map_err(redb)?;
+        table.remove((self.account.as_str(), collection, id)).map_err(redb)?;
         Ok(())
     }
 

@@ -110,11 +110,7 @@ fn cut() -> io::Error {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let read = Pin::new(&mut wire.stream).poll_read(context, buffer);
         match read {
@@ -123,20 +119,14 @@ impl AsyncRead for Wire {
                 read
             }
             // Nothing read and no error is the end of the stream: hyper closes.
-            Poll::Pending if wire.answered && wire.idle.as_mut().poll(context).is_ready() => {
-                Poll::Ready(Ok(()))
-            }
+            Poll::Pending if wire.answered && wire.idle.as_mut().poll(context).is_ready() => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         if wire.scissors.is_cut() {
             return Poll::Ready(Err(cut()));

@@ -147,7 +147,14 @@ mod tests {
 
     #[test]
     fn what_is_not_a_path_is_refused() {
-        for text in ["<%= %>", "<%= a | upper %>", "<%= a. %>", "<%= [\"a\"] %>", "<%= a", "<%= a[b] %>"] {
+        for text in [
+            "<%= %>",
+            "<%= a | upper %>",
+            "<%= a. %>",
+            "<%= [\"a\"] %>",
+            "<%= a",
+            "<%= a[b] %>",
+        ] {
             assert!(pieces(text).is_err(), "{text}");
         }
     }

@@ -151,11 +151,17 @@ mod tests {
 
     #[test]
     fn values_that_would_be_evaluated_are_refused() {
-        let n8n = Guard { leading: vec!["=".to_owned()], containing: vec![] };
+        let n8n = Guard {
+            leading: vec!["=".to_owned()],
+            containing: vec![],
+        };
         assert!(render(&json!("<%= inputs.evil %>"), &inputs(), &n8n).is_err());
         assert!(render(&json!("x <%= inputs.evil %>"), &inputs(), &n8n).is_ok());
         assert!(render(&json!("=1 + <%= inputs.n %>"), &inputs(), &n8n).is_ok());
-        let liquid = Guard { leading: vec![], containing: vec!["{{".to_owned()] };
+        let liquid = Guard {
+            leading: vec![],
+            containing: vec!["{{".to_owned()],
+        };
         assert!(render(&json!("x <%= inputs.liquid %>"), &inputs(), &liquid).is_err());
     }
 }

@@ -29,7 +29,11 @@ pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Pr
             continue;
         };
         for key in ["base_url", "webhook_url"] {
-            let url = if key == "base_url" { &account.base_url } else { &account.webhook_url };
+            let url = if key == "base_url" {
+                &account.base_url
+            } else {
+                &account.webhook_url
+            };
             if let Some(why) = url.as_deref().and_then(wrong_url) {
                 problems.push(Problem::configuration(format!("account `{name}`: `{key}` {why}")).at(at(key)));
             }
@@ -42,11 +46,16 @@ pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Pr
             problems.push(
                 Problem::configuration(format!("account `{name}` does not say where it is"))
                     .at(toml.key(&pointer(["accounts", name])))
-                    .hint(format!("add `base_url = \"{example}\"`, or `sandbox = true` to try things out")),
+                    .hint(format!(
+                        "add `base_url = \"{example}\"`, or `sandbox = true` to try things out"
+                    )),
             );
         }
         let wanted = platform.credentials();
-        for missing in wanted.iter().filter(|wanted| !account.credentials.contains_key(*wanted)) {
+        for missing in wanted
+            .iter()
+            .filter(|wanted| !account.credentials.contains_key(*wanted))
+        {
             problems.push(
                 Problem::configuration(format!("account `{name}` has no credential `{missing}`"))
                     .at(toml.key(&pointer(["accounts", name])))
@@ -100,8 +109,13 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
     for (name, slot) in &version.file.credentials {
         if registry.platform(&slot.platform).is_none() {
             let place = version.toml.value_place(&pointer(["credentials", name, "platform"]));
-            let problem = Problem::configuration(format!("credential `{name}`: there is no platform `{}`", slot.platform));
-            problems.push(problem.at(place).hint(format!("known platforms: {}", listed(registry.names()))));
+            let problem =
+                Problem::configuration(format!("credential `{name}`: there is no platform `{}`", slot.platform));
+            problems.push(
+                problem
+                    .at(place)
+                    .hint(format!("known platforms: {}", listed(registry.names()))),
+            );
         }
     }
     if let Err(why) = Schema::compile(inputs_schema(version)) {
@@ -116,7 +130,9 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
 pub fn inputs_schema(version: &Version) -> Value {
     let mut schema = version.file.inputs.clone();
     schema.entry("type").or_insert_with(|| Value::from("object"));
-    schema.entry("additionalProperties").or_insert_with(|| Value::from(false));
+    schema
+        .entry("additionalProperties")
+        .or_insert_with(|| Value::from(false));
     Value::Object(schema)
 }
 
@@ -149,7 +165,12 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn one_of<'n>(&self, path: &Path, name: &str, known: impl IntoIterator<Item = &'n str> + Clone) -> Result<Value, String> {
+    fn one_of<'n>(
+        &self,
+        path: &Path,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str> + Clone,
+    ) -> Result<Value, String> {
         if known.clone().into_iter().any(|known| known == name) {
             return Ok(Value::from("x"));
         }
@@ -199,7 +220,16 @@ impl template::Scope for Names<'_> {
             (root, _) => self.one_of(
                 path,
                 root,
-                ["tenant", "inputs", "webhooks", "resources", "credentials", "accounts", "version", "files"],
+                [
+                    "tenant",
+                    "inputs",
+                    "webhooks",
+                    "resources",
+                    "credentials",
+                    "accounts",
+                    "version",
+                    "files",
+                ],
             ),
         }
     }
@@ -211,7 +241,10 @@ impl Names<'_> {
         let text = self.version.texts.get(name).map(|text| &**text).unwrap_or_default();
         let nested = template::render(&Value::from(text), &InFile(self), &template::Guard::default());
         nested.map_err(|faults| {
-            let faults: Vec<String> = faults.into_iter().map(|fault| format!("{} in {name}: {}", fault.written, fault.why)).collect();
+            let faults: Vec<String> = faults
+                .into_iter()
+                .map(|fault| format!("{} in {name}: {}", fault.written, fault.why))
+                .collect();
             faults.join("; ")
         })
     }
@@ -233,7 +266,11 @@ impl template::Scope for InFile<'_> {
 pub fn check(workspace: &Workspace, files: &Files) -> Vec<Problem> {
     let mut problems = Vec::new();
     for tenant in workspace.tenants.values() {
-        problems.extend(check_tenant(workspace, tenant, files).into_iter().map(|problem| problem.tenant(&*tenant.name)));
+        problems.extend(
+            check_tenant(workspace, tenant, files)
+                .into_iter()
+                .map(|problem| problem.tenant(&*tenant.name)),
+        );
     }
     problems.extend(adopted_twice(workspace));
     problems.extend(credentials_used_twice(workspace));
@@ -248,7 +285,11 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
     let Some(version) = workspace.version_of(tenant) else {
         // A version whose own file is broken has its own problems already.
         let path = Version::path(&tenant.file.product, &tenant.file.version);
-        return if files.entries.contains_key(&path) { Vec::new() } else { vec![unknown_version(workspace, tenant)] };
+        return if files.entries.contains_key(&path) {
+            Vec::new()
+        } else {
+            vec![unknown_version(workspace, tenant)]
+        };
     };
     let mut problems = Vec::new();
     if !version.file.stage.admits(tenant.file.tier) {
@@ -269,10 +310,19 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
     }
     problems.extend(check_credentials(tenant, version));
     problems.extend(check_accounts(workspace, tenant, version));
-    for name in tenant.file.adopt.keys().filter(|name| !version.file.resources.contains_key(*name)) {
+    for name in tenant
+        .file
+        .adopt
+        .keys()
+        .filter(|name| !version.file.resources.contains_key(*name))
+    {
         let known = listed(version.file.resources.keys().map(String::as_str));
         let problem = Problem::configuration(format!("cannot adopt `{name}`: the version has no such resource"));
-        problems.push(problem.at(tenant.toml.key(&pointer(["adopt", name]))).hint(format!("its resources: {known}")));
+        problems.push(
+            problem
+                .at(tenant.toml.key(&pointer(["adopt", name])))
+                .hint(format!("its resources: {known}")),
+        );
     }
     problems
 }
@@ -281,13 +331,18 @@ fn unknown_version(workspace: &Workspace, tenant: &Tenant) -> Problem {
     let products: BTreeSet<&str> = workspace.versions.keys().map(|(product, _)| product.as_str()).collect();
     let (product, version) = (&*tenant.file.product, &*tenant.file.version);
     if !products.contains(product) {
-        let problem = Problem::configuration(format!("there is no product `{product}`")).at(tenant.toml.value_place("/product"));
+        let problem =
+            Problem::configuration(format!("there is no product `{product}`")).at(tenant.toml.value_place("/product"));
         return match did_you_mean(product, products.iter().copied()) {
             Some(word) => problem.hint(format!("did you mean `{word}`?")),
             None => problem.hint(format!("known products: {}", listed(products))),
         };
     }
-    let versions = workspace.versions.keys().filter(|(known, _)| known == product).map(|(_, version)| version.as_str());
+    let versions = workspace
+        .versions
+        .keys()
+        .filter(|(known, _)| known == product)
+        .map(|(_, version)| version.as_str());
     Problem::configuration(format!("`{product}` has no version `{version}`"))
         .at(tenant.toml.value_place("/version"))
         .hint(format!("its versions: {}", listed(versions)))
@@ -296,11 +351,20 @@ fn unknown_version(workspace: &Workspace, tenant: &Tenant) -> Problem {
 fn check_credentials(tenant: &Tenant, version: &Version) -> Vec<Problem> {
     let slots = &version.file.credentials;
     let mut problems = Vec::new();
-    for (name, slot) in slots.iter().filter(|(name, _)| !tenant.file.credentials.contains_key(*name)) {
+    for (name, slot) in slots
+        .iter()
+        .filter(|(name, _)| !tenant.file.credentials.contains_key(*name))
+    {
         problems.push(
-            Problem::configuration(format!("the version needs a credential `{name}` ({} of type `{}`)", slot.platform, slot.kind))
-                .at(tenant.toml.key("/credentials"))
-                .hint(format!("add `{name} = \"<its name in {}>\"` to `[credentials]`", slot.platform)),
+            Problem::configuration(format!(
+                "the version needs a credential `{name}` ({} of type `{}`)",
+                slot.platform, slot.kind
+            ))
+            .at(tenant.toml.key("/credentials"))
+            .hint(format!(
+                "add `{name} = \"<its name in {}>\"` to `[credentials]`",
+                slot.platform
+            )),
         );
     }
     for name in tenant.file.credentials.keys().filter(|name| !slots.contains_key(*name)) {
@@ -324,19 +388,31 @@ fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> 
             problems.push(problem.at(place()).hint(format!("accounts there: {known}")));
         } else if workspace.platform_of(account) != platform {
             let belongs = workspace.platform_of(account);
-            let problem = Problem::configuration(format!("account `{account}` belongs to `{belongs}`, not to `{platform}`"));
+            let problem = Problem::configuration(format!(
+                "account `{account}` belongs to `{belongs}`, not to `{platform}`"
+            ));
             problems.push(problem.at(place()));
         }
     }
-    let used: BTreeSet<&str> = version.file.resources.values().map(|resource| resource.kind.split('.').next().unwrap_or_default()).collect();
+    let used: BTreeSet<&str> = version
+        .file
+        .resources
+        .values()
+        .map(|resource| resource.kind.split('.').next().unwrap_or_default())
+        .collect();
     for platform in used {
         let account = workspace.account_for(tenant, platform);
         let named = tenant.file.accounts.contains_key(platform);
-        if !named && !workspace.settings.accounts.contains_key(account) && workspace.registry.platform(platform).is_some() {
+        if !named
+            && !workspace.settings.accounts.contains_key(account)
+            && workspace.registry.platform(platform).is_some()
+        {
             problems.push(
-                Problem::configuration(format!("upa.toml has no account for `{platform}`, which the version uses"))
-                    .at(tenant.toml.value_place("/version"))
-                    .hint(format!("add `[accounts.{platform}]` to upa.toml")),
+                Problem::configuration(format!(
+                    "upa.toml has no account for `{platform}`, which the version uses"
+                ))
+                .at(tenant.toml.value_place("/version"))
+                .hint(format!("add `[accounts.{platform}]` to upa.toml")),
             );
         }
     }
@@ -347,29 +423,53 @@ fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> 
 fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut seen: BTreeMap<(String, String, String), &str> = BTreeMap::new();
     let mut problems = Vec::new();
-    for tenant in workspace.tenants.values().filter(|tenant| tenant.file.status != Status::Deprovisioned) {
-        let Some(version) = workspace.version_of(tenant) else { continue };
+    for tenant in workspace
+        .tenants
+        .values()
+        .filter(|tenant| tenant.file.status != Status::Deprovisioned)
+    {
+        let Some(version) = workspace.version_of(tenant) else {
+            continue;
+        };
         for (resource, id) in &tenant.file.adopt {
-            let Some(spec) = version.file.resources.get(resource) else { continue };
+            let Some(spec) = version.file.resources.get(resource) else {
+                continue;
+            };
             let kind = Kind::new(&*spec.kind);
             let account = workspace.account_of(tenant, &kind).to_owned();
             if let Some(other) = seen.insert((account, kind.as_str().to_owned(), id.clone()), &tenant.name) {
                 let problem = Problem::configuration(format!("`{id}` is adopted by tenant `{other}` already"));
                 let place = tenant.toml.value_place(&pointer(["adopt", resource]));
-                problems.push(problem.at(place).tenant(&*tenant.name).hint("an object belongs to one tenant: remove one of the two"));
+                problems.push(
+                    problem
+                        .at(place)
+                        .tenant(&*tenant.name)
+                        .hint("an object belongs to one tenant: remove one of the two"),
+                );
             }
         }
     }
     problems
 }
 
+/// Who uses a credential: the tenant, what the version calls it, and whether the tenant shares it.
+type CredentialUser<'a> = (&'a Tenant, &'a str, bool);
+
 /// A live credential reaches one customer's data: two tenants may use it only if both say so.
 fn credentials_used_twice(workspace: &Workspace) -> Vec<Problem> {
-    let mut users: BTreeMap<(String, String, String), Vec<(&Tenant, &str, bool)>> = BTreeMap::new();
-    for tenant in workspace.tenants.values().filter(|tenant| tenant.file.status != Status::Deprovisioned) {
-        let Some(version) = workspace.version_of(tenant) else { continue };
+    let mut users: BTreeMap<(String, String, String), Vec<CredentialUser<'_>>> = BTreeMap::new();
+    for tenant in workspace
+        .tenants
+        .values()
+        .filter(|tenant| tenant.file.status != Status::Deprovisioned)
+    {
+        let Some(version) = workspace.version_of(tenant) else {
+            continue;
+        };
         for (slot, choice) in &tenant.file.credentials {
-            let Some(spec) = version.file.credentials.get(slot) else { continue };
+            let Some(spec) = version.file.credentials.get(slot) else {
+                continue;
+            };
             let account = workspace.account_for(tenant, &spec.platform).to_owned();
             let key = (account, spec.kind.clone(), choice.name().to_owned());
             users.entry(key).or_default().push((tenant, slot, choice.shared()));

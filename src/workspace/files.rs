@@ -42,7 +42,11 @@ pub struct Files {
 impl Files {
     /// The most bytes that are read of a file at this path.
     pub fn limit(path: &str) -> u64 {
-        if path.starts_with("templates/") { LARGEST_TEMPLATE } else { LARGEST_TEXT }
+        if path.starts_with("templates/") {
+            LARGEST_TEMPLATE
+        } else {
+            LARGEST_TEXT
+        }
     }
 
     /// Whether a path belongs to a workspace at all.

@@ -45,7 +45,10 @@ pub fn load(files: &Files) -> Loaded {
 }
 
 fn place_key(problem: &Problem) -> (&str, usize) {
-    problem.place.as_ref().map_or(("", 0), |place| (&place.file, place.line))
+    problem
+        .place
+        .as_ref()
+        .map_or(("", 0), |place| (&place.file, place.line))
 }
 
 fn toml(files: &Files, path: &str, problems: &mut Vec<Problem>) -> Option<Toml> {
@@ -91,10 +94,14 @@ fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenan
             problems.push(
                 Problem::configuration(format!("`{name}` is not a tenant's name"))
                     .at(Place::file(path))
-                    .hint("use lower case letters, digits and single hyphens, at most 40 characters, and rename the file"),
+                    .hint(
+                        "use lower case letters, digits and single hyphens, at most 40 characters, and rename the file",
+                    ),
             );
         }
-        let Some(toml) = toml(files, path, problems) else { continue };
+        let Some(toml) = toml(files, path, problems) else {
+            continue;
+        };
         match schema::read::<TenantFile>(&TENANT, &toml) {
             Ok(file) => {
                 let name = name.to_owned();
@@ -109,7 +116,9 @@ fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenan
 fn versions(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> BTreeMap<(String, String), Version> {
     let mut versions = BTreeMap::new();
     for path in files.under("versions/").filter(|path| path.ends_with(".toml")) {
-        let Some(toml) = toml(files, path, problems) else { continue };
+        let Some(toml) = toml(files, path, problems) else {
+            continue;
+        };
         let file = match schema::read::<VersionFile>(&VERSION, &toml) {
             Ok(file) => file,
             Err(found) => {
@@ -120,9 +129,14 @@ fn versions(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
         let expected = Version::path(&file.product, &file.version);
         if path != expected {
             problems.push(
-                Problem::configuration(format!("`{}` `{}` belongs into `{expected}`", file.product, file.version))
-                    .at(toml.key("/product"))
-                    .hint(format!("rename the file, or change `product` and `version` to fit `{path}`")),
+                Problem::configuration(format!(
+                    "`{}` `{}` belongs into `{expected}`",
+                    file.product, file.version
+                ))
+                .at(toml.key("/product"))
+                .hint(format!(
+                    "rename the file, or change `product` and `version` to fit `{path}`"
+                )),
             );
             continue;
         }
@@ -172,9 +186,14 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
 fn read_sources(version: &mut Version, files: &Files, folder: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, resource) in &version.file.resources {
-        let place = version.toml.value_place(&super::toml::pointer(["resources", name, "template"]));
+        let place = version
+            .toml
+            .value_place(&super::toml::pointer(["resources", name, "template"]));
         let template = &resource.template;
-        if template.starts_with('/') || template.contains('\\') || template.split('/').any(|part| part == ".." || part == ".") {
+        if template.starts_with('/')
+            || template.contains('\\')
+            || template.split('/').any(|part| part == ".." || part == ".")
+        {
             let problem = Problem::configuration(format!("`{template}` leaves the version's folder `{folder}`"));
             problems.push(problem.at(place).hint("a template is a file in that folder"));
             continue;
@@ -185,7 +204,10 @@ fn read_sources(version: &mut Version, files: &Files, folder: &str) -> Vec<Probl
                 let problem = Problem::configuration(format!("there is no template `{folder}{template}`")).at(place);
                 problems.push(match did_you_mean(template, version.texts.keys().map(String::as_str)) {
                     Some(word) => problem.hint(format!("did you mean `{word}`?")),
-                    None => problem.hint(format!("files there: {}", listed(version.texts.keys().map(String::as_str)))),
+                    None => problem.hint(format!(
+                        "files there: {}",
+                        listed(version.texts.keys().map(String::as_str))
+                    )),
                 });
             }
             continue;
@@ -203,7 +225,11 @@ fn read_sources(version: &mut Version, files: &Files, folder: &str) -> Vec<Probl
 fn check_kinds(version: &Version, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, resource) in &version.file.resources {
-        let place = || version.toml.value_place(&super::toml::pointer(["resources", name, "kind"]));
+        let place = || {
+            version
+                .toml
+                .value_place(&super::toml::pointer(["resources", name, "kind"]))
+        };
         let kind = Kind::new(&*resource.kind);
         match registry.of_kind(&kind) {
             None => {
@@ -211,7 +237,10 @@ fn check_kinds(version: &Version, registry: &Registry) -> Vec<Problem> {
                 let problem = Problem::configuration(format!("there is no platform `{}`", kind.platform())).at(place());
                 problems.push(match did_you_mean(kind.platform(), known.iter().copied()) {
                     Some(word) => problem.hint(format!("did you mean `{word}`?")),
-                    None => problem.hint(format!("known platforms: {}; others are described in `platforms/`", listed(known))),
+                    None => problem.hint(format!(
+                        "known platforms: {}; others are described in `platforms/`",
+                        listed(known)
+                    )),
                 });
             }
             Some(platform) if platform.facts(&kind).is_none() => {
@@ -247,7 +276,9 @@ fn prepare(version: &Version, registry: &Registry) -> Result<PreparedVersion, Ve
     let mut warnings = Vec::new();
     let mut by_platform: BTreeMap<&str, Vec<Template<'_>>> = BTreeMap::new();
     for (name, source) in &version.sources {
-        let Some(resource) = version.file.resources.get(name) else { continue };
+        let Some(resource) = version.file.resources.get(name) else {
+            continue;
+        };
         let platform = resource.kind.split('.').next().unwrap_or_default();
         by_platform.entry(platform).or_default().push(Template {
             resource: name,
@@ -256,7 +287,9 @@ fn prepare(version: &Version, registry: &Registry) -> Result<PreparedVersion, Ve
         });
     }
     for (name, templates) in by_platform {
-        let Some(platform) = registry.platform(name) else { continue };
+        let Some(platform) = registry.platform(name) else {
+            continue;
+        };
         let templates = Templates {
             version_file: &path,
             templates,
@@ -268,6 +301,14 @@ fn prepare(version: &Version, registry: &Registry) -> Result<PreparedVersion, Ve
             Err(found) => problems.extend(found),
         }
     }
-    warnings.extend(prepared.values_mut().flat_map(|ready| std::mem::take(&mut ready.warnings)));
-    if problems.is_empty() { Ok((prepared, warnings)) } else { Err(problems) }
+    warnings.extend(
+        prepared
+            .values_mut()
+            .flat_map(|ready| std::mem::take(&mut ready.warnings)),
+    );
+    if problems.is_empty() {
+        Ok((prepared, warnings))
+    } else {
+        Err(problems)
+    }
 }

@@ -11,7 +11,9 @@ use crate::problem::{Place, Problem};
 /// The digest of every file in a version's template folder.
 pub fn digests(version: &Version) -> BTreeMap<String, String> {
     let texts = version.texts.iter();
-    texts.map(|(name, text)| (name.clone(), Digest::of_bytes(text.as_bytes()).to_string())).collect()
+    texts
+        .map(|(name, text)| (name.clone(), Digest::of_bytes(text.as_bytes()).to_string()))
+        .collect()
 }
 
 /// The files that are not what the version's `[files]` says.
@@ -27,12 +29,18 @@ pub fn unreleased(version: &Version) -> Vec<Problem> {
             Some(_) => "was edited without a release",
             None => "was added without a release",
         };
-        let problem = Problem::configuration(format!("`{folder}{name}` {message} (revision {} has another)", file.revision));
+        let problem = Problem::configuration(format!(
+            "`{folder}{name}` {message} (revision {} has another)",
+            file.revision
+        ));
         problems.push(problem.at(Place::file(format!("{folder}{name}"))).hint(command.clone()));
     }
     for name in file.files.keys().filter(|name| !actual.contains_key(*name)) {
         let place = version.toml.key(&super::toml::pointer(["files", name]));
-        let problem = Problem::configuration(format!("`{folder}{name}` is part of revision {} and is missing", file.revision));
+        let problem = Problem::configuration(format!(
+            "`{folder}{name}` is part of revision {} and is missing",
+            file.revision
+        ));
         problems.push(problem.at(place).hint(format!("restore it with git, or {command}")));
     }
     problems

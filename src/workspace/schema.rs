@@ -68,7 +68,11 @@ impl Schema {
                 .collect(),
             ValidationErrorKind::Required { property } => {
                 let property = property.as_str().unwrap_or_default();
-                let path = if name.is_empty() { property.to_owned() } else { format!("{name}.{property}") };
+                let path = if name.is_empty() {
+                    property.to_owned()
+                } else {
+                    format!("{name}.{property}")
+                };
                 vec![
                     Problem::configuration(format!("`{path}` is missing"))
                         .at(toml.key(&at))
@@ -78,7 +82,11 @@ impl Schema {
             ValidationErrorKind::Type { kind } => {
                 let expected = match kind {
                     TypeKind::Single(kind) => kind.to_string(),
-                    TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(" or "),
+                    TypeKind::Multiple(kinds) => kinds
+                        .iter()
+                        .map(|kind| kind.to_string())
+                        .collect::<Vec<_>>()
+                        .join(" or "),
                 };
                 let found = type_name(error.instance());
                 vec![
@@ -86,7 +94,9 @@ impl Schema {
                         .at(toml.value_place(&at)),
                 ]
             }
-            ValidationErrorKind::Enum { options } => vec![enumeration(&name, error.instance(), options).at(toml.value_place(&at))],
+            ValidationErrorKind::Enum { options } => {
+                vec![enumeration(&name, error.instance(), options).at(toml.value_place(&at))]
+            }
             ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
                 vec![self.no_variant(error, &name).at(toml.value_place(&at))]
             }
@@ -119,10 +129,19 @@ impl Schema {
         for segment in parent.split('/').filter(|segment| !segment.is_empty()) {
             let segment = segment.replace("~1", "/").replace("~0", "~");
             if segment == "$ref" {
-                let target = table.get("$ref").and_then(Value::as_str).unwrap_or("#").trim_start_matches('#');
+                let target = table
+                    .get("$ref")
+                    .and_then(Value::as_str)
+                    .unwrap_or("#")
+                    .trim_start_matches('#');
                 table = self.schema.pointer(target).cloned().unwrap_or_default();
             } else if let Value::Array(items) = &table {
-                table = segment.parse().ok().and_then(|index: usize| items.get(index)).cloned().unwrap_or_default();
+                table = segment
+                    .parse()
+                    .ok()
+                    .and_then(|index: usize| items.get(index))
+                    .cloned()
+                    .unwrap_or_default();
             } else {
                 table = table.get(&segment).cloned().unwrap_or_default();
             }
@@ -137,12 +156,20 @@ impl Schema {
         let choices: Vec<Value> = self
             .schema_at(error.schema_path().as_str())
             .and_then(Value::as_array)
-            .map(|variants| variants.iter().filter_map(|variant| variant.get("const").cloned()).collect())
+            .map(|variants| {
+                variants
+                    .iter()
+                    .filter_map(|variant| variant.get("const").cloned())
+                    .collect()
+            })
             .unwrap_or_default();
         if !choices.is_empty() {
             return enumeration(name, found, &Value::Array(choices));
         }
-        Problem::configuration(format!("`{name}` has none of the allowed forms: {} does not fit", shown(found)))
+        Problem::configuration(format!(
+            "`{name}` has none of the allowed forms: {} does not fit",
+            shown(found)
+        ))
     }
 
     fn schema_at(&self, schema_path: &str) -> Option<&Value> {
@@ -178,7 +205,10 @@ fn enumeration(name: &str, found: &Value, options: &Value) -> Problem {
         listed(options.iter().map(String::as_str)),
         shown(found)
     ));
-    match found.as_str().and_then(|typed| did_you_mean(typed, options.iter().map(String::as_str))) {
+    match found
+        .as_str()
+        .and_then(|typed| did_you_mean(typed, options.iter().map(String::as_str)))
+    {
         Some(word) => problem.hint(format!("did you mean `{word}`?")),
         None => problem,
     }

@@ -98,8 +98,11 @@ fn syntax(file: &str, text: &Arc<str>, error: &toml::de::Error) -> Problem {
             .and_then(|span| text.get(line_start(text, span.start)..))
             .is_some_and(|line| line.starts_with(marker))
     });
-    let problem = Problem::configuration(format!("not valid TOML: {message}"))
-        .at(Place::new(file, text, error.span().unwrap_or(0..0)));
+    let problem = Problem::configuration(format!("not valid TOML: {message}")).at(Place::new(
+        file,
+        text,
+        error.span().unwrap_or(0..0),
+    ));
     if conflict {
         return problem.hint("these are merge conflict markers: finish the merge, then run again");
     }
@@ -107,7 +110,9 @@ fn syntax(file: &str, text: &Arc<str>, error: &toml::de::Error) -> Problem {
 }
 
 fn line_start(text: &str, at: usize) -> usize {
-    text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
+    text.get(..at)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |newline| newline + 1)
 }
 
 struct Walk {
@@ -133,7 +138,9 @@ impl Walk {
     fn value(&mut self, value: &Spanned<DeValue<'_>>, at: &str, depth: usize) -> Value {
         match value.get_ref() {
             DeValue::String(text) => Value::from(&**text),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from),
+            DeValue::Integer(number) => {
+                i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from)
+            }
             DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
             DeValue::Boolean(flag) => Value::from(*flag),
             // Dates are compared as text everywhere, so they are text.

@@ -33,7 +33,11 @@ impl Api {
         let mut headers = HeaderMap::new();
         if let Some(key) = account.credentials.get("api_key") {
             let mut value = HeaderValue::from_str(key.expose()).map_err(|_| {
-                PlatformError::new(ErrorKind::Unauthorised, "connect", "the API key contains characters that no key has")
+                PlatformError::new(
+                    ErrorKind::Unauthorised,
+                    "connect",
+                    "the API key contains characters that no key has",
+                )
             })?;
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static("x-n8n-api-key"), value);
@@ -52,7 +56,8 @@ impl Api {
 
     /// One page of workflows, and the cursor of the next.
     pub async fn list(&self, cursor: Option<&str>) -> Result<(Vec<Value>, Option<String>), PlatformError> {
-        self.page(format!("/workflows?limit={PAGE}&excludePinnedData=true"), cursor).await
+        self.page(format!("/workflows?limit={PAGE}&excludePinnedData=true"), cursor)
+            .await
     }
 
     /// One page of credentials (without their secrets), and the cursor of the next.
@@ -60,12 +65,22 @@ impl Api {
         self.page(format!("/credentials?limit={PAGE}"), cursor).await
     }
 
-    async fn page(&self, mut path: String, cursor: Option<&str>) -> Result<(Vec<Value>, Option<String>), PlatformError> {
+    async fn page(
+        &self,
+        mut path: String,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<Value>, Option<String>), PlatformError> {
         if let Some(cursor) = cursor {
             // The cursor is base64: its `=` and `+` must be encoded.
             let encoded: String = cursor
                 .bytes()
-                .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+                .map(|byte| {
+                    if byte.is_ascii_alphanumeric() {
+                        char::from(byte).to_string()
+                    } else {
+                        format!("%{byte:02X}")
+                    }
+                })
                 .collect();
             path.push_str("&cursor=");
             path.push_str(&encoded);
@@ -73,14 +88,19 @@ impl Api {
         let name = path.split('?').next().unwrap_or_default().to_owned();
         let mut body = self.call(Method::GET, path, None).await?;
         let Some(Value::Array(items)) = body.get_mut("data").map(Value::take) else {
-            return Err(PlatformError::new(ErrorKind::Unexpected, format!("GET {name}"), "the list has no `data`"));
+            return Err(PlatformError::new(
+                ErrorKind::Unexpected,
+                format!("GET {name}"),
+                "the list has no `data`",
+            ));
         };
         let next = body.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
         Ok((items, next))
     }
 
     pub async fn get(&self, id: &str) -> Result<Value, PlatformError> {
-        self.call(Method::GET, format!("/workflows/{id}?excludePinnedData=true"), None).await
+        self.call(Method::GET, format!("/workflows/{id}?excludePinnedData=true"), None)
+            .await
     }
 
     pub async fn create(&self, body: Value) -> Result<Value, PlatformError> {
@@ -93,7 +113,8 @@ impl Api {
             Dialect::Publish => "?publishIfActive=false",
             Dialect::Activate => "",
         };
-        self.call(Method::PUT, format!("/workflows/{id}{query}"), Some(body)).await
+        self.call(Method::PUT, format!("/workflows/{id}{query}"), Some(body))
+            .await
     }
 
     pub async fn publish(&self, id: &str, version: Option<&str>, label: &str) -> Result<Value, PlatformError> {
@@ -103,7 +124,8 @@ impl Api {
                 if let (Some(map), Some(version)) = (body.as_object_mut(), version) {
                     map.insert("versionId".to_owned(), Value::from(version));
                 }
-                self.call(Method::POST, format!("/workflows/{id}/publish"), Some(body)).await
+                self.call(Method::POST, format!("/workflows/{id}/publish"), Some(body))
+                    .await
             }
             Dialect::Activate => self.call(Method::POST, format!("/workflows/{id}/activate"), None).await,
         }
@@ -118,20 +140,35 @@ impl Api {
     }
 
     pub async fn unarchive(&self, id: &str) -> Result<Value, PlatformError> {
-        self.call(Method::POST, format!("/workflows/{id}/unarchive"), None).await
+        self.call(Method::POST, format!("/workflows/{id}/unarchive"), None)
+            .await
     }
 
     pub async fn delete(&self, id: &str) -> Result<Value, PlatformError> {
         self.call(Method::DELETE, format!("/workflows/{id}"), None).await
     }
 
-    /// n8n does not state its version; the paths it documents say what it can do.
+    /// n8n does not state its version; the calls it offers say what it can do.
     pub async fn dialect(&self) -> Result<Dialect, PlatformError> {
-        let found = self.dialect.get_or_try_init(|| async {
-            let document = self.client.text("api/v1/openapi.yml").await?;
-            let new = document.contains("/workflows/{id}/publish");
-            Ok::<_, PlatformError>(if new { Dialect::Publish } else { Dialect::Activate })
-        });
-        found.await.copied()
+        self.dialect.get_or_try_init(|| self.ask_dialect()).await.copied()
+    }
+
+    /// `/discover` lists the calls this key may make. Instances without it have `openapi.yml`, which in turn answers 500
+    /// where n8n is installed below a folder whose name starts with a dot (seen on 2.41.1).
+    async fn ask_dialect(&self) -> Result<Dialect, PlatformError> {
+        match self.call(Method::GET, "/discover".to_owned(), None).await {
+            Ok(offered) => {
+                let offered = offered.to_string();
+                // A key that may do neither is told so by the call itself.
+                let old = offered.contains("/activate\"") && !offered.contains("/publish\"");
+                Ok(if old { Dialect::Activate } else { Dialect::Publish })
+            }
+            Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Refused) => {
+                let document = self.client.text("api/v1/openapi.yml").await?;
+                let new = document.contains("/publish:");
+                Ok(if new { Dialect::Publish } else { Dialect::Activate })
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -37,12 +37,19 @@ pub fn comparable(workflow: &Value) -> Value {
 /// The value of one of our tags.
 pub fn tag<'a>(workflow: &'a Value, key: &str) -> Option<&'a str> {
     let tags = workflow.pointer("/settings/customTelemetryTags")?.as_array()?;
-    tags.iter().find(|tag| tag.get("key").and_then(Value::as_str) == Some(key))?.get("value")?.as_str()
+    tags.iter()
+        .find(|tag| tag.get("key").and_then(Value::as_str) == Some(key))?
+        .get("value")?
+        .as_str()
 }
 
 /// The tags that are upa's (`ours`), or those that are not.
 fn own_tags(tags: Option<&Value>, ours: bool) -> Vec<Value> {
-    let is_ours = |tag: &Value| tag.get("key").and_then(Value::as_str).is_some_and(|key| key.starts_with("upa."));
+    let is_ours = |tag: &Value| {
+        tag.get("key")
+            .and_then(Value::as_str)
+            .is_some_and(|key| key.starts_with("upa."))
+    };
     let tags = tags.and_then(Value::as_array).into_iter().flatten();
     tags.filter(|tag| is_ours(tag) == ours).cloned().collect()
 }
@@ -122,7 +129,12 @@ fn without_caches(value: &Value) -> Value {
 /// Every edge of a workflow as a line a person can read.
 fn edges(workflow: &Value) -> BTreeMap<String, ()> {
     let mut edges = BTreeMap::new();
-    for (from, outputs) in workflow.get("connections").and_then(Value::as_object).into_iter().flatten() {
+    for (from, outputs) in workflow
+        .get("connections")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         for (kind, slots) in outputs.as_object().into_iter().flatten() {
             for (index, ends) in slots.as_array().into_iter().flatten().enumerate() {
                 for end in ends.as_array().into_iter().flatten() {
@@ -171,14 +183,28 @@ pub fn differences(desired: &Value, observed: &Value, written: &[String]) -> Vec
     }
     let (wanted, there) = (edges(desired), edges(observed));
     for edge in wanted.keys().filter(|edge| !there.contains_key(*edge)) {
-        out.push(compare::change(&format!("edge {edge}"), None, Some(&json!("connected"))));
+        out.push(compare::change(
+            &format!("edge {edge}"),
+            None,
+            Some(&json!("connected")),
+        ));
     }
     for edge in there.keys().filter(|edge| !wanted.contains_key(*edge)) {
-        out.push(compare::change(&format!("edge {edge}"), Some(&json!("connected")), None));
+        out.push(compare::change(
+            &format!("edge {edge}"),
+            Some(&json!("connected")),
+            None,
+        ));
     }
     settings_differences(desired, observed, written, &mut out);
     if let Some(groups) = desired.get("nodeGroups") {
-        compare::differences("nodeGroups", groups, observed.get("nodeGroups"), Owned::Written, &mut out);
+        compare::differences(
+            "nodeGroups",
+            groups,
+            observed.get("nodeGroups"),
+            Owned::Written,
+            &mut out,
+        );
     }
     out
 }
@@ -216,7 +242,11 @@ pub fn dropped_settings<'a>(desired: &'a Value, written: &'a [String]) -> impl I
     written
         .iter()
         .filter_map(|key| key.strip_prefix("settings."))
-        .filter(|key| desired.pointer("/settings").is_none_or(|settings| settings.get(*key).is_none()))
+        .filter(|key| {
+            desired
+                .pointer("/settings")
+                .is_none_or(|settings| settings.get(*key).is_none())
+        })
 }
 
 /// The top-level fields a document owns.
@@ -263,9 +293,17 @@ pub fn keep_invented_ids(document: &mut Value, observed: &Value) {
         .flatten()
         .filter_map(|node| Some((node.get("name")?.as_str()?, node.get("webhookId")?)))
         .collect();
-    for node in document.get_mut("nodes").and_then(Value::as_array_mut).into_iter().flatten() {
+    for node in document
+        .get_mut("nodes")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         let Some(map) = node.as_object_mut() else { continue };
-        let invented = map.get("name").and_then(Value::as_str).and_then(|name| known.get(name).copied());
+        let invented = map
+            .get("name")
+            .and_then(Value::as_str)
+            .and_then(|name| known.get(name).copied());
         if let (false, Some(id)) = (map.contains_key("webhookId"), invented) {
             map.insert("webhookId".to_owned(), id.clone());
         }
@@ -300,6 +338,8 @@ pub fn listeners(workflow: &Value) -> Vec<(String, String)> {
 pub fn logic_differs(a: &Value, b: &Value) -> bool {
     let (a_nodes, b_nodes) = (nodes_by_name(a), nodes_by_name(b));
     let same_nodes = a_nodes.len() == b_nodes.len()
-        && a_nodes.iter().all(|(name, node)| b_nodes.get(name).is_some_and(|other| compare::same(node, other)));
+        && a_nodes
+            .iter()
+            .all(|(name, node)| b_nodes.get(name).is_some_and(|other| compare::same(node, other)));
     !same_nodes || edges(a) != edges(b)
 }

@@ -33,9 +33,15 @@ impl Executor for Api {
 
 impl Api {
     async fn create_draft(&self, job: &Job) -> Result<Receipt, PlatformError> {
-        let answer = self.create(document::body(&job.document, &job.mark, &job.attempt)).await?;
+        let answer = self
+            .create(document::body(&job.document, &job.mark, &job.attempt))
+            .await?;
         let Some(id) = answer.get("id").and_then(Value::as_str) else {
-            return Err(PlatformError::new(ErrorKind::Unclear, "POST /workflows", "the answer has no id"));
+            return Err(PlatformError::new(
+                ErrorKind::Unclear,
+                "POST /workflows",
+                "the answer has no id",
+            ));
         };
         Ok(Receipt {
             id: id.to_owned(),
@@ -58,7 +64,9 @@ impl Api {
         if has_mark && !differs {
             return Ok(receipt(job, &current));
         }
-        let attempt = document::tag(&current, document::ATTEMPT).unwrap_or(&job.attempt).to_owned();
+        let attempt = document::tag(&current, document::ATTEMPT)
+            .unwrap_or(&job.attempt)
+            .to_owned();
         let mut body = document::body(&job.document, &job.mark, &attempt);
         document::keep_invented_ids(&mut body, &observed);
         reset_dropped(&mut body, &job.dropped);
@@ -80,7 +88,11 @@ impl Api {
             return Err(PlatformError::new(
                 ErrorKind::Unexpected,
                 "PUT /workflows",
-                format!("n8n kept {} different from what was written (and {} more)", first.field, left.len() - 1),
+                format!(
+                    "n8n kept {} different from what was written (and {} more)",
+                    first.field,
+                    left.len() - 1
+                ),
             ));
         }
         Ok(receipt(job, &current))
@@ -101,7 +113,8 @@ impl Api {
         let proved = self.wait_until(&job.probes, Verdict::Live).await?;
         let mut receipt = receipt(job, &after);
         if !proved {
-            receipt.note = Some("published, but unverified: something before n8n answers preflights by itself".to_owned());
+            receipt.note =
+                Some("published, but unverified: something before n8n answers preflights by itself".to_owned());
         }
         Ok(receipt)
     }
@@ -151,7 +164,11 @@ impl Api {
         match self.get(&job.id).await {
             Err(error) if error.kind == ErrorKind::Missing => Ok(gone(job)),
             Err(error) => Err(error),
-            Ok(_) => Err(PlatformError::new(ErrorKind::Unexpected, "DELETE /workflows", "the workflow is still there")),
+            Ok(_) => Err(PlatformError::new(
+                ErrorKind::Unexpected,
+                "DELETE /workflows",
+                "the workflow is still there",
+            )),
         }
     }
 
@@ -185,14 +202,19 @@ impl Api {
         Err(PlatformError::new(
             ErrorKind::Moved,
             "GET /workflows",
-            format!("{}: somebody changed the workflow in n8n after the plan was made; it was not overwritten", job.address),
+            format!(
+                "{}: somebody changed the workflow in n8n after the plan was made; it was not overwritten",
+                job.address
+            ),
         ))
     }
 }
 
 /// Settings that are wanted no longer: a PUT merges settings, so each is sent with the value it has by default.
 fn reset_dropped(body: &mut Value, dropped: &[String]) {
-    let Some(settings) = body.get_mut("settings").and_then(Value::as_object_mut) else { return };
+    let Some(settings) = body.get_mut("settings").and_then(Value::as_object_mut) else {
+        return;
+    };
     for key in dropped.iter().filter_map(|key| key.strip_prefix("settings.")) {
         if let (false, Some(reset)) = (settings.contains_key(key), nodes::reset_value(key)) {
             settings.insert(key.to_owned(), reset);
@@ -224,7 +246,17 @@ mod tests {
     #[test]
     fn dropped_settings_are_sent_with_their_default() {
         let mut body = json!({"settings": {"timezone": "UTC"}});
-        reset_dropped(&mut body, &["settings.errorWorkflow".to_owned(), "settings.timezone".to_owned(), "name".to_owned()]);
-        assert_eq!(body, json!({"settings": {"timezone": "UTC", "errorWorkflow": "DEFAULT"}}));
+        reset_dropped(
+            &mut body,
+            &[
+                "settings.errorWorkflow".to_owned(),
+                "settings.timezone".to_owned(),
+                "name".to_owned(),
+            ],
+        );
+        assert_eq!(
+            body,
+            json!({"settings": {"timezone": "UTC", "errorWorkflow": "DEFAULT"}})
+        );
     }
 }

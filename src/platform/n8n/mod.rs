@@ -76,6 +76,8 @@ impl Platform for N8n {
 
     fn listening(&self, _kind: &Kind, observed: &Value) -> Vec<(String, String)> {
         let listeners = document::listeners(observed).into_iter();
-        listeners.map(|(method, path)| (method, format!("/webhook/{path}"))).collect()
+        listeners
+            .map(|(method, path)| (method, format!("/webhook/{path}")))
+            .collect()
     }
 }

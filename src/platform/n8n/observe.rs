@@ -65,10 +65,14 @@ impl Api {
                         return Err(unexpected("a workflow in the list has no id"));
                     };
                     repeated |= !seen.insert(id.to_owned());
-                    let marked = document::tag(workflow, document::MARK).is_some_and(|mark| mark.starts_with(mark_prefix));
+                    let marked =
+                        document::tag(workflow, document::MARK).is_some_and(|mark| mark.starts_with(mark_prefix));
                     listeners.extend(listeners_of(workflow, id));
                     if marked || wanted.contains(id) {
-                        objects.insert((Kind::new(WORKFLOW), id.to_owned()), Reading::Present(Box::new(object(id, workflow))));
+                        objects.insert(
+                            (Kind::new(WORKFLOW), id.to_owned()),
+                            Reading::Present(Box::new(object(id, workflow))),
+                        );
                     }
                 }
                 match next {
@@ -88,7 +92,12 @@ impl Api {
 
     /// A known workflow that the list lacks. Its 404 proves that it is gone only if this key sees another of ours:
     /// n8n answers the same to a key that merely may not see it.
-    async fn read_missing(&self, id: &str, ids: &BTreeSet<String>, found: &BTreeSet<String>) -> Result<Reading, PlatformError> {
+    async fn read_missing(
+        &self,
+        id: &str,
+        ids: &BTreeSet<String>,
+        found: &BTreeSet<String>,
+    ) -> Result<Reading, PlatformError> {
         match self.get(id).await {
             Ok(workflow) => Ok(Reading::Present(Box::new(object(id, &workflow)))),
             Err(error) if error.kind == ErrorKind::Missing => {
@@ -137,7 +146,11 @@ pub fn object(id: &str, workflow: &Value) -> Object {
     let tag = |key: &str| document::tag(workflow, key).map(str::to_owned);
     Object {
         id: id.to_owned(),
-        title: workflow.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        title: workflow
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
         document: document::comparable(workflow),
         activity: activity(workflow),
         mark: tag(document::MARK),
@@ -157,7 +170,11 @@ fn activity(workflow: &Value) -> Activity {
         return Activity::Running;
     };
     let same_version = workflow.get("versionId") == live.get("versionId");
-    if same_version || !document::logic_differs(workflow, live) { Activity::Running } else { Activity::Outdated }
+    if same_version || !document::logic_differs(workflow, live) {
+        Activity::Running
+    } else {
+        Activity::Outdated
+    }
 }
 
 fn listeners_of(workflow: &Value, id: &str) -> Vec<Listener> {

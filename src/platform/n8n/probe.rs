@@ -25,7 +25,10 @@ impl Api {
     async fn probe(&self, method: &str, path: &str) -> Result<Verdict, PlatformError> {
         let url = format!("{}{path}", self.webhook_url);
         let (status, allowed) = self.client.preflight(&url, method).await?;
-        let live = status == 204 && allowed.split(',').any(|allowed| allowed.trim().eq_ignore_ascii_case(method));
+        let live = status == 204
+            && allowed
+                .split(',')
+                .any(|allowed| allowed.trim().eq_ignore_ascii_case(method));
         Ok(if live { Verdict::Live } else { Verdict::Dead })
     }
 
@@ -44,11 +47,18 @@ impl Api {
             let mut pause = Duration::from_millis(50);
             while self.probe(method, path).await? != wanted {
                 if started.elapsed() > DEADLINE {
-                    let state = if wanted == Verdict::Live { "does not answer" } else { "still answers" };
+                    let state = if wanted == Verdict::Live {
+                        "does not answer"
+                    } else {
+                        "still answers"
+                    };
                     return Err(PlatformError::new(
                         ErrorKind::Deadline,
                         format!("{method} webhook"),
-                        format!("it {state} after {} s although n8n accepted the change; open the workflow in n8n and look at its triggers", DEADLINE.as_secs()),
+                        format!(
+                            "it {state} after {} s although n8n accepted the change; open the workflow in n8n and look at its triggers",
+                            DEADLINE.as_secs()
+                        ),
                     ));
                 }
                 tokio::time::sleep(pause).await;

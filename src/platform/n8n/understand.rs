@@ -62,7 +62,11 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
     }
     problems.extend(check_webhook_names(templates, &prepared));
     problems.extend(check_call_cycles(templates, &prepared));
-    if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(prepared)
+    } else {
+        Err(problems)
+    }
 }
 
 fn siblings<'a>(templates: &'a Templates<'a>) -> Siblings<'a> {
@@ -72,13 +76,24 @@ fn siblings<'a>(templates: &'a Templates<'a>) -> Siblings<'a> {
         addresses: BTreeMap::new(),
     };
     for Template { resource, source, .. } in &templates.templates {
-        if let Some(id) = source.value.get("id").and_then(Value::as_str).filter(|id| id.len() >= 8) {
+        if let Some(id) = source
+            .value
+            .get("id")
+            .and_then(Value::as_str)
+            .filter(|id| id.len() >= 8)
+        {
             siblings.by_id.insert(id, resource);
         }
         if let Some(name) = source.value.get("name").and_then(Value::as_str) {
             siblings.by_name.entry(name).or_default().push(resource);
         }
-        for node in source.value.get("nodes").and_then(Value::as_array).into_iter().flatten() {
+        for node in source
+            .value
+            .get("nodes")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             if let Some(id) = node.get("webhookId").and_then(Value::as_str).filter(|id| id.len() >= 8) {
                 siblings.addresses.insert(id.to_owned(), resource);
             }
@@ -121,7 +136,11 @@ impl<'a> Pass<'a> {
 
     fn refuse_node(&mut self, node: Node<'_>, why: impl std::fmt::Display, hint: impl Into<String>) {
         let place = self.source.find_name(node.name);
-        self.refuse(Problem::configuration(format!("node \"{}\": {why}", node.name)).at(place).hint(hint));
+        self.refuse(
+            Problem::configuration(format!("node \"{}\": {why}", node.name))
+                .at(place)
+                .hint(hint),
+        );
     }
 
     fn refuse_file(&mut self, why: impl Into<String>, hint: &str) {
@@ -132,7 +151,10 @@ impl<'a> Pass<'a> {
     fn workflow(&mut self) {
         let source = self.source;
         let Some(workflow) = source.value.as_object() else {
-            return self.refuse_file("this is not a workflow: expected a JSON object", "export the workflow again");
+            return self.refuse_file(
+                "this is not a workflow: expected a JSON object",
+                "export the workflow again",
+            );
         };
         for key in workflow.keys() {
             let known = nodes::WORKFLOW_KEYS.contains(&&**key) || nodes::EXPORT_ONLY.contains(&&**key);
@@ -196,7 +218,10 @@ impl<'a> Pass<'a> {
                         );
                     }
                 }
-                None => self.refuse_file(format!("node number {} has no name", index + 1), "export the workflow again"),
+                None => self.refuse_file(
+                    format!("node number {} has no name", index + 1),
+                    "export the workflow again",
+                ),
             }
         }
         names
@@ -205,7 +230,12 @@ impl<'a> Pass<'a> {
     fn check_connections(&mut self, connections: &Map<String, Value>, names: &BTreeSet<String>) {
         let mut targets: Vec<&str> = connections.keys().map(String::as_str).collect();
         for outputs in connections.values().filter_map(Value::as_object) {
-            let ends = outputs.values().filter_map(Value::as_array).flatten().filter_map(Value::as_array).flatten();
+            let ends = outputs
+                .values()
+                .filter_map(Value::as_array)
+                .flatten()
+                .filter_map(Value::as_array)
+                .flatten();
             targets.extend(ends.filter_map(|end| end.get("node").and_then(Value::as_str)));
         }
         let unknown: BTreeSet<&str> = targets.into_iter().filter(|target| !names.contains(*target)).collect();
@@ -237,12 +267,19 @@ impl<'a> Pass<'a> {
             if key == "customTelemetryTags" || nodes::NODE_KEYS.contains(&&**key) {
                 out.insert(key.clone(), value.clone());
             } else {
-                self.refuse_node(node, format!("it has a key `{key}` that n8n refuses"), "remove it, or export the workflow again");
+                self.refuse_node(
+                    node,
+                    format!("it has a key `{key}` that n8n refuses"),
+                    "remove it, or export the workflow again",
+                );
             }
         }
         if !out.get("id").is_some_and(Value::is_string) {
             let seed = format!("{}/{name}", self.resource);
-            out.insert("id".to_owned(), Value::from(Uuid::new_v5(&NODE_IDS, seed.as_bytes()).to_string()));
+            out.insert(
+                "id".to_owned(),
+                Value::from(Uuid::new_v5(&NODE_IDS, seed.as_bytes()).to_string()),
+            );
         }
         out.entry("position").or_insert_with(|| json!([0, 0]));
         let parameters = map.get("parameters").cloned().unwrap_or_else(|| json!({}));
@@ -303,9 +340,12 @@ impl<'a> Pass<'a> {
         if let Some(text) = fixed {
             let place = self.source.find(text);
             self.out.warnings.push(
-                Problem::warning(format!("node \"{}\": `{key}` is fixed, so every tenant uses the same one", node.name))
-                    .at(place)
-                    .hint("if it is a customer's own, render it from an input: `<%= inputs.… %>`"),
+                Problem::warning(format!(
+                    "node \"{}\": `{key}` is fixed, so every tenant uses the same one",
+                    node.name
+                ))
+                .at(place)
+                .hint("if it is a customer's own, render it from an input: `<%= inputs.… %>`"),
             );
         }
     }
@@ -334,7 +374,11 @@ impl<'a> Pass<'a> {
         if own_path || nodes::is_decoration(node.kind) {
             return;
         }
-        let address = self.siblings.addresses.iter().find(|(address, _)| text.contains(address.as_str()));
+        let address = self
+            .siblings
+            .addresses
+            .iter()
+            .find(|(address, _)| text.contains(address.as_str()));
         let id = self.siblings.by_id.iter().find(|(id, _)| text.contains(**id));
         if let Some((address, resource)) = address {
             let (address, resource) = (address.clone(), *resource);
@@ -380,7 +424,11 @@ impl<'a> Pass<'a> {
             }
             Err(why) => {
                 let known = listed(self.siblings.by_name.keys().copied());
-                self.refuse_node(node, why, format!("choose a workflow of this version from the list in n8n ({known}) and export again"));
+                self.refuse_node(
+                    node,
+                    why,
+                    format!("choose a workflow of this version from the list in n8n ({known}) and export again"),
+                );
                 Value::Null
             }
         }
@@ -398,17 +446,26 @@ impl<'a> Pass<'a> {
         if let Ok(pieces) = expression::pieces(target)
             && let [Piece::Value(path, _)] = &*pieces
             && let ("resources", [resource, "id"]) = (path.root(), &*path.rest())
-            && let Some(found) = self.templates.templates.iter().find(|template| template.resource == *resource)
+            && let Some(found) = self
+                .templates
+                .templates
+                .iter()
+                .find(|template| template.resource == *resource)
         {
             return Ok(found.resource);
         }
-        match cached.and_then(|name| self.siblings.by_name.get(name)).map(Vec::as_slice) {
+        match cached
+            .and_then(|name| self.siblings.by_name.get(name))
+            .map(Vec::as_slice)
+        {
             Some([resource]) => Ok(resource),
             Some([_, _, ..]) => Err(format!(
                 "it calls workflow `{target}` (\"{}\"), and several workflows of this version have that name",
                 cached.unwrap_or_default()
             )),
-            _ => Err(format!("it calls workflow `{target}`, which is not part of this version")),
+            _ => Err(format!(
+                "it calls workflow `{target}`, which is not part of this version"
+            )),
         }
     }
 
@@ -421,7 +478,9 @@ impl<'a> Pass<'a> {
             };
             let name = name.unwrap_or_default();
             let slots = self.templates.credentials;
-            let slot = slots.iter().find(|(_, slot)| slot.platform == "n8n" && slot.kind == *kind && slot.template_name == name);
+            let slot = slots
+                .iter()
+                .find(|(_, slot)| slot.platform == "n8n" && slot.kind == *kind && slot.template_name == name);
             let Some((slot, _)) = slot else {
                 let known: Vec<String> = slots
                     .values()
@@ -517,7 +576,14 @@ impl<'a> Pass<'a> {
         let url = match entrance {
             Entrance::Webhook if has_parameters => "/webhook/{id}/{path}",
             Entrance::Webhook => "/webhook/{path}",
-            Entrance::Form if by_path || out.get("parameters").is_some_and(|p| p.pointer("/options/path").is_some()) => "/form/{path}",
+            Entrance::Form
+                if by_path
+                    || out
+                        .get("parameters")
+                        .is_some_and(|p| p.pointer("/options/path").is_some()) =>
+            {
+                "/form/{path}"
+            }
             Entrance::Form => "/form/{id}",
             Entrance::Chat => "/webhook/{id}/chat",
             Entrance::Mcp => "/mcp/{path}",
@@ -595,9 +661,11 @@ impl<'a> Pass<'a> {
                 Err(_) => {
                     let place = self.source.find(target);
                     self.refuse(
-                        Problem::configuration(format!("`settings.callerIds` names workflow `{target}`, which is not part of this version"))
-                            .at(place)
-                            .hint("name only workflows of this version"),
+                        Problem::configuration(format!(
+                            "`settings.callerIds` names workflow `{target}`, which is not part of this version"
+                        ))
+                        .at(place)
+                        .hint("name only workflows of this version"),
                     );
                 }
             }
@@ -632,34 +700,54 @@ fn slug(name: &str) -> String {
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect();
-    if words.is_empty() { "webhook".to_owned() } else { words.join("-") }
+    if words.is_empty() {
+        "webhook".to_owned()
+    } else {
+        words.join("-")
+    }
 }
 
 /// Every webhook that is declared exists, and no two listen at one place.
 fn check_webhook_names(templates: &Templates<'_>, prepared: &BTreeMap<String, Prepared>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, slot) in templates.webhooks {
-        let Some(template) = templates.templates.iter().find(|template| template.resource == slot.resource) else {
+        let Some(template) = templates
+            .templates
+            .iter()
+            .find(|template| template.resource == slot.resource)
+        else {
             continue;
         };
-        let entries = prepared.get(&slot.resource).map(|prepared| prepared.entries.as_slice()).unwrap_or_default();
+        let entries = prepared
+            .get(&slot.resource)
+            .map(|prepared| prepared.entries.as_slice())
+            .unwrap_or_default();
         if !entries.iter().any(|entry| entry.node == slot.node) {
             let known = listed(entries.iter().map(|entry| entry.node.as_str()));
             problems.push(
-                Problem::configuration(format!("webhook `{name}`: {} has no node \"{}\" with a webhook", template.source.file, slot.node))
-                    .at(crate::problem::Place::file(templates.version_file))
-                    .hint(format!("its nodes with a webhook: {known}")),
+                Problem::configuration(format!(
+                    "webhook `{name}`: {} has no node \"{}\" with a webhook",
+                    template.source.file, slot.node
+                ))
+                .at(crate::problem::Place::file(templates.version_file))
+                .hint(format!("its nodes with a webhook: {known}")),
             );
         }
     }
     let mut seen: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
-    for (resource, entry) in prepared.iter().flat_map(|(resource, prepared)| prepared.entries.iter().map(move |entry| (resource, entry))) {
+    for (resource, entry) in prepared
+        .iter()
+        .flat_map(|(resource, prepared)| prepared.entries.iter().map(move |entry| (resource, entry)))
+    {
         let methods = entry.method.split(',');
         for method in methods {
             if let Some((other, node)) = seen.insert((method, &entry.suffix), (resource, &entry.node))
                 && !entry.url.contains("{id}")
             {
-                let source = templates.templates.iter().find(|template| template.resource == resource);
+                let source = templates
+                    .templates
+                    .iter()
+                    .find(|template| template.resource == resource);
                 let place = source.map(|template| template.source.find_name(&entry.node));
                 problems.push(
                     Problem::configuration(format!(
@@ -678,7 +766,12 @@ fn check_webhook_names(templates: &Templates<'_>, prepared: &BTreeMap<String, Pr
 /// n8n publishes a workflow only when those it calls are published: a circle can never start.
 fn check_call_cycles(templates: &Templates<'_>, prepared: &BTreeMap<String, Prepared>) -> Vec<Problem> {
     let calls = |resource: &str| prepared.get(resource).map(|prepared| &prepared.calls);
-    let edges = prepared.keys().map(|resource| (resource.as_str(), calls(resource).into_iter().flatten().map(String::as_str)));
+    let edges = prepared.keys().map(|resource| {
+        (
+            resource.as_str(),
+            calls(resource).into_iter().flatten().map(String::as_str),
+        )
+    });
     let Some(cycle) = crate::plan::order::cycle(edges) else {
         return Vec::new();
     };

@@ -20,9 +20,7 @@ impl Key {
             "" => Some(Key::Everything),
             rest => {
                 let scopes = rest.strip_prefix(':')?.split(',');
-                Some(Key::Scopes(
-                    scopes.map(|scope| scope.trim().to_owned()).collect(),
-                ))
+                Some(Key::Scopes(scopes.map(|scope| scope.trim().to_owned()).collect()))
             }
         }
     }

@@ -5,8 +5,7 @@ use super::shape::Shape;
 use super::shape::optional;
 use super::shape::required;
 
-const TELEMETRY_TAG: Shape =
-    Shape::Strict(&[required("key", Shape::Text), required("value", Shape::Text)]);
+const TELEMETRY_TAG: Shape = Shape::Strict(&[required("key", Shape::Text), required("value", Shape::Text)]);
 
 const NODE: Shape = Shape::Strict(&[
     optional("id", Shape::Text),
@@ -54,12 +53,7 @@ const SETTINGS: Shape = Shape::Strict(&[
     optional("binaryMode", Shape::OneOf(&["separate", "combined"])),
     optional(
         "callerPolicy",
-        Shape::OneOf(&[
-            "any",
-            "none",
-            "workflowsFromAList",
-            "workflowsFromSameOwner",
-        ]),
+        Shape::OneOf(&["any", "none", "workflowsFromAList", "workflowsFromSameOwner"]),
     ),
     optional("callerIds", Shape::Text),
     optional("timeSavedMode", Shape::OneOf(&["fixed", "dynamic"])),

@@ -76,39 +76,26 @@ pub fn list(session: &Session<'_>) -> Result<Answer, Refusal> {
     let page = Page::of(session, true)?;
     let mut all = Credential::all(session.rows)?;
     all.reverse();
-    let data: Value = page
-        .of_slice(&all)
-        .iter()
-        .map(Credential::shown_in_list)
-        .collect();
+    let data: Value = page.of_slice(&all).iter().map(Credential::shown_in_list).collect();
     let body = json!({"data": data, "nextCursor": page.next_cursor(all.len())});
     Ok(Answer::json(200, &body))
 }
 
 /// `GET /credentials/{id}`
 pub fn read(session: &Session<'_>) -> Result<Answer, Refusal> {
-    Ok(Answer::json(
-        200,
-        &found(session, "Credential not found")?.shown(),
-    ))
+    Ok(Answer::json(200, &found(session, "Credential not found")?.shown()))
 }
 
 /// `POST /credentials`: the id may be chosen, the name is free.
 pub fn create(session: &Session<'_>) -> Result<Answer, Refusal> {
     let of = session.text("type").unwrap_or_default();
     let fields = credential_type::check(of, data(session))?;
-    if session
-        .text("projectId")
-        .is_some_and(|project| project != PROJECT)
-    {
+    if session.text("projectId").is_some_and(|project| project != PROJECT) {
         return Err(Refusal::new(404, "Project not found"));
     }
     let id = session.text("id").map_or_else(new_id, str::to_owned);
     if session.rows.text("credential", &id)?.is_some() {
-        return Err(Refusal::new(
-            409,
-            "A credential with this ID already exists",
-        ));
+        return Err(Refusal::new(409, "A credential with this ID already exists"));
     }
     let credential = Credential {
         id,
@@ -119,9 +106,7 @@ pub fn create(session: &Session<'_>) -> Result<Answer, Refusal> {
         created: session.now,
         updated: session.now,
     };
-    session
-        .rows
-        .put("credential", &credential.id, &credential)?;
+    session.rows.put("credential", &credential.id, &credential)?;
     Ok(Answer::json(200, &credential.shown()))
 }
 
@@ -147,10 +132,7 @@ pub fn update(session: &Session<'_>) -> Result<Answer, Refusal> {
         let sent = credential_type::check(&credential.of, Some(data))?;
         // Only a new secret makes n8n look at the name (seen).
         if !(3..=128).contains(&credential.name.encode_utf16().count()) {
-            return Err(Refusal::new(
-                400,
-                "Credential name must be 3 to 128 characters long.",
-            ));
+            return Err(Refusal::new(400, "Credential name must be 3 to 128 characters long."));
         }
         if session.body["isPartialData"] != json!(true) {
             credential.fields.clear();
@@ -160,9 +142,7 @@ pub fn update(session: &Session<'_>) -> Result<Answer, Refusal> {
         credential.fields.dedup();
     }
     credential.updated = session.now;
-    session
-        .rows
-        .put("credential", &credential.id, &credential)?;
+    session.rows.put("credential", &credential.id, &credential)?;
     Ok(Answer::json(200, &credential.shown()))
 }
 
@@ -181,8 +161,7 @@ pub fn test(session: &Session<'_>) -> Result<Answer, Refusal> {
         session,
         &format!("Credential with ID \"{}\" was not found.", session.id()),
     )?;
-    let body =
-        json!({"status": "Error", "message": "No testing function found for this credential."});
+    let body = json!({"status": "Error", "message": "No testing function found for this credential."});
     Ok(Answer::json(200, &body))
 }
 

@@ -10,12 +10,7 @@ use super::session::Refusal;
 const FIELDS: &[(&str, &[&str])] = &[
     (
         "httpBasicAuth",
-        &[
-            "user",
-            "password",
-            "allowedHttpRequestDomains",
-            "allowedDomains",
-        ],
+        &["user", "password", "allowedHttpRequestDomains", "allowedDomains"],
     ),
     (
         "httpBearerAuth",
@@ -33,12 +28,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     (
         "httpQueryAuth",
-        &[
-            "name",
-            "value",
-            "allowedHttpRequestDomains",
-            "allowedDomains",
-        ],
+        &["name", "value", "allowedHttpRequestDomains", "allowedDomains"],
     ),
 ];
 
@@ -58,24 +48,16 @@ pub fn known(of: &str) -> Result<(), Refusal> {
 pub fn check(of: &str, data: Option<&Map<String, Value>>) -> Result<Vec<String>, Refusal> {
     known(of)?;
     let data = data.into_iter().flatten();
-    let fields = FIELDS
-        .iter()
-        .find(|(name, _)| *name == of)
-        .map(|(_, fields)| *fields);
+    let fields = FIELDS.iter().find(|(name, _)| *name == of).map(|(_, fields)| *fields);
     let mut set = Vec::new();
     for (key, value) in data {
         if let Some(fields) = fields {
             if !fields.contains(&key.as_str()) {
-                let message = format!(
-                    "request.body.data is not allowed to have the additional property \"{key}\""
-                );
+                let message = format!("request.body.data is not allowed to have the additional property \"{key}\"");
                 return Err(Refusal::new(400, message));
             }
             if !value.is_string() {
-                return Err(Refusal::new(
-                    400,
-                    "request.body.data is not of a type(s) string",
-                ));
+                return Err(Refusal::new(400, "request.body.data is not of a type(s) string"));
             }
         }
         set.push(key.clone());
@@ -94,7 +76,5 @@ pub fn schema(of: &str) -> Option<Value> {
         .iter()
         .map(|field| ((*field).to_owned(), json!({"type": "string"})))
         .collect();
-    Some(
-        json!({"additionalProperties": false, "type": "object", "properties": properties, "required": []}),
-    )
+    Some(json!({"additionalProperties": false, "type": "object", "properties": properties, "required": []}))
 }

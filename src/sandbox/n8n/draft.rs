@@ -58,9 +58,7 @@ pub fn sent_nodes(body: &Value) -> Vec<Value> {
 /// The settings of a body without those n8n drops silently.
 pub fn sent_settings(body: &Value) -> Map<String, Value> {
     let mut settings = body["settings"].as_object().cloned().unwrap_or_default();
-    settings.retain(|key, _| {
-        !["binaryMode", "credentialResolverId", "redactionPolicy"].contains(&key.as_str())
-    });
+    settings.retain(|key, _| !["binaryMode", "credentialResolverId", "redactionPolicy"].contains(&key.as_str()));
     settings
 }
 
@@ -98,9 +96,7 @@ fn same(one: &Value, two: &Value) -> bool {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => same_all(a, b),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => one == two,
     }

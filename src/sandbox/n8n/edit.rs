@@ -26,11 +26,7 @@ fn found(session: &Session<'_>, message: &str) -> Result<Workflow, Refusal> {
     workflow.ok_or_else(|| Refusal::new(404, message))
 }
 
-fn shown(
-    session: &Session<'_>,
-    workflow: &Workflow,
-    parts: view::Parts,
-) -> Result<Answer, Refusal> {
+fn shown(session: &Session<'_>, workflow: &Workflow, parts: view::Parts) -> Result<Answer, Refusal> {
     let body = view::workflow(session.rows, workflow, parts)?;
     Ok(Answer::json(200, &body))
 }
@@ -55,26 +51,18 @@ pub fn create(session: &Session<'_>) -> Result<Answer, Refusal> {
         counter: 1,
         nodes: draft::sent_nodes(&session.body),
         connections: session.body["connections"].clone(),
-        groups: session
-            .body
-            .get("nodeGroups")
-            .cloned()
-            .unwrap_or_else(|| json!([])),
+        groups: session.body.get("nodeGroups").cloned().unwrap_or_else(|| json!([])),
         settings: draft::sent_settings(&session.body),
         static_data: draft::sent_static_data(&session.body).unwrap_or_default(),
         pinned: session.body.get("pinData").cloned().unwrap_or_default(),
     };
     check_name(&workflow.index.name)?;
-    if session
-        .text("projectId")
-        .is_some_and(|project| project != PROJECT)
-    {
+    if session.text("projectId").is_some_and(|project| project != PROJECT) {
         return Err(Refusal::new(404, "Project not found"));
     }
     binding::rebind(session.rows, &mut workflow.nodes)?;
     nodes::fill_ids(&mut workflow.nodes);
-    structure::check(&workflow.nodes, &workflow.connections)
-        .map_err(|why| Refusal::new(400, why))?;
+    structure::check(&workflow.nodes, &workflow.connections).map_err(|why| Refusal::new(400, why))?;
     check_folder(session)?;
     workflow.save_version(session.rows, now)?;
     workflow.save(session.rows)?;
@@ -95,8 +83,7 @@ pub fn read(session: &Session<'_>) -> Result<Answer, Refusal> {
 /// `PUT /workflows/{id}`: saves the draft, then publishes it when the workflow is published.
 pub fn update(session: &Session<'_>) -> Result<Answer, Refusal> {
     let publish = list::flag(session, "publishIfActive")?.unwrap_or(true);
-    let message =
-        "You do not have permission to update this workflow. Ask the owner to share it with you.";
+    let message = "You do not have permission to update this workflow. Ask the owner to share it with you.";
     let mut workflow = found(session, message)?;
     if workflow.index.archived {
         return Err(Refusal::new(400, "Cannot update an archived workflow."));
@@ -191,18 +178,12 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     if (1..=LONGEST_NAME).contains(&name.encode_utf16().count()) {
         return Ok(());
     }
-    Err(Refusal::new(
-        400,
-        "Workflow name must be 1 to 128 characters long.",
-    ))
+    Err(Refusal::new(400, "Workflow name must be 1 to 128 characters long."))
 }
 
 fn check_folder(session: &Session<'_>) -> Result<(), Refusal> {
     match session.text("parentFolderId") {
         None | Some("0") => Ok(()),
-        Some(folder) => Err(Refusal::new(
-            404,
-            format!("Could not find the folder: {folder}"),
-        )),
+        Some(folder) => Err(Refusal::new(404, format!("Could not find the folder: {folder}"))),
     }
 }

@@ -93,20 +93,13 @@ impl Execution {
 pub fn list(session: &Session<'_>) -> Result<Answer, Refusal> {
     let mut limit = list::number(session, "limit", 100)?.min(250);
     let with_data = list::flag(session, "includeData")?.unwrap_or(false);
-    let status = session
-        .request
-        .param("status")
-        .unwrap_or_else(|| "success".to_owned());
+    let status = session.request.param("status").unwrap_or_else(|| "success".to_owned());
     if !STATUSES.contains(&status.as_str()) {
         let issue = shape::one_of(&STATUSES, &status);
         return Err(Refusal::new(400, format!("request/query/status {issue}")));
     }
     let mut before = u64::MAX;
-    if let Some(cursor) = session
-        .request
-        .param("cursor")
-        .filter(|text| !text.is_empty())
-    {
+    if let Some(cursor) = session.request.param("cursor").filter(|text| !text.is_empty()) {
         let invalid = || Refusal::new(400, "An invalid cursor was provided");
         let decoded = list::decode_cursor(&cursor).ok_or_else(invalid)?;
         let last = &decoded["lastId"];
@@ -148,14 +141,8 @@ pub fn list(session: &Session<'_>) -> Result<Answer, Refusal> {
         }
         _ => Value::Null,
     };
-    let data: Value = shown
-        .iter()
-        .map(|execution| execution.shown(with_data))
-        .collect();
-    Ok(Answer::json(
-        200,
-        &json!({"data": data, "nextCursor": cursor}),
-    ))
+    let data: Value = shown.iter().map(|execution| execution.shown(with_data)).collect();
+    Ok(Answer::json(200, &json!({"data": data, "nextCursor": cursor})))
 }
 
 fn found(session: &Session<'_>) -> Result<Execution, Refusal> {
@@ -164,9 +151,7 @@ fn found(session: &Session<'_>) -> Result<Execution, Refusal> {
         .parse()
         .ok()
         .filter(|id| *id > 0)
-        .ok_or_else(|| {
-            Refusal::new(400, "request/params/executionId must be a positive integer")
-        })?;
+        .ok_or_else(|| Refusal::new(400, "request/params/executionId must be a positive integer"))?;
     let execution = session.rows.get("execution", &key(id))?;
     execution.ok_or_else(|| Refusal::new(404, "Not Found"))
 }

@@ -23,11 +23,7 @@ pub fn list(session: &Session<'_>) -> Result<Answer, Refusal> {
     exists(session, "Not Found")?;
     let mut versions = Version::all(session.rows, session.id())?;
     versions.reverse();
-    let data: Value = page
-        .of_slice(&versions)
-        .iter()
-        .map(view::version_line)
-        .collect();
+    let data: Value = page.of_slice(&versions).iter().map(view::version_line).collect();
     let body = json!({"data": data, "nextCursor": page.next_cursor(versions.len())});
     Ok(Answer::json(200, &body))
 }

@@ -31,9 +31,7 @@ impl Hook {
 
     /// The key of the second table, by which a `:param` path is found from its address.
     fn address(&self) -> Option<String> {
-        self.webhook_id
-            .as_ref()
-            .map(|id| format!("{id}/{}", self.key()))
+        self.webhook_id.as_ref().map(|id| format!("{id}/{}", self.key()))
     }
 
     /// Does a request for the rest of the address, after the id, reach this hook? Segments that are not parameters
@@ -62,21 +60,14 @@ fn of_node(workflow: &str, node: &Value) -> Vec<Hook> {
     let webhook_id = node["webhookId"].as_str().unwrap_or_default();
     let written = |value: &Value| normal(value.as_str().unwrap_or_default()).to_owned();
     let or_id = |path: String| {
-        if path.is_empty() {
-            webhook_id.to_owned()
-        } else {
-            path
-        }
+        if path.is_empty() { webhook_id.to_owned() } else { path }
     };
     let both = || vec!["GET".to_owned(), "POST".to_owned()];
     let (path, methods, form) = match nodes::type_of(node) {
         nodes::WEBHOOK => {
             let methods = match &parameters["httpMethod"] {
                 Value::String(method) => vec![method.clone()],
-                Value::Array(all) => all
-                    .iter()
-                    .filter_map(|m| m.as_str().map(str::to_owned))
-                    .collect(),
+                Value::Array(all) => all.iter().filter_map(|m| m.as_str().map(str::to_owned)).collect(),
                 _ => vec!["GET".to_owned()],
             };
             (or_id(written(&parameters["path"])), methods, false)
@@ -168,12 +159,7 @@ fn with_params(rows: &Rows, path: &str) -> Result<Vec<Hook>, StoreError> {
         .map(|(_, hook)| hook)
         .filter(|hook| hook.admits(&rest))
         .collect();
-    let fixed = |hook: &Hook| {
-        hook.path
-            .split('/')
-            .filter(|part| !part.starts_with(':'))
-            .count()
-    };
+    let fixed = |hook: &Hook| hook.path.split('/').filter(|part| !part.starts_with(':')).count();
     found.sort_by_key(|hook| std::cmp::Reverse(fixed(hook)));
     Ok(found)
 }
@@ -196,12 +182,7 @@ pub fn claim(rows: &Rows, workflow: &str, wanted: &[Hook]) -> Result<Option<Stri
 }
 
 /// Takes a workflow's hooks away, but for those in `kept`.
-pub fn release(
-    rows: &Rows,
-    workflow: &str,
-    held: &[Hook],
-    kept: &[Hook],
-) -> Result<(), StoreError> {
+pub fn release(rows: &Rows, workflow: &str, held: &[Hook], kept: &[Hook]) -> Result<(), StoreError> {
     for hook in held {
         if kept
             .iter()

@@ -31,19 +31,11 @@ impl Page {
             offset: number(session, "offset", 0)?,
             limit: number(session, "limit", 100)?.min(MOST),
         };
-        let cursor = session
-            .request
-            .param("cursor")
-            .filter(|text| !text.is_empty());
+        let cursor = session.request.param("cursor").filter(|text| !text.is_empty());
         if let Some(cursor) = cursor {
             let invalid = || Refusal::new(400, "An invalid cursor was provided");
             let decoded = decode_cursor(&cursor).ok_or_else(invalid)?;
-            let member = |name: &str| {
-                decoded
-                    .get(name)
-                    .and_then(Value::as_u64)
-                    .map(|n| n as usize)
-            };
+            let member = |name: &str| decoded.get(name).and_then(Value::as_u64).map(|n| n as usize);
             match member("offset") {
                 Some(offset) => page.offset = offset,
                 None if strict => return Err(invalid()),
@@ -183,16 +175,11 @@ impl Filter {
     }
 
     fn admits(&self, index: &Index, tags: &[&str]) -> bool {
-        self.name
-            .as_ref()
-            .is_none_or(|wanted| like(&index.name, wanted))
+        self.name.as_ref().is_none_or(|wanted| like(&index.name, wanted))
             && self
                 .active
                 .is_none_or(|wanted| wanted == index.active_version.is_some())
-            && self
-                .tags
-                .iter()
-                .all(|wanted| tags.contains(&wanted.as_str()))
+            && self.tags.iter().all(|wanted| tags.contains(&wanted.as_str()))
             && self.project.as_ref().is_none_or(|wanted| wanted == PROJECT)
     }
 }

@@ -198,13 +198,7 @@ impl N8n {
     }
 
     /// Who is calling, may they, and is the body in shape; then the handler, in one transaction.
-    fn routed(
-        &self,
-        request: &Request,
-        route: &Route,
-        path: &str,
-        body: Value,
-    ) -> Result<Answer, Refusal> {
+    fn routed(&self, request: &Request, route: &Route, path: &str, body: Value) -> Result<Answer, Refusal> {
         let key = Key::of(request).ok_or_else(|| {
             let has_key = request.header("x-n8n-api-key").is_some();
             Refusal::new(401, route.unauthorized(has_key))
@@ -214,10 +208,7 @@ impl N8n {
         }
         check_body(request, &route.body, &body)?;
         let params = route.params(path).unwrap_or_default();
-        let params: Vec<String> = params
-            .into_iter()
-            .map(|param| decode(param, false))
-            .collect();
+        let params: Vec<String> = params.into_iter().map(|param| decode(param, false)).collect();
         let now = Moment::now();
         self.transaction(request.method != "GET", now, |rows| {
             let session = Session {
@@ -280,10 +271,7 @@ fn check_body(request: &Request, wanted: &Body, body: &Value) -> Result<(), Refu
     };
     if !acceptable {
         let content_type = content_type.unwrap_or("undefined");
-        return Err(Refusal::new(
-            415,
-            format!("unsupported media type {content_type}"),
-        ));
+        return Err(Refusal::new(415, format!("unsupported media type {content_type}")));
     }
     shape::check(shape, body).map_err(|issue| Refusal::new(400, issue))
 }

@@ -50,8 +50,7 @@ pub fn is_known(of: &str) -> bool {
 
 fn has_webhooks(of: &str) -> bool {
     let listed = |names: &str, name: &str| names.contains(&format!(" {name} "));
-    of.strip_prefix(BASE)
-        .is_some_and(|name| listed(WITH_WEBHOOKS, name))
+    of.strip_prefix(BASE).is_some_and(|name| listed(WITH_WEBHOOKS, name))
         || of
             .strip_prefix(LANGCHAIN)
             .is_some_and(|name| listed(LANGCHAIN_WITH_WEBHOOKS, name))
@@ -88,11 +87,7 @@ pub fn count_triggers(nodes: &[Value]) -> u64 {
     let counts = |node: &&Value| {
         let of = type_of(node);
         let trigger = of.ends_with("Trigger") || of == WEBHOOK;
-        is_enabled(node)
-            && trigger
-            && is_start(of)
-            && of != EXECUTE_WORKFLOW_TRIGGER
-            && of != ERROR_TRIGGER
+        is_enabled(node) && trigger && is_start(of) && of != EXECUTE_WORKFLOW_TRIGGER && of != ERROR_TRIGGER
     };
     nodes.iter().filter(counts).count() as u64
 }
@@ -108,17 +103,16 @@ pub fn broken_trigger(nodes: &[Value]) -> Option<String> {
                 interval["field"] == "cronExpression" && !is_cron(expression)
             })
     };
-    nodes.iter().find(broken).map(|_| {
-        "There was a problem activating the workflow: \"Invalid cron expression\"".to_owned()
-    })
+    nodes
+        .iter()
+        .find(broken)
+        .map(|_| "There was a problem activating the workflow: \"Invalid cron expression\"".to_owned())
 }
 
 fn is_cron(expression: &str) -> bool {
     let fields: Vec<&str> = expression.split_whitespace().collect();
     let plain = |field: &&str| {
-        field
-            .chars()
-            .all(|c| c.is_ascii_digit() || "*/,-?LW#".contains(c))
+        field.chars().all(|c| c.is_ascii_digit() || "*/,-?LW#".contains(c))
             || field
                 .split([',', '-', '/'])
                 .all(|part| part.len() == 3 || part.parse::<u32>().is_ok())
@@ -128,10 +122,7 @@ fn is_cron(expression: &str) -> bool {
 
 /// Why this version may not be published, in n8n's words; `None` when it may.
 pub fn refusal(nodes: &[Value], connections: &Value) -> Option<String> {
-    if !nodes
-        .iter()
-        .any(|node| is_enabled(node) && is_start(type_of(node)))
-    {
+    if !nodes.iter().any(|node| is_enabled(node) && is_start(type_of(node))) {
         return Some(
             "Workflow cannot be activated because it has no trigger node. At least one trigger, webhook, or polling \
              node is required."
@@ -160,11 +151,7 @@ pub fn refusal(nodes: &[Value], connections: &Value) -> Option<String> {
 fn is_connected(node: &Value, connections: &Value) -> bool {
     let name = node["name"].as_str().unwrap_or_default();
     let targets = |types: &Value| {
-        let outputs = types
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(_, outputs)| outputs);
+        let outputs = types.as_object().into_iter().flatten().map(|(_, outputs)| outputs);
         let lists = outputs.flat_map(|outputs| outputs.as_array().into_iter().flatten());
         let mut targets = lists.flat_map(|targets| targets.as_array().into_iter().flatten());
         targets.any(|target| target["node"] == name)
@@ -192,9 +179,7 @@ fn issues(node: &Value) -> Vec<String> {
         "n8n-nodes-base.httpRequest" => (None, &["url"]),
         EXECUTE_WORKFLOW_TRIGGER => {
             let version = node["typeVersion"].as_f64().unwrap_or(1.0);
-            let source = parameters["inputSource"]
-                .as_str()
-                .unwrap_or("workflowInputs");
+            let source = parameters["inputSource"].as_str().unwrap_or("workflowInputs");
             let inputs: &[&str] = if version >= 1.1 && source == "workflowInputs" {
                 &["workflowInputs"]
             } else {
@@ -202,9 +187,7 @@ fn issues(node: &Value) -> Vec<String> {
             };
             (None, inputs)
         }
-        "n8n-nodes-base.googleSheets" => {
-            (Some("googleSheetsOAuth2Api"), &["documentId", "sheetName"])
-        }
+        "n8n-nodes-base.googleSheets" => (Some("googleSheetsOAuth2Api"), &["documentId", "sheetName"]),
         "n8n-nodes-base.googleCalendar" => (Some("googleCalendarOAuth2Api"), &["calendar"]),
         _ => (None, &[]),
     };

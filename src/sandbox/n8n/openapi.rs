@@ -36,9 +36,7 @@ pub fn document(endpoints: Endpoints) -> Answer {
 /// `GET /discover`: what this key may do.
 pub fn discover(session: &Session<'_>) -> Result<Answer, Refusal> {
     let mut resources: BTreeMap<String, Value> = BTreeMap::new();
-    let routes = ROUTES
-        .iter()
-        .filter(|route| route.exists(session.options.endpoints));
+    let routes = ROUTES.iter().filter(|route| route.exists(session.options.endpoints));
     for route in routes.filter(|route| route.scope.is_none_or(|scope| session.key.may(scope))) {
         let operation = route.scope.and_then(|scope| scope.split(':').nth(1));
         let resource = resources

@@ -87,9 +87,7 @@ pub fn settle(rows: &Rows, now: Moment) -> Result<(), StoreError> {
 /// Makes live what is wanted; names the node whose path another workflow holds, if there is one.
 fn bring_about(rows: &Rows, workflow: &mut Workflow) -> Result<Option<String>, StoreError> {
     let id = workflow.id().to_owned();
-    let held = Live::load(rows, &id)?
-        .map(|live| live.hooks)
-        .unwrap_or_default();
+    let held = Live::load(rows, &id)?.map(|live| live.hooks).unwrap_or_default();
     let wanted = match &workflow.index.active_version {
         Some(version) => Version::load(rows, &id, version)?,
         None => None,
@@ -137,11 +135,7 @@ pub fn forget(rows: &Rows, workflow: &str) -> Result<(), StoreError> {
 }
 
 /// The synchronous mode takes a workflow down when the version to publish cannot start.
-pub fn take_down(
-    rows: &Rows,
-    workflow: &mut Workflow,
-    reason: String,
-) -> Result<Refusal, StoreError> {
+pub fn take_down(rows: &Rows, workflow: &mut Workflow, reason: String) -> Result<Refusal, StoreError> {
     workflow.index.active_version = None;
     bring_about(rows, workflow)?;
     workflow.save(rows)?;

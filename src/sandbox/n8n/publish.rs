@@ -42,7 +42,8 @@ pub fn unpublish_call(session: &Session<'_>) -> Result<Answer, Refusal> {
 
 fn found(session: &Session<'_>, verb: &str) -> Result<Workflow, Refusal> {
     Workflow::load(session.rows, session.id())?.ok_or_else(|| {
-        let message = format!("You do not have permission to {verb} this workflow. Ask the owner to share it with you.");
+        let message =
+            format!("You do not have permission to {verb} this workflow. Ask the owner to share it with you.");
         Refusal::new(404, message)
     })
 }
@@ -61,10 +62,8 @@ pub fn publish(
     let saved = Version::load(rows, workflow.id(), version)?;
     let mut saved = saved.ok_or_else(|| Refusal::new(404, "Version not found"))?;
     check(rows, workflow.id(), &saved)?;
-    if let (Publication::Synchronous, Some(reason)) = (
-        session.options.publication,
-        nodes::broken_trigger(&saved.nodes),
-    ) {
+    if let (Publication::Synchronous, Some(reason)) = (session.options.publication, nodes::broken_trigger(&saved.nodes))
+    {
         return Err(publication::take_down(rows, workflow, reason)?);
     }
     if let Some(before) = &workflow.index.active_version {
@@ -92,13 +91,7 @@ pub fn unpublish(session: &Session<'_>, workflow: &mut Workflow) -> Result<(), R
     let Some(before) = workflow.index.active_version.take() else {
         return Ok(());
     };
-    Event::record(
-        session.rows,
-        workflow.id(),
-        &before,
-        "deactivated",
-        session.now,
-    )?;
+    Event::record(session.rows, workflow.id(), &before, "deactivated", session.now)?;
     publication::request(session, workflow)?;
     workflow.save(session.rows)?;
     Ok(())
@@ -106,19 +99,12 @@ pub fn unpublish(session: &Session<'_>, workflow: &mut Workflow) -> Result<(), R
 
 /// Everything n8n checks before anything happens, in its order.
 fn check(rows: &Rows, workflow: &str, version: &Version) -> Result<(), Refusal> {
-    let unknown = version
-        .nodes
-        .iter()
-        .map(nodes::type_of)
-        .find(|of| !nodes::is_known(of));
+    let unknown = version.nodes.iter().map(nodes::type_of).find(|of| !nodes::is_known(of));
     if let Some(of) = unknown {
         return Err(Refusal::new(400, format!("Unrecognized node type: {of}")));
     }
     if hook::conflict(rows, workflow, &hook::of_version(workflow, &version.nodes))? {
-        return Err(Refusal::new(
-            409,
-            "There is a conflict with one of the webhooks.",
-        ));
+        return Err(Refusal::new(409, "There is a conflict with one of the webhooks."));
     }
     if let Some(reason) = nodes::refusal(&version.nodes, &version.connections) {
         return Err(Refusal::new(400, reason));

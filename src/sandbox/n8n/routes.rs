@@ -148,9 +148,7 @@ impl Route {
         loop {
             match (own.next(), sent.next()) {
                 (None, None) => return Some(params),
-                (Some(own), Some(sent)) if own.starts_with('{') && !sent.is_empty() => {
-                    params.push(sent)
-                }
+                (Some(own), Some(sent)) if own.starts_with('{') && !sent.is_empty() => params.push(sent),
                 (Some(own), Some(sent)) if own == sent => {}
                 _ => return None,
             }

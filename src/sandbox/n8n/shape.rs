@@ -73,8 +73,9 @@ fn first_issue(shape: &Shape, value: &Value, path: &mut Vec<String>) -> Option<S
         | (Shape::Number, Value::Number(_))
         | (Shape::Flag, Value::Bool(_))
         | (Shape::Record | Shape::Connections | Shape::ObjectOrJson, Value::Object(_)) => None,
-        (Shape::TextUpTo(most), Value::String(text)) => (text.chars().count() > *most)
-            .then(|| format!("String must contain at most {most} character(s)")),
+        (Shape::TextUpTo(most), Value::String(text)) => {
+            (text.chars().count() > *most).then(|| format!("String must contain at most {most} character(s)"))
+        }
         (Shape::CredentialId, Value::String(text)) => credential_id(text),
         (Shape::OneOf(allowed), Value::String(text)) => {
             (!allowed.contains(&text.as_str())).then(|| one_of(allowed, text))
@@ -87,12 +88,10 @@ fn first_issue(shape: &Shape, value: &Value, path: &mut Vec<String>) -> Option<S
         (Shape::ObjectOrJson, _) => Some("Invalid input".to_owned()),
         (Shape::Connections, _) => Some("must be object".to_owned()),
         (Shape::ReadOnly, _) => Some("is read-only".to_owned()),
-        (Shape::List(each), Value::Array(items)) => {
-            items.iter().enumerate().find_map(|(at, item)| {
-                path.push(at.to_string());
-                first_issue(each, item, path).or_else(|| pop(path))
-            })
-        }
+        (Shape::List(each), Value::Array(items)) => items.iter().enumerate().find_map(|(at, item)| {
+            path.push(at.to_string());
+            first_issue(each, item, path).or_else(|| pop(path))
+        }),
         (Shape::Strict(fields), Value::Object(object)) => {
             field_issue(fields, object, path).or_else(|| unknown_keys(fields, object))
         }
@@ -105,26 +104,20 @@ fn first_issue(shape: &Shape, value: &Value, path: &mut Vec<String>) -> Option<S
     }
 }
 
-fn field_issue(
-    fields: &[Field],
-    object: &Map<String, Value>,
-    path: &mut Vec<String>,
-) -> Option<String> {
-    fields
-        .iter()
-        .find_map(|field| match object.get(field.name) {
-            Some(value) => {
-                path.push(field.name.to_owned());
-                first_issue(&field.shape, value, path).or_else(|| pop(path))
-            }
-            // The one field n8n checks with a function of its own, which sees `undefined` like any wrong value.
-            None if matches!(field.shape, Shape::Connections) => {
-                path.push(field.name.to_owned());
-                Some("must be object".to_owned())
-            }
-            None if field.required => Some(format!("must have required property '{}'", field.name)),
-            None => None,
-        })
+fn field_issue(fields: &[Field], object: &Map<String, Value>, path: &mut Vec<String>) -> Option<String> {
+    fields.iter().find_map(|field| match object.get(field.name) {
+        Some(value) => {
+            path.push(field.name.to_owned());
+            first_issue(&field.shape, value, path).or_else(|| pop(path))
+        }
+        // The one field n8n checks with a function of its own, which sees `undefined` like any wrong value.
+        None if matches!(field.shape, Shape::Connections) => {
+            path.push(field.name.to_owned());
+            Some("must be object".to_owned())
+        }
+        None if field.required => Some(format!("must have required property '{}'", field.name)),
+        None => None,
+    })
 }
 
 fn pop(path: &mut Vec<String>) -> Option<String> {
@@ -185,8 +178,7 @@ mod tests {
 
     use super::*;
 
-    const NODE: Shape =
-        Shape::Strict(&[optional("name", Shape::Text), optional("id", Shape::Text)]);
+    const NODE: Shape = Shape::Strict(&[optional("name", Shape::Text), optional("id", Shape::Text)]);
     const BODY: Shape = Shape::Strict(&[
         optional("id", Shape::ReadOnly),
         required("name", Shape::Text),
@@ -199,18 +191,9 @@ mod tests {
 
     #[test]
     fn reports_the_first_issue_in_the_order_of_the_schema() {
-        assert_eq!(
-            issue(json!({})),
-            "request/body must have required property 'name'"
-        );
-        assert_eq!(
-            issue(json!([])),
-            "request/body Expected object, received array"
-        );
-        assert_eq!(
-            issue(json!({"id": 1, "zz": 1})),
-            "request/body/id is read-only"
-        );
+        assert_eq!(issue(json!({})), "request/body must have required property 'name'");
+        assert_eq!(issue(json!([])), "request/body Expected object, received array");
+        assert_eq!(issue(json!({"id": 1, "zz": 1})), "request/body/id is read-only");
         assert_eq!(
             issue(json!({"zz": 1, "name": "n", "nodes": [{"name": "a"}, {"foo": 1}]})),
             "request/body/nodes/1 Unrecognized key(s) in object: 'foo'"
@@ -219,9 +202,6 @@ mod tests {
             issue(json!({"zz": 1, "name": "n", "nodes": []})),
             "request/body Unrecognized key(s) in object: 'zz'"
         );
-        assert_eq!(
-            check(&BODY, &json!({"name": "n", "nodes": [{"id": "x"}]})),
-            Ok(())
-        );
+        assert_eq!(check(&BODY, &json!({"name": "n", "nodes": [{"id": "x"}]})), Ok(()));
     }
 }

@@ -30,10 +30,7 @@ pub fn check(nodes: &[Value], connections: &Value) -> Result<(), String> {
         .iter()
         .map(|Issue(path, code, message)| format!("{path} ({code}): {message}"))
         .collect();
-    Err(format!(
-        "Workflow structure is invalid. {}",
-        lines.join("; ")
-    ))
+    Err(format!("Workflow structure is invalid. {}", lines.join("; ")))
 }
 
 fn parts_of_node(at: usize, node: &Value, issues: &mut Vec<Issue>) {
@@ -135,13 +132,8 @@ fn names<'n>(nodes: &'n [Value], issues: &mut Vec<Issue>) -> BTreeSet<&'n str> {
         let id = node["id"].as_str().unwrap_or_default();
         match holders.get(id) {
             Some(first) if !id.is_empty() => {
-                let message =
-                    format!("Nodes \"{first}\" and \"{name}\" share the node ID \"{id}\"");
-                issues.push(Issue(
-                    format!("nodes[{at}].id"),
-                    "duplicate_node_id",
-                    message,
-                ));
+                let message = format!("Nodes \"{first}\" and \"{name}\" share the node ID \"{id}\"");
+                issues.push(Issue(format!("nodes[{at}].id"), "duplicate_node_id", message));
             }
             _ => {
                 holders.insert(id, name);
@@ -149,11 +141,7 @@ fn names<'n>(nodes: &'n [Value], issues: &mut Vec<Issue>) -> BTreeSet<&'n str> {
         }
         if !names.insert(name) {
             let message = format!("Duplicate node name \"{name}\"");
-            issues.push(Issue(
-                format!("nodes[{at}].name"),
-                "duplicate_node_name",
-                message,
-            ));
+            issues.push(Issue(format!("nodes[{at}].name"), "duplicate_node_name", message));
         }
     }
     names
@@ -162,8 +150,7 @@ fn names<'n>(nodes: &'n [Value], issues: &mut Vec<Issue>) -> BTreeSet<&'n str> {
 fn references(connections: &Value, names: &BTreeSet<&str>, issues: &mut Vec<Issue>) {
     for (source, types) in connections.as_object().into_iter().flatten() {
         if !names.contains(source.as_str()) {
-            let message =
-                format!("Connection source \"{source}\" does not reference an existing node");
+            let message = format!("Connection source \"{source}\" does not reference an existing node");
             let path = format!("connections.{source}");
             issues.push(Issue(path, "unknown_connection_source", message));
         }
@@ -173,9 +160,7 @@ fn references(connections: &Value, names: &BTreeSet<&str>, issues: &mut Vec<Issu
                     let node = target["node"].as_str().unwrap_or_default();
                     if !names.contains(node) {
                         let path = format!("connections.{source}.{of}[{output}][{at}].node");
-                        let message = format!(
-                            "Connection target \"{node}\" does not reference an existing node"
-                        );
+                        let message = format!("Connection target \"{node}\" does not reference an existing node");
                         issues.push(Issue(path, "unknown_connection_target", message));
                     }
                 }
@@ -193,8 +178,7 @@ mod tests {
     #[test]
     fn a_sound_workflow_passes() {
         let nodes = [json!({"name": "A", "type": "t", "position": [0, 0]})];
-        let connections =
-            json!({"A": {"main": [null, [{"node": "A", "type": "main", "index": 0}]]}});
+        let connections = json!({"A": {"main": [null, [{"node": "A", "type": "main", "index": 0}]]}});
         assert_eq!(check(&nodes, &connections), Ok(()));
     }
 
@@ -206,11 +190,9 @@ mod tests {
         ];
         assert_eq!(
             check(&nodes, &json!({})),
-            Err(
-                "Workflow structure is invalid. nodes[0].position (too_small): \
+            Err("Workflow structure is invalid. nodes[0].position (too_small): \
                  Array must contain at least 2 element(s)"
-                    .to_owned()
-            )
+                .to_owned())
         );
     }
 }

@@ -50,10 +50,7 @@ pub fn shown(rows: &Rows, ids: &[String]) -> Result<Value, StoreError> {
 }
 
 pub fn shown_of(tags: &BTreeMap<String, Tag>, ids: &[String]) -> Value {
-    ids.iter()
-        .filter_map(|id| tags.get(id))
-        .map(Tag::shown)
-        .collect()
+    ids.iter().filter_map(|id| tags.get(id)).map(Tag::shown).collect()
 }
 
 fn found(session: &Session<'_>) -> Result<Tag, Refusal> {
@@ -140,10 +137,7 @@ fn tagged(session: &Session<'_>) -> Result<Workflow, Refusal> {
 /// `GET /workflows/{id}/tags`
 pub fn of_workflow(session: &Session<'_>) -> Result<Answer, Refusal> {
     let workflow = tagged(session)?;
-    Ok(Answer::json(
-        200,
-        &shown(session.rows, &workflow.index.tags)?,
-    ))
+    Ok(Answer::json(200, &shown(session.rows, &workflow.index.tags)?))
 }
 
 /// `PUT /workflows/{id}/tags`: the whole list, by id; neither time nor version of the workflow changes.
@@ -151,10 +145,7 @@ pub fn set_of_workflow(session: &Session<'_>) -> Result<Answer, Refusal> {
     let mut workflow = tagged(session)?;
     let tags = all(session.rows)?;
     let ids = session.body.as_array().into_iter().flatten();
-    let ids: Vec<String> = ids
-        .filter_map(|tag| tag["id"].as_str())
-        .map(str::to_owned)
-        .collect();
+    let ids: Vec<String> = ids.filter_map(|tag| tag["id"].as_str()).map(str::to_owned).collect();
     if ids.iter().any(|id| !tags.contains_key(id)) {
         return Err(Refusal::new(404, "Some tags not found"));
     }

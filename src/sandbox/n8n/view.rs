@@ -37,19 +37,13 @@ pub const READ: Parts = Parts {
     parent_folder: false,
     without_pinned: false,
 };
-pub const UPDATED: Parts = Parts {
-    shared: false,
-    ..READ
-};
+pub const UPDATED: Parts = Parts { shared: false, ..READ };
 pub const PUBLISHED: Parts = Parts {
     tags: false,
     shared: false,
     ..READ
 };
-pub const UNPUBLISHED: Parts = Parts {
-    tags: false,
-    ..READ
-};
+pub const UNPUBLISHED: Parts = Parts { tags: false, ..READ };
 pub const DELETED: Parts = Parts {
     tags: false,
     active: false,

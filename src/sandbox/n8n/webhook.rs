@@ -32,13 +32,7 @@ pub fn runs(request: &Request) -> bool {
 }
 
 /// A request below `/webhook/` or `/form/`; `path` is what follows, as it was sent.
-pub fn call(
-    rows: &Rows,
-    request: &Request,
-    path: &str,
-    form: bool,
-    now: Moment,
-) -> Result<Answer, StoreError> {
+pub fn call(rows: &Rows, request: &Request, path: &str, form: bool, now: Moment) -> Result<Answer, StoreError> {
     let method = request.method.as_str();
     let path = decode(path, false);
     let path = path.strip_suffix('/').unwrap_or(&path);
@@ -99,11 +93,8 @@ fn with_all(answer: Answer, headers: Vec<(&'static str, String)>) -> Answer {
 /// A body that says it is JSON and is not.
 fn unreadable(request: &Request) -> Option<Answer> {
     let json = request.content_type() == Some("application/json") && !request.body.is_empty();
-    let error = serde_json::from_slice::<Value>(&request.body)
-        .err()
-        .filter(|_| json)?;
-    let body =
-        json!({"code": 422, "message": "Failed to parse request body", "hint": error.to_string()});
+    let error = serde_json::from_slice::<Value>(&request.body).err().filter(|_| json)?;
+    let body = json!({"code": 422, "message": "Failed to parse request body", "hint": error.to_string()});
     Some(Answer::json(422, &body))
 }
 
@@ -151,21 +142,16 @@ fn run(rows: &Rows, hook: &Hook, method: &str, now: Moment) -> Result<Answer, St
         return Ok(mark(form_page(200, "Form")));
     }
     let workflow = Workflow::load(rows, &hook.workflow)?;
-    let keeps = workflow.is_none_or(|workflow| {
-        workflow.settings.get("saveDataSuccessExecution") != Some(&json!("none"))
-    });
+    let keeps =
+        workflow.is_none_or(|workflow| workflow.settings.get("saveDataSuccessExecution") != Some(&json!("none")));
     if keeps {
         execution::record(rows, &hook.workflow, &live.version, now)?;
     }
-    Ok(mark(Answer::json(
-        200,
-        &json!({"message": "Workflow was started"}),
-    )))
+    Ok(mark(Answer::json(200, &json!({"message": "Workflow was started"}))))
 }
 
 fn form_page(status: u16, title: &str) -> Answer {
-    let page = format!(
-        "<!DOCTYPE html>\n<html lang='en'>\n<head>\n<title>{title}</title>\n</head>\n<body></body>\n</html>\n"
-    );
+    let page =
+        format!("<!DOCTYPE html>\n<html lang='en'>\n<head>\n<title>{title}</title>\n</head>\n<body></body>\n</html>\n");
     Answer::text(status, "text/html; charset=utf-8", page)
 }

@@ -154,13 +154,7 @@ pub struct Event {
 }
 
 impl Event {
-    pub fn record(
-        rows: &Rows,
-        workflow: &str,
-        version: &str,
-        event: &str,
-        at: Moment,
-    ) -> Result<(), StoreError> {
+    pub fn record(rows: &Rows, workflow: &str, version: &str, event: &str, at: Moment) -> Result<(), StoreError> {
         let number = rows.next("event")?;
         let line = Event {
             number,
@@ -171,11 +165,7 @@ impl Event {
         rows.put("event", &format!("{workflow}/{number:012}"), &line)
     }
 
-    pub fn of_version(
-        rows: &Rows,
-        workflow: &str,
-        version: &str,
-    ) -> Result<Vec<Event>, StoreError> {
+    pub fn of_version(rows: &Rows, workflow: &str, version: &str) -> Result<Vec<Event>, StoreError> {
         let events: Vec<(String, Event)> = rows.scan("event", &format!("{workflow}/"))?;
         Ok(events
             .into_iter()
