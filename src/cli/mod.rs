@@ -31,7 +31,7 @@ use report::Failure;
 /// A tenant is a file in `tenants/`. `plan` shows what would change on the platforms, `apply` does it and commits the
 /// lockfile with every id it created. Start with `upa demo`.
 #[derive(Debug, Parser)]
-#[command(name = "upa", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "upa", version, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,

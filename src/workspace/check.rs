@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::schema::Schema;
 use super::toml::{Toml, pointer};
-use super::{Files, Settings, Status, Tenant, Version, Workspace};
+use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace};
 use crate::platform::Registry;
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::Kind;
@@ -118,17 +117,13 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
             );
         }
     }
-    if let Err(why) = Schema::compile(inputs_schema(version)) {
-        let problem = Problem::configuration(format!("`inputs` is not a JSON Schema: {why}"));
-        problems.push(problem.at(version.toml.key("/inputs")));
-    }
     problems.extend(expressions(version));
     problems
 }
 
 /// The schema of a tenant's `[inputs]`: what the version says, and nothing else allowed unless it says so.
-pub fn inputs_schema(version: &Version) -> Value {
-    let mut schema = version.file.inputs.clone();
+pub fn inputs_schema(version: &VersionFile) -> Value {
+    let mut schema = version.inputs.clone();
     schema.entry("type").or_insert_with(|| Value::from("object"));
     schema
         .entry("additionalProperties")
@@ -305,7 +300,7 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
             .hint("use a released version, or promote this one by changing its `stage`"),
         );
     }
-    if let Ok(schema) = Schema::compile(inputs_schema(version)) {
+    if let Some(schema) = &version.inputs {
         problems.extend(schema.check(&tenant.toml, "/inputs"));
     }
     problems.extend(check_credentials(tenant, version));

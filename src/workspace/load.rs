@@ -161,9 +161,18 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
             None => {}
         }
     }
+    let inputs = match Schema::compile(check::inputs_schema(&file)) {
+        Ok(schema) => Some(schema),
+        Err(why) => {
+            let problem = Problem::configuration(format!("`inputs` is not a JSON Schema: {why}"));
+            problems.push(problem.at(toml.key("/inputs")));
+            None
+        }
+    };
     let mut version = Version {
         file,
         toml,
+        inputs,
         texts,
         sources: BTreeMap::new(),
         prepared: BTreeMap::new(),

@@ -21,6 +21,7 @@ pub use settings::Settings;
 pub use tenant::{Status, TenantFile, Tier};
 pub use version::VersionFile;
 
+use self::schema::Schema;
 use self::toml::Toml;
 use crate::platform::{Prepared, Registry};
 use crate::problem::Problem;
@@ -55,6 +56,8 @@ pub struct Tenant {
 pub struct Version {
     pub file: VersionFile,
     pub toml: Toml,
+    /// What a tenant's inputs must be; `None` when the version's `[inputs]` is no schema.
+    pub inputs: Option<Schema>,
     /// The text files of its template folder, by path within it.
     pub texts: BTreeMap<String, Arc<str>>,
     /// The template of each resource.

@@ -1,0 +1,131 @@
+//! The rooms of the house: pure modules name no effect, and what plans holds nothing that can write.
+
+#![expect(clippy::disallowed_methods, reason = "tests are an edge of their own")]
+
+use std::path::{Path, PathBuf};
+
+/// Modules (files or folders of `src`) that are values and functions over them.
+const PURE: [&str; 20] = [
+    "desired.rs",
+    "digest.rs",
+    "exit.rs",
+    "lockfile",
+    "plan",
+    "problem.rs",
+    "record.rs",
+    "render",
+    "resource.rs",
+    "symbol.rs",
+    "template",
+    "workspace",
+    "platform/account.rs",
+    "platform/compare.rs",
+    "platform/definition.rs",
+    "platform/error.rs",
+    "platform/n8n/document.rs",
+    "platform/n8n/mod.rs",
+    "platform/n8n/nodes.rs",
+    "platform/n8n/understand.rs",
+];
+
+/// Words that only an effect needs: waiting, files, network, Git, time, chance, the environment, the terminal.
+const EFFECTS: [&str; 15] = [
+    "async ",
+    ".await",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "tokio::",
+    "git2",
+    "SystemTime",
+    "Instant::",
+    "Timestamp::now",
+    "new_v4",
+    "now_v7",
+    "stdout",
+    "stderr",
+];
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    entries.flat_map(|entry| files(&entry.unwrap().path())).filter(|file| file.extension().is_some_and(|e| e == "rs")).collect()
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name)
+}
+
+/// Code without comments and without its unit tests.
+fn code(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn pure_modules_name_no_effect() {
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    for file in PURE.iter().flat_map(|name| files(&source(name))) {
+        looked_at += 1;
+        let code = code(&file);
+        found.extend(EFFECTS.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", file.display())));
+    }
+    assert!(looked_at > 30, "only {looked_at} files");
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn what_plans_holds_no_writer() {
+    for name in ["plan", "observe.rs", "desired.rs", "render", "cli/plan.rs", "cli/survey.rs"] {
+        for file in files(&source(name)) {
+            let code = code(&file);
+            for writer in ["Executor", "executors", "Connection", "Journal", "LockStore"] {
+                assert!(!code.contains(writer), "{} names {writer}", file.display());
+            }
+        }
+    }
+    for file in files(&source("")) {
+        assert!(!code(&file).contains("dry_run"), "{}: there is no dry run, only a plan", file.display());
+    }
+}
+
+#[test]
+fn the_engine_does_not_know_the_product() {
+    for file in files(&source("")) {
+        if file.ends_with("cli/demo.rs") {
+            continue;
+        }
+        let code = code(&file).to_lowercase();
+        for word in ["recepcionista", "receptionist", "clinic", "welcs"] {
+            assert!(!code.contains(word), "{} knows the product: {word}", file.display());
+        }
+    }
+}
+
+#[test]
+fn only_one_file_opens_git_and_one_sends_http() {
+    for file in files(&source("")) {
+        let code = code(&file);
+        let name = file.strip_prefix(source("")).unwrap().to_string_lossy().replace('\\', "/");
+        if code.contains("git2::") {
+            assert!(name.starts_with("repo/"), "{name} names git2");
+        }
+        if code.contains("reqwest::Client") {
+            assert!(["platform/http.rs", "cli/demo.rs"].contains(&&*name), "{name} makes an HTTP client");
+        }
+    }
+}
+
+#[test]
+fn files_stay_short_and_say_what_they_are() {
+    for file in files(&source("")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//!"), "{} has no module doc", file.display());
+        assert!(text.lines().count() <= 700, "{} has {} lines", file.display(), text.lines().count());
+    }
+}
