@@ -3,7 +3,12 @@
 //! The real n8n is named by `UPA_TEST_N8N_URL` and `UPA_TEST_N8N_KEY` (`tests/run` starts one); without them that half
 //! says that it is skipped, and with `UPA_TEST_REQUIRE_N8N=1` it fails instead.
 
-#![expect(clippy::disallowed_methods, reason = "tests are an edge of their own")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests are an edge of their own, and panic on purpose"
+)]
 
 mod instance;
 mod traffic;
