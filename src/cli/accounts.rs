@@ -12,6 +12,7 @@ use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
 use crate::platform::error::ErrorKind;
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
+use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::workspace::Workspace;
 
@@ -37,7 +38,7 @@ impl Accounts {
                 .is_some_and(|settings| settings.sandbox)
         };
         let (sandbox, url) = if names.iter().any(|name| in_sandbox(&name)) {
-            match start_sandbox(workspace, root, None).await {
+            match start_sandbox(workspace, root, None, &Options::default()).await {
                 Ok(sandbox) => {
                     let url = sandbox.url();
                     (Some(sandbox), url)
@@ -166,7 +167,12 @@ fn secret(variable: &str) -> Result<Secret, PlatformError> {
 }
 
 /// Starts the sandbox of a workspace with every account that lives in it.
-pub async fn start_sandbox(workspace: &Workspace, root: &Path, port: Option<u16>) -> Result<Sandbox, SandboxError> {
+pub async fn start_sandbox(
+    workspace: &Workspace,
+    root: &Path,
+    port: Option<u16>,
+    n8n: &Options,
+) -> Result<Sandbox, SandboxError> {
     let folder = root.join(".upa");
     prepare_folder(&folder).map_err(|error| SandboxError::Store(error.to_string()))?;
     let mut served = Vec::new();
@@ -178,7 +184,7 @@ pub async fn start_sandbox(workspace: &Workspace, root: &Path, port: Option<u16>
         .map(|(name, _)| name)
     {
         let service = match workspace.registry.known(workspace.platform_of(name)) {
-            Some(Known::N8n) => Service::N8n(sandbox::n8n::Options::default()),
+            Some(Known::N8n) => Service::N8n(n8n.clone()),
             Some(Known::Defined(definition)) => Service::Rest(definition.clone()),
             None => continue,
         };

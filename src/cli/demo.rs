@@ -15,6 +15,7 @@ use super::{Global, accounts, apply, plan, release};
 use crate::exit::Exit;
 use crate::render::{BOLD, CYAN, styled};
 use crate::repo::Repo;
+use crate::sandbox::n8n::Options;
 
 static TENANTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tenants");
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -289,7 +290,7 @@ struct SandboxClient {
 
 impl SandboxClient {
     async fn start(session: &Session) -> Result<Self, Failure> {
-        let sandbox = accounts::start_sandbox(&session.workspace, session.repo.root(), None)
+        let sandbox = accounts::start_sandbox(&session.workspace, session.repo.root(), None, &Options::default())
             .await
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         Ok(Self {

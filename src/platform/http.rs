@@ -350,3 +350,13 @@ fn broken(call: &Call, error: &reqwest::Error) -> PlatformError {
     };
     PlatformError::new(kind, call.name(), why)
 }
+
+/// Percent-encodes what goes into a path segment or a query value.
+pub fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use small::{git, run, serve, upa, workspace};
+use small::{git, run, serve_as, upa, workspace};
 
 /// One tenant, its sandbox, and what a person may see of it.
 struct World {
@@ -26,9 +26,13 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::of_age("newest").await
+    }
+
+    async fn of_age(age: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         workspace(folder.path(), 1);
-        let (server, url) = serve(folder.path()).await;
+        let (server, url) = serve_as(folder.path(), age).await;
         Self {
             folder,
             _server: server,
@@ -193,7 +197,10 @@ async fn wherever_a_write_is_lost_the_next_run_settles_it() {
         }
     }
     assert!(positions >= 24, "only {positions} positions were tried");
-    assert!(noticed * 2 > positions, "only {noticed} of {positions} faults were noticed: do they strike?");
+    assert!(
+        noticed * 2 > positions,
+        "only {noticed} of {positions} faults were noticed: do they strike?"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,5 +261,48 @@ async fn a_platform_that_is_broken_is_said_to_be_and_nothing_is_planned_from_it(
             out.contains("No changes; 1 tenant could not be planned"),
             "{status}: {out}"
         );
+    }
+}
+
+/// The life of a tenant on every n8n there has been: published, changed in Git, changed by hand, suspended, taken down.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_age_of_n8n_is_driven_right() {
+    for age in ["newest", "synchronous", "old"] {
+        let world = World::of_age(age).await;
+        run(world.path(), &["apply", "--yes"]);
+        let plan = run(world.path(), &["plan", "--detailed-exitcode"]);
+        assert!(plan.contains("Nothing to do"), "{age}: {plan}");
+        let calls = world.get("_sandbox/calls").await.to_string();
+        assert_eq!(calls.contains("/activate"), age == "old", "{age}");
+        assert_eq!(calls.contains("/publish"), age != "old", "{age}");
+
+        let tenant = world.path().join("tenants/client-000.toml");
+        let text = std::fs::read_to_string(&tenant).unwrap();
+        std::fs::write(&tenant, text.replace("Hello", "Good morning")).unwrap();
+        git(world.path(), &["commit", "-qam", "another greeting"]);
+        run(world.path(), &["apply", "--yes"]);
+        let workflows = world.get("n8n/api/v1/workflows?limit=250").await.to_string();
+        assert!(
+            workflows.contains("Good morning") && !workflows.contains("Hello"),
+            "{age}: the greeting is live"
+        );
+
+        for (status, live) in [("suspended", false), ("active", true), ("deprovisioned", false)] {
+            let text = std::fs::read_to_string(&tenant).unwrap();
+            let others: String = text
+                .lines()
+                .filter(|line| !line.starts_with("status"))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            std::fs::write(&tenant, format!("status = \"{status}\"\n{others}")).unwrap();
+            git(world.path(), &["commit", "-qam", status]);
+            run(world.path(), &["apply", "--yes"]);
+            let plan = run(world.path(), &["plan", "--detailed-exitcode"]);
+            assert!(plan.contains("Nothing to do"), "{age} {status}: {plan}");
+            let workflows = world.get("n8n/api/v1/workflows?limit=250&active=true").await;
+            let expected = if live { 2 } else { 0 };
+            assert_eq!(workflows["data"].as_array().unwrap().len(), expected, "{age} {status}");
+        }
+        assert!(world.marks().await.is_empty(), "{age}: something was left");
     }
 }

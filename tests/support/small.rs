@@ -126,7 +126,17 @@ pub fn workspace(folder: &Path, tenants: usize) {
 
 /// Starts `upa sandbox` and waits until it listens: the server and its URL.
 pub async fn serve(folder: &Path) -> (Server, String) {
-    let server = Server(upa(folder, &["sandbox"]).stdout(Stdio::null()).spawn().unwrap());
+    serve_as(folder, "newest").await
+}
+
+/// The same, as an n8n of another age.
+pub async fn serve_as(folder: &Path, age: &str) -> (Server, String) {
+    let server = Server(
+        upa(folder, &["sandbox", "--n8n", age])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
     let file = folder.join(".upa/sandbox.url");
     for _ in 0..400 {
         let url = std::fs::read_to_string(&file).unwrap_or_default();
