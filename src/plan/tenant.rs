@@ -343,14 +343,17 @@ impl<'a> Pass<'a> {
                 let ids = listed(found.iter().map(|credential| credential.id.as_str()));
                 format!("account `{account}`: {what} \"{name}\" (type `{kind}`): {ids}")
             };
-            let candidates = listed(same_type.iter().map(String::as_str));
+            let hint = if same_type.is_empty() {
+                format!("create it there: the account has no credential of type `{kind}` that this key sees")
+            } else {
+                let candidates = listed(same_type.iter().map(String::as_str));
+                format!("create it there, or name one of those of this type: {candidates}")
+            };
             let place = self.tenant.credentials.get(name).unwrap_or(&self.tenant.place).clone();
             let problem = Problem::configuration(message)
                 .tenant(&*self.tenant.name)
                 .at(place)
-                .hint(format!(
-                    "create it on the platform, or name one of those of this type: {candidates}"
-                ));
+                .hint(hint);
             if !self.out.problems.contains(&problem) {
                 self.refuse(problem);
             }

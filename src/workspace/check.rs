@@ -145,18 +145,31 @@ fn expressions(version: &Version) -> Vec<Problem> {
             template::render(&prepared.template, &names, &template::Guard::default()),
             version.sources.get(resource),
         ) {
-            problems.extend(faults.into_iter().map(|fault| {
-                Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(source.find(&fault.written))
-            }));
+            problems.extend(
+                faults
+                    .into_iter()
+                    .map(|fault| undefined(&fault).at(source.find(&fault.written))),
+            );
         }
     }
     let record = Value::Object(version.file.record.clone());
     if let Err(faults) = template::render(&record, &names, &template::Guard::default()) {
-        problems.extend(faults.into_iter().map(|fault| {
-            Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(version.toml.key("/record"))
-        }));
+        problems.extend(
+            faults
+                .into_iter()
+                .map(|fault| undefined(&fault).at(version.toml.key("/record"))),
+        );
     }
     problems
+}
+
+/// What is wrong with an expression; what follows its last semicolon is what to do about it.
+fn undefined(fault: &template::Fault) -> Problem {
+    let (why, hint) = fault
+        .why
+        .rsplit_once("; ")
+        .unwrap_or((&fault.why, "`upa schema version` lists what a version defines"));
+    Problem::configuration(format!("`{}`: {why}", fault.written)).hint(hint)
 }
 
 /// The names a version defines, without any tenant's values.
@@ -372,6 +385,7 @@ fn check_credentials(tenant: &Tenant, version: &Version) -> Vec<Problem> {
         let problem = problem.at(tenant.toml.key(&pointer(["credentials", name])));
         problems.push(match did_you_mean(name, slots.keys().map(String::as_str)) {
             Some(word) => problem.hint(format!("did you mean `{word}`?")),
+            None if slots.is_empty() => problem.hint("it needs none: remove the line"),
             None => problem.hint(format!("it knows: {}", listed(slots.keys().map(String::as_str)))),
         });
     }

@@ -12,6 +12,7 @@ use crate::problem::{Place, Problem};
 
 /// Tables inside tables inside tables: deeper than anything a person writes.
 const DEEPEST: usize = 32;
+const NEST_LESS: &str = "nest tables and arrays less deep";
 
 /// A parsed TOML file.
 #[derive(Debug, Clone)]
@@ -40,7 +41,8 @@ impl Toml {
         if let Some(span) = walk.too_deep {
             problems.push(
                 Problem::configuration(format!("tables are nested more than {DEEPEST} deep"))
-                    .at(Place::new(file, text, span)),
+                    .at(Place::new(file, text, span))
+                    .hint(NEST_LESS),
             );
         }
         if !problems.is_empty() {
@@ -103,10 +105,13 @@ fn syntax(file: &str, text: &Arc<str>, error: &toml::de::Error) -> Problem {
         text,
         error.span().unwrap_or(0..0),
     ));
-    if conflict {
-        return problem.hint("these are merge conflict markers: finish the merge, then run again");
-    }
-    problem
+    problem.hint(if conflict {
+        "these are merge conflict markers: finish the merge, then run again"
+    } else if message.contains("recurs") {
+        NEST_LESS
+    } else {
+        "TOML is `key = value`, one to a line, with text in quotes"
+    })
 }
 
 fn line_start(text: &str, at: usize) -> usize {

@@ -45,6 +45,17 @@ fn unknown_keys_in_every_kind_of_file() {
       | ^^^^^
       |
     help: did you mean `list`?
+    error: `operator` is missing
+    --> tenants/ana.toml
+     |
+    help: add `operator = …`
+    error: unknown key `oparator`
+     --> tenants/ana.toml:5:1
+      |
+    5 | oparator = "ana@example.test"
+      | ^^^^^^^^
+      |
+    help: did you mean `operator`?
     error: unknown key `base_ur1` in `accounts.vapi`
      --> upa.toml:8:1
       |
@@ -63,17 +74,6 @@ fn unknown_keys_in_every_kind_of_file() {
       | ^^^^^^
       |
     help: did you mean `stage`?
-    error: `operator` is missing
-    --> tenants/ana.toml
-     |
-    help: add `operator = …`
-    error: unknown key `oparator`
-     --> tenants/ana.toml:5:1
-      |
-    5 | oparator = "ana@example.test"
-      | ^^^^^^^^
-      |
-    help: did you mean `operator`?
     7 errors
     "#);
 }
@@ -88,21 +88,13 @@ fn values_of_the_wrong_type() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: `accounts.vapi.sandbox` must be a boolean, not a string
-     --> upa.toml:8:11
-      |
-    8 | sandbox = "yes"
-      |           ^^^^^
-    error: `revision` must be an integer, not a string
-     --> versions/bot/v1.toml:3:12
-      |
-    3 | revision = "one"
-      |            ^^^^^
     error: `status` must be one of active, suspended, deprovisioned, not 3
      --> tenants/ana.toml:4:10
       |
     4 | status = 3
       |          ^
+      |
+    help: choose one of them
     error: `tier` must be one of template, demo, client, not "cliente"
      --> tenants/bo.toml:3:8
       |
@@ -110,6 +102,20 @@ fn values_of_the_wrong_type() {
       |        ^^^^^^^^^
       |
     help: did you mean `client`?
+    error: `accounts.vapi.sandbox` must be a boolean, not a string
+     --> upa.toml:8:11
+      |
+    8 | sandbox = "yes"
+      |           ^^^^^
+      |
+    help: write `true` or `false`, without quotes
+    error: `revision` must be an integer, not a string
+     --> versions/bot/v1.toml:3:12
+      |
+    3 | revision = "one"
+      |            ^^^^^
+      |
+    help: write a whole number, without quotes
     4 errors
     "#);
 }
@@ -128,6 +134,8 @@ fn inputs_that_do_not_fit_the_schema() {
       |
     8 | greeting = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+    help: give a value that fits
     error: `inputs.greeting` is missing
      --> tenants/bo.toml:7:2
       |
@@ -147,6 +155,8 @@ fn inputs_that_do_not_fit_the_schema() {
       |
     9 | minutes = 2
       |           ^
+      |
+    help: give a value that fits
     error: `inputs.greeting` is missing
     --> tenants/cy.toml
      |
@@ -195,28 +205,42 @@ fn names_that_are_not_defined() {
     let space = Space::with(&["ana"]);
     let mut assistant = product::assistant();
     assistant["firstMessage"] = json!("<%= inputs.greting %> <%= tenant.nme %>");
-    assistant["endCallMessage"] = json!("<%= webhook.inbound.url %> <%= inputs. %>");
+    assistant["endCallMessage"] = json!("<%= webhook.inbound.url %>");
+    assistant["idleMessage"] = json!("<%= inputs. %>");
     template(&space, "assistant.json", &assistant);
     product::release(&space);
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: `<%= inputs. %>`: expected a path such as `inputs.name` or `files["prompt.md"]`; there are no filters and no logic
-     --> templates/bot/v1/assistant.json:2:49
+    error: `<%= webhook.inbound.url %>`: `webhook.inbound.url` is not defined
+     --> templates/bot/v1/assistant.json:2:22
       |
-    2 |   "endCallMessage": "<%= webhook.inbound.url %> <%= inputs. %>",
-      |                                                 ^^^^^^^^^^^^^^
-    error: `<%= inputs.greting %>`: `inputs.greting` is not defined; did you mean `greeting`?
+    2 |   "endCallMessage": "<%= webhook.inbound.url %>",
+      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+    help: did you mean `webhooks`?
+    error: `<%= inputs.greting %>`: `inputs.greting` is not defined
      --> templates/bot/v1/assistant.json:3:20
       |
     3 |   "firstMessage": "<%= inputs.greting %> <%= tenant.nme %>",
       |                    ^^^^^^^^^^^^^^^^^^^^^
-    error: `<%= tenant.nme %>`: `tenant.nme` is not defined; did you mean `name`?
+      |
+    help: did you mean `greeting`?
+    error: `<%= tenant.nme %>`: `tenant.nme` is not defined
      --> templates/bot/v1/assistant.json:3:42
       |
     3 |   "firstMessage": "<%= inputs.greting %> <%= tenant.nme %>",
       |                                          ^^^^^^^^^^^^^^^^^
-    3 errors
+      |
+    help: did you mean `name`?
+    error: `<%= inputs. %>`: expected a path such as `inputs.name` or `files["prompt.md"]`
+     --> templates/bot/v1/assistant.json:8:24
+      |
+    8 |   "[ID]": "<%= inputs. %>"
+      |                        ^^^^^^^^^^^^^^
+      |
+    help: there are no filters and no logic
+    4 errors
     "#);
 }
 
@@ -269,7 +293,7 @@ fn names_that_nobody_knows() {
     11 | crm = "x"
        | ^^^
        |
-    help: it knows: none
+    help: it needs none: remove the line
     error: there is no account `n8n-eu` in upa.toml
       --> tenants/di.toml:11:7
        |
@@ -298,11 +322,13 @@ fn kinds_and_platforms_that_nobody_knows() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: `<%= webhooks.inbound.url %>`: `webhooks.inbound.url` is not defined; known here: none
+    error: `<%= webhooks.inbound.url %>`: `webhooks.inbound.url` is not defined
      --> templates/bot/v1/assistant.json:5:13
       |
     5 |     "url": "<%= webhooks.inbound.url %>"
       |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+    help: known here: none
     error: upa.toml has no account for `vapi`, which the version uses
      --> tenants/ana.toml:2:11
       |
@@ -471,14 +497,14 @@ fn credentials_that_are_not_named_or_not_there() {
     11 | crm = "CRM of ana"
        |       ^^^^^^^^^^^^
        |
-    help: create it on the platform, or name one of those of this type: none
+    help: create it there: the account has no credential of type `httpHeaderAuth` that this key sees
     error: account `n8n`: there is no credential "CRM of bo" of type `httpHeaderAuth`
       --> tenants/bo.toml:11:7
        |
     11 | crm = "CRM of bo"
        |       ^^^^^^^^^^^
        |
-    help: create it on the platform, or name one of those of this type: none
+    help: create it there: the account has no credential of type `httpHeaderAuth` that this key sees
     2 errors
     "#);
 }
@@ -508,14 +534,7 @@ fn links_are_not_followed() {
     --> tenants/bo.toml
      |
     help: replace the link by the file itself
-    error: `templates/bot/v1/record.json` is part of revision 1 and is missing
-      --> versions/bot/v1.toml:32:1
-       |
-    32 | "record.json" = "sha256:[DIGEST]"
-       | ^^^^^^^^^^^^^
-       |
-    help: restore it with git, or run `upa release bot v1`, then commit
-    4 errors
+    3 errors
     "#);
 }
 
@@ -543,14 +562,7 @@ fn files_that_are_too_large() {
     --> tenants/bo.toml
      |
     help: keep large data out of the workspace
-    error: `templates/bot/v1/record.json` is part of revision 1 and is missing
-      --> versions/bot/v1.toml:32:1
-       |
-    32 | "record.json" = "sha256:[DIGEST]"
-       | ^^^^^^^^^^^^^
-       |
-    help: restore it with git, or run `upa release bot v1`, then commit
-    4 errors
+    3 errors
     "#);
 }
 
@@ -584,11 +596,15 @@ fn files_that_are_nested_too_deep() {
       |
     1 | labels.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a
       | ^
+      |
+    help: nest tables and arrays less deep
     error: not valid TOML: cannot recurse further; max recursion depth met
      --> tenants/cy.toml:1:61
       |
     1 | [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
       |                                                             ^
+      |
+    help: nest tables and arrays less deep
     4 errors
     "#);
 }
@@ -616,14 +632,7 @@ fn files_that_are_not_utf_8() {
     --> tenants/bo.toml
      |
     help: save it as UTF-8
-    error: `templates/bot/v1/record.json` is part of revision 1 and is missing
-      --> versions/bot/v1.toml:32:1
-       |
-    32 | "record.json" = "sha256:[DIGEST]"
-       | ^^^^^^^^^^^^^
-       |
-    help: restore it with git, or run `upa release bot v1`, then commit
-    4 errors
+    3 errors
     "#);
 }
 
@@ -660,11 +669,11 @@ fn templates_that_were_edited_added_or_removed_without_a_release() {
        |               ^^^^^^^^^^^
        |
     help: choose a workflow of this version from the list in n8n (Answer) and export again
-    error: `templates/bot/v1/assistant.json` was edited without a release (revision 1 has another)
+    error: `templates/bot/v1/assistant.json` was edited without a release: revision 1 has another
     --> templates/bot/v1/assistant.json
      |
     help: run `upa release bot v1`, then commit
-    error: `templates/bot/v1/notes.md` was added without a release (revision 1 has another)
+    error: `templates/bot/v1/notes.md` was added without a release: it is not part of revision 1
     --> templates/bot/v1/notes.md
      |
     help: run `upa release bot v1`, then commit
@@ -696,7 +705,7 @@ fn everything_wrong_is_said_at_once() {
     space.edit("tenants/di.toml", "greeting = \"Hello from di\"", "greeting = 1\nother = 2");
     space.edit(VERSION_FILE, "template = \"record.json\"", "template = \"gone.json\"");
     let run = space.refused();
-    assert!(run.stderr.trim_end().ends_with("8 errors"), "{run}");
+    assert!(run.stderr.trim_end().ends_with("10 errors"), "{run}");
 }
 
 #[test]
@@ -722,13 +731,15 @@ fn places_that_are_no_workspace() {
     assert_snapshot!(space.upa(&["apply", "--yes"]), @r#"
     exit 5
     --- stderr
-    error: there is no revision `HEAD`
+    error: the repository has no commit yet
+    hint: commit the workspace first: `git add . && git commit`
     "#);
     space.write("upa.toml", product::SETTINGS);
     assert_snapshot!(space.upa(&["apply", "--yes"]), @r#"
     exit 5
     --- stderr
-    error: there is no revision `HEAD`
+    error: the repository has no commit yet
+    hint: commit the workspace first: `git add . && git commit`
     "#);
     assert_snapshot!(space.upa(&["apply", "-C", "/", "--yes"]), @r#"
     exit 5
@@ -739,8 +750,8 @@ fn places_that_are_no_workspace() {
     assert_snapshot!(space.upa(&["apply", "-C", "nowhere", "--yes"]), @r#"
     exit 5
     --- stderr
-    error: `nowhere` is not in a Git repository
-    hint: change to the workspace's folder (`-C DIR`), or make one: `git init`
+    error: there is no folder `nowhere`
+    hint: name the workspace's folder: `-C DIR`
     "#);
     std::fs::create_dir(space.path("sub")).unwrap();
     space.commit("settings");
@@ -762,7 +773,16 @@ fn files_that_are_not_committed_are_not_applied() {
     space.git(&["add", "tenants/ana.toml"]);
     let run = space.upa(&["apply", "--yes"]).exits(5);
     transcript::complete(&run.stderr);
-    assert_snapshot!(run, @"");
+    assert_snapshot!(run, @r#"
+    exit 5
+    --- stderr
+    error: `tenants/ana.toml` is not committed
+    --> tenants/ana.toml
+    error: `tenants/bo.toml` is not committed
+    --> tenants/bo.toml
+    2 errors
+    hint: commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change
+    "#);
     assert_eq!(space.head(), head);
     assert_eq!(space.objects(), 0);
     // Plan may look at them.
