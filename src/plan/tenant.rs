@@ -561,8 +561,10 @@ impl<'a> Pass<'a> {
                 ),
             )
             .hint(format!(
-                "to take it over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
-                address.resource, object.id
+                "if tenants/{}.lock was deleted, restore it with git; to take the object over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
+                address.tenant(),
+                address.resource,
+                object.id
             )),
             (Why::NotMarked, Reading::Present(object)) => Problem::error(
                 Class::Decision,
@@ -575,10 +577,16 @@ impl<'a> Pass<'a> {
                         .map_or_else(|| "no mark".to_owned(), |mark| format!("the mark `{mark}`"))
                 ),
             )
-            .hint(format!(
-                "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
-                address.resource, object.id
-            )),
+            .hint(match object.mark {
+                Some(_) => format!(
+                    "it belongs to somebody else: restore tenants/{}.lock as upa wrote it (`git log -- FILE` names the commits)",
+                    address.tenant()
+                ),
+                None => format!(
+                    "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
+                    address.resource, object.id
+                ),
+            }),
             (_, Reading::Unreadable(why)) => {
                 let class = if why.contains("carry its mark") {
                     Class::Decision

@@ -513,9 +513,11 @@ fn credentials_used_twice(workspace: &Workspace) -> Vec<Problem> {
 /// A tenant file that vanished: named by whoever holds its lockfile.
 pub fn vanished(tenant: &str, objects: usize) -> Problem {
     Problem::configuration(format!(
-        "tenant `{tenant}` has no file any more, but its lockfile holds {objects} objects that still exist"
+        "tenant `{tenant}` has no file any more, but its lockfile still holds its objects ({objects})"
     ))
     .at(Place::file(format!("tenants/{tenant}.toml")))
     .tenant(tenant)
-    .hint("restore the file; to delete its objects set `status = \"deprovisioned\"` in it and apply")
+    .hint(format!(
+        "restore the file (`git log -- tenants/{tenant}.toml` names the commit that removed it); to delete the objects set `status = \"deprovisioned\"` in it and apply"
+    ))
 }

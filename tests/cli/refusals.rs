@@ -234,10 +234,10 @@ fn names_that_are_not_defined() {
       |
     help: did you mean `name`?
     error: `<%= inputs. %>`: expected a path such as `inputs.name` or `files["prompt.md"]`
-     --> templates/bot/v1/assistant.json:8:24
+     --> templates/bot/v1/assistant.json:4:19
       |
-    8 |   "[ID]": "<%= inputs. %>"
-      |                        ^^^^^^^^^^^^^^
+    4 |   "idleMessage": "<%= inputs. %>",
+      |                   ^^^^^^^^^^^^^^
       |
     help: there are no filters and no logic
     4 errors
