@@ -214,11 +214,17 @@ pub fn url_file(root: &Path) -> std::path::PathBuf {
     reason = "edge: this is where a running sandbox is found"
 )]
 fn running_sandbox(root: &Path) -> Result<String, Failure> {
-    match std::fs::read_to_string(url_file(root)) {
-        Ok(url) => Ok(url.trim().to_owned()),
-        Err(_) => Err(
-            Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")
-                .hint("run again when it is done"),
-        ),
+    let url = std::fs::read_to_string(url_file(root)).unwrap_or_default();
+    // A server that was killed leaves its address behind; whoever has the store now is another one.
+    let listens = url
+        .trim()
+        .strip_prefix("http://")
+        .is_some_and(|address| std::net::TcpStream::connect(address).is_ok());
+    if listens {
+        return Ok(url.trim().to_owned());
     }
+    Err(
+        Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")
+            .hint("run again when it is done"),
+    )
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Global;
+use super::{Global, wait_for_signal};
 use super::accounts::Accounts;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::Lines;
@@ -110,7 +110,7 @@ async fn execute(
     commit: &str,
     interrupted: &AtomicBool,
 ) -> Result<Vec<Outcome>, Failure> {
-    let folder = session.repo.private_dir();
+    let folder = session.journals.clone();
     let journal = Journal::start(&folder, run).map_err(|error| {
         Failure::new(
             Exit::Failed,
@@ -282,21 +282,6 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
     interrupted
-}
-
-async fn wait_for_signal() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
 }
 
 /// What was kept.

@@ -778,10 +778,13 @@ fn files_that_are_not_committed_are_not_applied() {
     --- stderr
     error: `tenants/ana.toml` is not committed
     --> tenants/ana.toml
+     |
+    help: commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change
     error: `tenants/bo.toml` is not committed
     --> tenants/bo.toml
+     |
+    help: commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change
     2 errors
-    hint: commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change
     "#);
     assert_eq!(space.head(), head);
     assert_eq!(space.objects(), 0);

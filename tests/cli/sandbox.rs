@@ -110,19 +110,10 @@ fn a_sandbox_that_was_stopped_in_any_way_leaves_no_address() {
     let address = space.read(".upa/sandbox.url");
     space.write(".upa/sandbox.url", "http://127.0.0.1:9");
     assert_snapshot!(space.upa(&["plan"]), @r#"
-    exit 7
-    --- stdout
-    No changes; 1 tenant could not be planned.
+    exit 11
     --- stderr
-    error: tenant `ana` was not planned: account `n8n` could not be read
-    error: tenant `ana` was not planned: account `vapi` could not be read
-    error: account `n8n`: GET api/v1/workflows: cannot connect: Connection refused (os error 111)
-     |
-    help: check `accounts.n8n.base_url` in upa.toml and whether the platform is up, then run again
-    error: account `vapi`: GET /assistant: cannot connect: Connection refused (os error 111)
-     |
-    help: check `accounts.vapi.base_url` in upa.toml and whether the platform is up, then run again
-    4 errors
+    error: another upa is using the sandbox of this workspace
+    hint: run again when it is done
     "#);
     space.write(".upa/sandbox.url", address);
     server.stop();
@@ -144,7 +135,7 @@ fn it_says_where_it_listens() {
     exit 0
     --- stdout
     The sandbox listens on http://127.0.0.1:[PORT] (key: sandbox). Ctrl-C stops it.
-      n8n          n8n  http://127.0.0.1:[PORT]/n8n
-      vapi         vapi  http://127.0.0.1:[PORT]/vapi
+      n8n          n8n          http://127.0.0.1:[PORT]/n8n
+      vapi         vapi         http://127.0.0.1:[PORT]/vapi
     "#);
 }

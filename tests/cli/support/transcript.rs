@@ -75,6 +75,11 @@ pub fn filtered(text: &str, temporary: &str) -> String {
     lines.join("\n")
 }
 
+/// A text by itself, filtered.
+pub fn seen(text: &str) -> String {
+    filtered(text, "[TMP]")
+}
+
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "exit {}", self.status)?;
