@@ -9,7 +9,7 @@ use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
-use crate::platform::error::ErrorKind;
+use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
@@ -106,7 +106,7 @@ impl Accounts {
 fn no_platform(name: &str) -> PlatformError {
     PlatformError::new(
         ErrorKind::Refused,
-        "connect",
+        CONNECT,
         format!("account `{name}` belongs to no known platform"),
     )
 }
@@ -120,7 +120,7 @@ fn account(
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
-        return Err(PlatformError::new(ErrorKind::Unreachable, "connect", why));
+        return Err(PlatformError::new(ErrorKind::Unreachable, CONNECT, why));
     };
     let mut credentials = BTreeMap::new();
     let base_url = if settings.sandbox {
@@ -159,7 +159,7 @@ fn secret(variable: &str) -> Result<Secret, PlatformError> {
         Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
         _ => Err(PlatformError::new(
             ErrorKind::Unauthorised,
-            "connect",
+            CONNECT,
             format!("the environment variable {variable} is not set"),
         )),
     }

@@ -22,8 +22,8 @@ impl Progress for Lines {
 
     fn failed(&self, address: &Address, step: Step, why: &str) {
         line(format!(
-            "  {} {address} {}: {why}",
-            styled(RED, "failed"),
+            "  {} {address}: {}: {why}",
+            styled(RED, "failed     "),
             step.as_str()
         ));
     }

@@ -134,6 +134,7 @@ mod tests {
                     keys: BTreeSet::from(["name".to_owned()]),
                     commit: "c".to_owned(),
                     revision: 3,
+                    stopped: false,
                 }),
             },
         );

@@ -35,7 +35,11 @@ pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Pr
                 &account.webhook_url
             };
             if let Some(why) = url.as_deref().and_then(wrong_url) {
-                problems.push(Problem::configuration(format!("account `{name}`: `{key}` {why}")).at(at(key)));
+                problems.push(
+                    Problem::configuration(format!("account `{name}`: `{key}` {why}"))
+                        .at(at(key))
+                        .hint("write the address of the platform: `https://…`"),
+                );
             }
         }
         if account.sandbox {
@@ -120,7 +124,11 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
     }
     if let Err(why) = Schema::compile(inputs_schema(version)) {
         let problem = Problem::configuration(format!("`inputs` is not a JSON Schema: {why}"));
-        problems.push(problem.at(version.toml.key("/inputs")));
+        problems.push(
+            problem
+                .at(version.toml.key("/inputs"))
+                .hint("mend it as JSON Schema 2020-12 asks: https://json-schema.org/understanding-json-schema"),
+        );
     }
     problems.extend(expressions(version));
     problems
@@ -405,7 +413,7 @@ fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> 
             let problem = Problem::configuration(format!(
                 "account `{account}` belongs to `{belongs}`, not to `{platform}`"
             ));
-            problems.push(problem.at(place()));
+            problems.push(problem.at(place()).hint(format!("name an account of `{platform}`")));
         }
     }
     let used: BTreeSet<&str> = version

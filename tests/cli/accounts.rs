@@ -41,7 +41,7 @@ fn a_platform_that_is_down_holds_back_only_its_tenants() {
     digest sha256:[DIGEST]
     --- stderr
     error: tenant `ana` was not planned: account `n8n-real` could not be read
-    error: account `n8n-real`: GET api/v1/workflows: cannot connect: Connection refused (os error 111)
+    error: account `n8n-real`: GET /api/v1/workflows: cannot connect: Connection refused (os error 111)
      |
     help: check `accounts.n8n-real.base_url` in upa.toml and whether the platform is up, then run again
     2 errors
@@ -69,7 +69,7 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         error: tenant `ana` was not planned: account `n8n-real` could not be read
         error: account `n8n-real`: connect: the environment variable N8N_KEY is not set
          |
-        help: check the key that `accounts.n8n-real.credentials` in upa.toml names: it is wrong, expired or of another instance
+        help: `accounts.n8n-real.credentials` in upa.toml names it: set it in the environment of this command
         2 errors
         "#);
         assert_snapshot!(space.upa_with(&["plan", "ana"], &[("N8N_KEY", "wrong-key")]).exits(6), @r#"
@@ -78,7 +78,7 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         No changes; 1 tenant could not be planned.
         --- stderr
         error: tenant `ana` was not planned: account `n8n-real` could not be read
-        error: account `n8n-real`: GET api/v1/workflows: Unauthorized (401)
+        error: account `n8n-real`: GET /api/v1/workflows: Unauthorized (401)
          |
         help: check the key that `accounts.n8n-real.credentials` in upa.toml names: it is wrong, expired or of another instance
         2 errors
@@ -89,7 +89,7 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         No changes; 1 tenant could not be planned.
         --- stderr
         error: tenant `ana` was not planned: account `n8n-real` could not be read
-        error: account `n8n-real`: GET api/v1/workflows: Forbidden (403)
+        error: account `n8n-real`: GET /api/v1/workflows: Forbidden (403)
          |
         help: the key lacks a scope for this call: add the scope, or use a key that has it
         2 errors
@@ -106,13 +106,13 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         exit 6
         --- stderr
           created     ana@v1/assistant
-          failed ana@v1/record create: POST api/v1/workflows: Forbidden (403)
-          failed ana@v1/answer create: POST api/v1/workflows: Forbidden (403)
+          failed      ana@v1/record: create: POST /api/v1/workflows: Forbidden (403)
+          failed      ana@v1/answer: create: POST /api/v1/workflows: Forbidden (403)
           filled      ana@v1/assistant
-        error: ana@v1/record: create: account `n8n-real`: POST api/v1/workflows: Forbidden (403)
+        error: ana@v1/record: create: account `n8n-real`: POST /api/v1/workflows: Forbidden (403)
          |
         help: the key lacks a scope for this call: add the scope, or use a key that has it
-        error: ana@v1/answer: create: account `n8n-real`: POST api/v1/workflows: Forbidden (403)
+        error: ana@v1/answer: create: account `n8n-real`: POST /api/v1/workflows: Forbidden (403)
          |
         help: the key lacks a scope for this call: add the scope, or use a key that has it
         2 errors
@@ -145,7 +145,17 @@ fn no_secret_is_shown_or_kept() {
 #[test]
 fn keys_do_not_travel_in_clear() {
     let space = half_real("http://n8n.example");
-    assert_snapshot!(space.refused(), @"");
+    assert_snapshot!(space.refused(), @r#"
+    exit 5
+    --- stderr
+    error: account `n8n-real`: `base_url` must be `https://`: a key must not travel in clear (plain HTTP is allowed on loopback)
+     --> upa.toml:9:12
+      |
+    9 | base_url = "http://n8n.example"
+      |            ^^^^^^^^^^^^^^^^^^^^
+      |
+    help: write the address of the platform: `https://…`
+    "#);
 }
 
 #[test]
@@ -161,14 +171,14 @@ fn an_account_that_moved_is_asked_about() {
     --- stdout
     No changes; 1 tenant could not be planned.
     --- stderr
-    error: ana@v1/answer is recorded as a n8n.workflow in account `n8n`, and Git wants a n8n.workflow in account `n8n` (the account points to another place now)
+    error: ana@v1/answer is recorded in account `n8n`, which points to another place now
       --> versions/bot/v1.toml:15:12
        |
     15 | [resources.answer]
        |            ^^^^^^
        |
     help: point the account to where the objects are; to move a tenant, deprovision it there first
-    error: ana@v1/record is recorded as a n8n.workflow in account `n8n`, and Git wants a n8n.workflow in account `n8n` (the account points to another place now)
+    error: ana@v1/record is recorded in account `n8n`, which points to another place now
       --> versions/bot/v1.toml:20:12
        |
     20 | [resources.record]

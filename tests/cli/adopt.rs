@@ -69,7 +69,7 @@ fn an_object_that_is_not_there_or_is_anothers_is_not_adopted() {
     20 | [resources.record]
        |            ^^^^^^
        |
-    help: if it is really gone: --recreate bo@v1/record
+    help: check the id `[ID]` in `[adopt]` of tenants/bo.toml
     "#);
     adopts(&space, "bo", "record", &space.id("ana", "ana@v1/record"));
     let head = space.head();
@@ -78,13 +78,13 @@ fn an_object_that_is_not_there_or_is_anothers_is_not_adopted() {
     --- stdout
     No changes; 1 tenant could not be planned.
     --- stderr
-    error: bo@v1/record: an object with its mark exists ([ID]), but no lockfile records it
+    error: bo@v1/record: object [ID], which `[adopt]` names, carries the mark `upa:tests/ana@v1/record`: it belongs to somebody else
       --> versions/bot/v1.toml:20:12
        |
     20 | [resources.record]
        |            ^^^^^^
        |
-    help: if tenants/bo.lock was deleted, restore it with git; to take the object over add `record = "[ID]"` to `[adopt]` of the tenant; else delete it there
+    help: remove `record` from `[adopt]`, or name another object
     "#);
     assert_eq!(space.head(), head);
     assert_eq!(space.objects(), 3);

@@ -45,15 +45,34 @@ fn a_life() {
     assert_eq!((running(&space), space.objects()), (2, 6));
     assert_eq!(ids(&space), before);
 
+    // A fix reaches what is suspended, too.
+    space.edit("tenants/ana.toml", "Hello", "Hi");
+    assert_snapshot!(set(&space, "ana", "suspended", "suspended"), @r#"
+    exit 0
+    --- stdout
+    ana  bot v1 revision 1 · suspended
+      ~ update  ana@v1/answer     n8n.workflow    Git changed
+          node "Greeting" · parameters.assignments.assignments.0.value
+            - "Hello from ana"
+            + "Hi from ana"
+      ~ update  ana@v1/assistant  vapi.assistant  Git changed
+          firstMessage
+            - "Hello from ana"
+            + "Hi from ana"
+
+    Plan: 2 to update in 1 of 2 tenants
+          about 6 API calls
+    digest sha256:[DIGEST]
+    "#);
+
     assert_snapshot!(set(&space, "ana", "suspended", "active"), @r#"
     exit 0
     --- stdout
     ana  bot v1 revision 1 · active
-      ~ update  ana@v1/answer  n8n.workflow    it does not run as it is, publishes
-      ~ update  ana@v1/record  n8n.workflow    it does not run as it is, publishes
+      ~ update  ana@v1/answer  n8n.workflow    Git wants it to run again, publishes
+      ~ update  ana@v1/record  n8n.workflow    Git wants it to run again, publishes
 
     Plan: 2 to update in 1 of 2 tenants
-          2 of them because of changes made on the platform
           about 8 API calls
     digest sha256:[DIGEST]
     "#);

@@ -121,9 +121,14 @@ fn status_and_show() {
       workflow_ids
     "#);
     let json = space.upa(&["show", "ana", "--format", "json"]).exits(0).json();
-    assert_eq!(json["provisioning_request"]["tenant_id"], json!("ana"), "{json:#}");
-    assert_eq!(json["provisioning_request"]["status"], json!("COMPLETED"), "{json:#}");
-    assert_snapshot!(space.upa(&["show", "zoe"]), @"");
+    assert_eq!(json["provisioning_request"]["tenant_name"], json!("ana"), "{json:#}");
+    assert_eq!(json["provisioning_request"]["state"], json!("COMPLETED"), "{json:#}");
+    assert_snapshot!(space.upa(&["show", "zoe"]), @r#"
+    exit 5
+    --- stderr
+    error: there is no tenant `zoe`
+    hint: make it with `upa new zoe`, or list the tenants with `upa status`
+    "#);
 }
 
 #[test]
