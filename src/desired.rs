@@ -127,7 +127,9 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
     match template::render(&Value::Object(version.file.record.clone()), &scope, &Guard::default()) {
         Ok(record) => desired.record = record,
         Err(faults) => problems.extend(faults.into_iter().map(|fault| {
-            Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(tenant.toml.key("/inputs"))
+            Problem::configuration(format!("`{}`: {}", fault.written, fault.why))
+                .at(tenant.toml.key("/inputs"))
+                .hint("give the value in `[inputs]`, or change `[record]` of the version")
         })),
     }
     if problems.is_empty() {
@@ -170,6 +172,7 @@ fn resource(
                 // The template is right for other tenants, so the tenant's input is the place to look at.
                 Problem::configuration(format!("`{}` in {}: {}", fault.written, source.file, fault.why))
                     .at(input_place(tenant, &fault.written))
+                    .hint("give another value in `[inputs]`, or change the template")
             })
             .collect::<Vec<_>>()
     })?;

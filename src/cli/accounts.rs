@@ -9,7 +9,7 @@ use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
-use crate::platform::error::ErrorKind;
+use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
 use crate::sandbox::n8n::Options;
@@ -107,7 +107,7 @@ impl Accounts {
 fn no_platform(name: &str) -> PlatformError {
     PlatformError::new(
         ErrorKind::Refused,
-        "connect",
+        CONNECT,
         format!("account `{name}` belongs to no known platform"),
     )
 }
@@ -121,7 +121,7 @@ fn account(
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
-        return Err(PlatformError::new(ErrorKind::Unreachable, "connect", why));
+        return Err(PlatformError::new(ErrorKind::Unreachable, CONNECT, why));
     };
     let mut credentials = BTreeMap::new();
     let base_url = if settings.sandbox {
@@ -160,7 +160,7 @@ fn secret(variable: &str) -> Result<Secret, PlatformError> {
         Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
         _ => Err(PlatformError::new(
             ErrorKind::Unauthorised,
-            "connect",
+            CONNECT,
             format!("the environment variable {variable} is not set"),
         )),
     }
@@ -220,11 +220,17 @@ pub fn url_file(root: &Path) -> std::path::PathBuf {
     reason = "edge: this is where a running sandbox is found"
 )]
 fn running_sandbox(root: &Path) -> Result<String, Failure> {
-    match std::fs::read_to_string(url_file(root)) {
-        Ok(url) => Ok(url.trim().to_owned()),
-        Err(_) => Err(
-            Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")
-                .hint("run again when it is done"),
-        ),
+    let url = std::fs::read_to_string(url_file(root)).unwrap_or_default();
+    // A server that was killed leaves its address behind; whoever has the store now is another one.
+    let listens = url
+        .trim()
+        .strip_prefix("http://")
+        .is_some_and(|address| std::net::TcpStream::connect(address).is_ok());
+    if listens {
+        return Ok(url.trim().to_owned());
     }
+    Err(
+        Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")
+            .hint("run again when it is done"),
+    )
 }

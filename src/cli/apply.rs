@@ -10,20 +10,20 @@ use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Global;
 use super::accounts::Accounts;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::Lines;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
+use super::{Global, wait_for_signal};
 use crate::apply::{self, Context, Outcome};
 use crate::exit::Exit;
 use crate::journal::{self, Journal};
 use crate::lease::{self, Lease};
 use crate::lockfile::{self, Lockfile};
 use crate::plan::{Action, Plan};
-use crate::problem::{Class, Problem};
+use crate::problem::{Class, Place, Problem};
 use crate::render::{self, BOLD, counted, styled};
 
 /// Make the platforms as Git says, and commit the lockfiles. Works from the commit that is checked out.
@@ -110,7 +110,7 @@ async fn execute(
     commit: &str,
     interrupted: &AtomicBool,
 ) -> Result<Vec<Outcome>, Failure> {
-    let folder = session.repo.private_dir();
+    let folder = session.journals.clone();
     let journal = Journal::start(&folder, run).map_err(|error| {
         Failure::new(
             Exit::Failed,
@@ -157,15 +157,22 @@ fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure>
         return Ok(());
     }
     let problems = uncommitted.iter().map(|path| {
-        let what = if path.ends_with(".lock") {
-            "was edited by hand; upa alone writes lockfiles"
-        } else {
-            "is not committed"
+        let problem = match path
+            .strip_prefix("tenants/")
+            .and_then(|name| name.strip_suffix(".lock"))
+        {
+            Some(tenant) if session.texts.contains_key(tenant) => {
+                Problem::configuration(format!("`{path}` was edited by hand; upa alone writes lockfiles"))
+                    .hint(format!("git checkout HEAD -- {path}"))
+            }
+            Some(_) => Problem::configuration(format!("`{path}` was made by hand; upa alone writes lockfiles"))
+                .hint(format!("remove {path}")),
+            None => Problem::configuration(format!("`{path}` is not committed"))
+                .hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"),
         };
-        Problem::configuration(format!("`{path}` {what}")).at(crate::problem::Place::file(&**path))
+        problem.at(Place::file(&**path))
     });
-    Err(Failure::problems(problems.collect())
-        .hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"))
+    Err(Failure::problems(problems.collect()))
 }
 
 fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
@@ -219,8 +226,9 @@ impl Approved {
         Err(Failure::new(
             Exit::Stale,
             format!(
-                "this is not the plan that was reviewed: {} differs ({})",
+                "this is not the plan that was reviewed: {} {} not in it ({})",
                 counted(other.len(), "change"),
+                if other.len() == 1 { "is" } else { "are" },
                 other.join(", ")
             ),
         )
@@ -237,7 +245,13 @@ fn read_plan(file: &Path) -> Result<Approved, Failure> {
         )
         .hint("make one with `upa plan --out FILE`")
     };
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::new(
+            Exit::Configuration,
+            format!("cannot read the plan `{}`: {error}", file.display()),
+        )
+        .hint("make one with `upa plan --out FILE`")
+    })?;
     let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if value.get("format").and_then(Value::as_u64) != Some(u64::from(render::json::FORMAT)) {
         return Err(wrong("its format is not known to this upa".to_owned()));
@@ -274,21 +288,6 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
     interrupted
-}
-
-async fn wait_for_signal() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
 }
 
 /// What was kept.

@@ -78,14 +78,14 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     {
         writeln!(
             out,
-            "  {name:<12} {}  {}",
+            "  {name:<12} {:<12} {}",
             session.workspace.platform_of(name),
             sandbox.account_url(name)
         )?;
     }
     out.flush()?;
     drop(out);
-    let _ = tokio::signal::ctrl_c().await;
+    super::wait_for_signal().await;
     let _ = std::fs::remove_file(&file);
     sandbox.stop().await;
     Ok(Exit::Done)

@@ -33,18 +33,17 @@ struct Found<'a> {
 
 pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
+    // A URL from a log has a query; whose it is does not depend on that.
+    let what = args.what.split(['?', '#']).next().unwrap_or_default();
     let mut found = Vec::new();
     for lock in session.locks.values() {
-        let by_id = lock
-            .resources
-            .iter()
-            .filter(|(_, locked)| locked.id() == Some(&*args.what));
+        let by_id = lock.resources.iter().filter(|(_, locked)| locked.id() == Some(what));
         found.extend(by_id.map(|(address, locked)| Found {
             address,
             locked,
             webhook: None,
         }));
-        found.extend(by_webhook(&session, lock, &args.what));
+        found.extend(by_webhook(&session, lock, what));
     }
     if found.is_empty() {
         return Err(

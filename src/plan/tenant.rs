@@ -179,19 +179,22 @@ impl<'a> Pass<'a> {
         {
             let problem = Problem::error(
                 Class::Decision,
-                format!(
-                    "{} is recorded as a {} in account `{}`, and Git wants a {} in account `{}` ({})",
-                    resource.address,
-                    locked.kind,
-                    locked.account,
-                    resource.kind,
-                    resource.account,
-                    if locked.account == resource.account {
-                        "the account points to another place now"
-                    } else {
-                        "another account"
-                    }
-                ),
+                if locked.kind != resource.kind {
+                    format!(
+                        "{} is recorded as a {}, and Git wants a {}",
+                        resource.address, locked.kind, resource.kind
+                    )
+                } else if locked.account != resource.account {
+                    format!(
+                        "{} is recorded in account `{}`, and Git wants it in account `{}`",
+                        resource.address, locked.account, resource.account
+                    )
+                } else {
+                    format!(
+                        "{} is recorded in account `{}`, which points to another place now",
+                        resource.address, locked.account
+                    )
+                },
             );
             self.refuse(
                 problem
@@ -343,14 +346,17 @@ impl<'a> Pass<'a> {
                 let ids = listed(found.iter().map(|credential| credential.id.as_str()));
                 format!("account `{account}`: {what} \"{name}\" (type `{kind}`): {ids}")
             };
-            let candidates = listed(same_type.iter().map(String::as_str));
+            let hint = if same_type.is_empty() {
+                format!("create it there: the account has no credential of type `{kind}` that this key sees")
+            } else {
+                let candidates = listed(same_type.iter().map(String::as_str));
+                format!("create it there, or name one of those of this type: {candidates}")
+            };
             let place = self.tenant.credentials.get(name).unwrap_or(&self.tenant.place).clone();
             let problem = Problem::configuration(message)
                 .tenant(&*self.tenant.name)
                 .at(place)
-                .hint(format!(
-                    "create it on the platform, or name one of those of this type: {candidates}"
-                ));
+                .hint(hint);
             if !self.out.problems.contains(&problem) {
                 self.refuse(problem);
             }
@@ -532,6 +538,8 @@ impl<'a> Pass<'a> {
         mover: Option<Mover>,
     ) -> Reason {
         let unfinished = locked.is_some_and(|locked| locked.pending.is_some());
+        let applied = locked.and_then(|locked| locked.applied.as_ref());
+        let stopped = applied.is_some_and(|applied| applied.stopped);
         match action {
             Action::Create if *lock == Lock::Applied => Reason::DeletedOnPlatform,
             Action::Create if *lock == Lock::Pending => Reason::Unfinished,
@@ -543,6 +551,7 @@ impl<'a> Pass<'a> {
             _ if !fields.is_empty() => Reason::Changed,
             _ if !resource.runs && self.tenant.status == Status::Suspended => Reason::Suspended,
             _ if mover == Some(Mover::Git) => Reason::Changed,
+            _ if resource.runs && stopped => Reason::Resumed,
             _ => Reason::NotRunning,
         }
     }
@@ -550,6 +559,15 @@ impl<'a> Pass<'a> {
     fn stop(&mut self, resource: &Resource, why: Why, reading: &Reading) {
         let address = &resource.address;
         let problem = match (why, reading) {
+            (Why::Unowned, Reading::Present(object)) if resource.adopt.as_ref() == Some(&object.id) => Problem::error(
+                Class::Decision,
+                format!(
+                    "{address}: object {}, which `[adopt]` names, carries the mark `{}`: it belongs to somebody else",
+                    object.id,
+                    object.mark.as_deref().unwrap_or_default()
+                ),
+            )
+            .hint(format!("remove `{}` from `[adopt]`, or name another object", address.resource)),
             (Why::Unowned, Reading::Present(object)) => Problem::error(
                 Class::Decision,
                 format!(
@@ -558,8 +576,10 @@ impl<'a> Pass<'a> {
                 ),
             )
             .hint(format!(
-                "to take it over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
-                address.resource, object.id
+                "if tenants/{}.lock was deleted, restore it with git; to take the object over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
+                address.tenant(),
+                address.resource,
+                object.id
             )),
             (Why::NotMarked, Reading::Present(object)) => Problem::error(
                 Class::Decision,
@@ -572,10 +592,16 @@ impl<'a> Pass<'a> {
                         .map_or_else(|| "no mark".to_owned(), |mark| format!("the mark `{mark}`"))
                 ),
             )
-            .hint(format!(
-                "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
-                address.resource, object.id
-            )),
+            .hint(match object.mark {
+                Some(_) => format!(
+                    "it belongs to somebody else: restore tenants/{}.lock as upa wrote it (`git log -- FILE` names the commits)",
+                    address.tenant()
+                ),
+                None => format!(
+                    "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
+                    address.resource, object.id
+                ),
+            }),
             (_, Reading::Unreadable(why)) => {
                 let class = if why.contains("carry its mark") {
                     Class::Decision
@@ -586,7 +612,10 @@ impl<'a> Pass<'a> {
                     class,
                     format!("{address} could not be read, so nothing is done about it: {why}"),
                 )
-                .hint(format!("if it is really gone: --recreate {address}"))
+                .hint(match &resource.adopt {
+                    Some(id) => format!("check the id `{id}` in `[adopt]` of tenants/{}.toml", address.tenant()),
+                    None => format!("if it is really gone: --recreate {address}"),
+                })
             }
             (_, Reading::Absent | Reading::Present(_)) => Problem::error(
                 Class::Configuration,

@@ -52,7 +52,7 @@ impl Call {
     /// Method and path without the query: what may stand in a log or an error.
     pub fn name(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
-        format!("{} {path}", self.method)
+        format!("{} /{}", self.method, path.trim_start_matches('/'))
     }
 
     fn may_repeat(&self) -> bool {
