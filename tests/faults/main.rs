@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use small::{git, run, serve_as, upa, workspace};
+use small::{git, run, serve, upa, workspace};
 
 /// One tenant, its sandbox, and what a person may see of it.
 struct World {
@@ -32,7 +32,7 @@ impl World {
     async fn of_age(age: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         workspace(folder.path(), 1);
-        let (server, url) = serve_as(folder.path(), age).await;
+        let (server, url) = serve(folder.path(), age).await;
         Self {
             folder,
             _server: server,

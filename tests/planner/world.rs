@@ -141,6 +141,7 @@ impl World {
                             keys: platform.owned(&resource.kind, &resource.document).into_iter().collect(),
                             commit: "c".to_owned(),
                             revision: tenant.revision,
+                            stopped: false,
                         }),
                     },
                 );

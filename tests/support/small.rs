@@ -124,13 +124,8 @@ pub fn workspace(folder: &Path, tenants: usize) {
     git(folder, &["commit", "-q", "-m", "a fleet"]);
 }
 
-/// Starts `upa sandbox` and waits until it listens: the server and its URL.
-pub async fn serve(folder: &Path) -> (Server, String) {
-    serve_as(folder, "newest").await
-}
-
-/// The same, as an n8n of another age.
-pub async fn serve_as(folder: &Path, age: &str) -> (Server, String) {
+/// Starts `upa sandbox`, as an n8n of some age, and waits until it listens: the server and its URL.
+pub async fn serve(folder: &Path, age: &str) -> (Server, String) {
     let server = Server(
         upa(folder, &["sandbox", "--n8n", age])
             .stdout(Stdio::null())
