@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench planner`
 
-#![expect(
+#![allow(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a bench is an edge of its own"
 )]

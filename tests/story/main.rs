@@ -201,7 +201,7 @@ async fn two_instances(workspace: &Workspace, n8n: &Instance, eu: &Instance) {
     workspace.move_to_account("welcs", "n8n-eu");
     let (status, _, error) = workspace.upa(&["plan", "welcs"]);
     assert_eq!(status, 10, "{error}");
-    assert!(error.contains("recorded as a n8n.workflow in account `n8n`"), "{error}");
+    assert!(error.contains("is recorded in account `n8n`"), "{error}");
     workspace.move_back("welcs");
     for tenant in TENANTS {
         workspace.set_status(tenant, "deprovisioned");
