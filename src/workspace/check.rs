@@ -432,18 +432,20 @@ fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> 
     problems
 }
 
+/// The tenants that are not taken down, each with its version.
+fn living(workspace: &Workspace) -> impl Iterator<Item = (&Tenant, &Version)> {
+    let living = workspace
+        .tenants
+        .values()
+        .filter(|tenant| tenant.file.status != Status::Deprovisioned);
+    living.filter_map(|tenant| Some((tenant, workspace.version_of(tenant)?)))
+}
+
 /// One object cannot belong to two tenants.
 fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut seen: BTreeMap<(String, String, String), &str> = BTreeMap::new();
     let mut problems = Vec::new();
-    for tenant in workspace
-        .tenants
-        .values()
-        .filter(|tenant| tenant.file.status != Status::Deprovisioned)
-    {
-        let Some(version) = workspace.version_of(tenant) else {
-            continue;
-        };
+    for (tenant, version) in living(workspace) {
         for (resource, id) in &tenant.file.adopt {
             let Some(spec) = version.file.resources.get(resource) else {
                 continue;
@@ -471,14 +473,7 @@ type CredentialUser<'a> = (&'a Tenant, &'a str, bool);
 /// A live credential reaches one customer's data: two tenants may use it only if both say so.
 fn credentials_used_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut users: BTreeMap<(String, String, String), Vec<CredentialUser<'_>>> = BTreeMap::new();
-    for tenant in workspace
-        .tenants
-        .values()
-        .filter(|tenant| tenant.file.status != Status::Deprovisioned)
-    {
-        let Some(version) = workspace.version_of(tenant) else {
-            continue;
-        };
+    for (tenant, version) in living(workspace) {
         for (slot, choice) in &tenant.file.credentials {
             let Some(spec) = version.file.credentials.get(slot) else {
                 continue;

@@ -65,13 +65,16 @@ impl World {
             );
         }
         for fault in faults {
-            let answer = self
-                .http
-                .post(format!("{}/_sandbox/faults", self.url))
-                .header("content-type", "application/json")
-                .body(fault.to_string());
-            assert!(answer.send().await.unwrap().status().is_success());
+            self.strike(&fault).await;
         }
+    }
+
+    async fn strike(&self, fault: &Value) {
+        let request = self.http.post(format!("{}/_sandbox/faults", self.url));
+        let request = request
+            .header("content-type", "application/json")
+            .body(fault.to_string());
+        assert!(request.send().await.unwrap().status().is_success(), "{fault}");
     }
 
     async fn clear(&self) {
@@ -206,20 +209,9 @@ async fn wherever_a_write_is_lost_the_next_run_settles_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_is_starting_up_is_waited_for() {
     let world = World::new().await;
-    let body = json!({"account": "n8n", "times": 3, "kind": "boot"});
-    let request = world
-        .http
-        .post(format!("{}/_sandbox/faults", world.url))
-        .header("content-type", "application/json");
-    assert!(
-        request
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .is_success()
-    );
+    world
+        .strike(&json!({"account": "n8n", "times": 3, "kind": "boot"}))
+        .await;
     run(world.path(), &["apply", "--yes"]);
 }
 
@@ -236,19 +228,7 @@ async fn a_platform_that_is_broken_is_said_to_be_and_nothing_is_planned_from_it(
     ] {
         let fault =
             json!({"account": "n8n", "method": "GET", "times": 20, "kind": "status", "status": status, "body": body});
-        let request = world
-            .http
-            .post(format!("{}/_sandbox/faults", world.url))
-            .header("content-type", "application/json");
-        assert!(
-            request
-                .body(fault.to_string())
-                .send()
-                .await
-                .unwrap()
-                .status()
-                .is_success()
-        );
+        world.strike(&fault).await;
         let output = upa(world.path(), &["plan"]).output().unwrap();
         world.clear().await;
         let (out, err) = (
