@@ -10,13 +10,13 @@ use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Global, wait_for_signal};
 use super::accounts::Accounts;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::Lines;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
+use super::{Global, wait_for_signal};
 use crate::apply::{self, Context, Outcome};
 use crate::exit::Exit;
 use crate::journal::{self, Journal};
@@ -43,7 +43,13 @@ pub struct ApplyArgs {
 
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let approved = args.plan.as_deref().map(read_plan).transpose()?;
-    let session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    // What is only tried in the sandbox need not be committed.
+    let at = if global.sandbox {
+        At::WorkTree
+    } else {
+        At::Revision("HEAD")
+    };
+    let session = Session::open(global, at, &args.tenants)?;
     refuse_uncommitted(&session, global)?;
     let _lease = match Lease::take(&session.repo.private_dir()) {
         Ok(lease) => lease,
@@ -56,7 +62,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         Err(lease::Taken::Failed(error)) => return Err(error.into()),
     };
     // Somebody may have finished a run between reading the lockfiles and taking the lease.
-    let mut session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    let mut session = Session::open(global, at, &args.tenants)?;
     let commit = session.repo.head()?;
     let desired = survey::wanted(&session, &args.tenants)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
@@ -157,7 +163,10 @@ fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure>
         return Ok(());
     }
     let problems = uncommitted.iter().map(|path| {
-        let problem = match path.strip_prefix("tenants/").and_then(|name| name.strip_suffix(".lock")) {
+        let problem = match path
+            .strip_prefix("tenants/")
+            .and_then(|name| name.strip_suffix(".lock"))
+        {
             Some(tenant) if session.texts.contains_key(tenant) => {
                 Problem::configuration(format!("`{path}` was edited by hand; upa alone writes lockfiles"))
                     .hint(format!("git checkout HEAD -- {path}"))
@@ -243,8 +252,11 @@ fn read_plan(file: &Path) -> Result<Approved, Failure> {
         .hint("make one with `upa plan --out FILE`")
     };
     let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(Exit::Configuration, format!("cannot read the plan `{}`: {error}", file.display()))
-            .hint("make one with `upa plan --out FILE`")
+        Failure::new(
+            Exit::Configuration,
+            format!("cannot read the plan `{}`: {error}", file.display()),
+        )
+        .hint("make one with `upa plan --out FILE`")
     })?;
     let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if value.get("format").and_then(Value::as_u64) != Some(u64::from(render::json::FORMAT)) {
@@ -402,6 +414,7 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
     let steps: usize = outcomes.iter().map(|outcome| outcome.done).sum();
     let tenants = counted(outcomes.len(), "tenant");
     let head = match (failed.len(), interrupted.len()) {
+        (0, 0) if outcomes.is_empty() => "What an earlier run did is recorded.".to_owned(),
         (0, 0) => format!("Applied: {} in {tenants}.", counted(steps, "step")),
         (0, _) => format!(
             "Interrupted after {}; unfinished: {}.",

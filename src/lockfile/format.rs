@@ -53,9 +53,7 @@ pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<
         Ok(lockfile) => lockfile,
         Err(error) => {
             let problem = Problem::configuration(format!("this lockfile is damaged: {error}"));
-            return Err(vec![
-                problem.at(Place::file(file)).hint(RESTORE).tenant(tenant),
-            ]);
+            return Err(vec![problem.at(Place::file(file)).hint(RESTORE).tenant(tenant)]);
         }
     };
     if lockfile.tenant != tenant {

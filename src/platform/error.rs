@@ -89,7 +89,9 @@ impl PlatformError {
     fn hint(&self, account: &str) -> Option<String> {
         Some(match self.kind {
             ErrorKind::Unauthorised if self.call == CONNECT => {
-                format!("`accounts.{account}.credentials` in upa.toml names it: set it in the environment of this command")
+                format!(
+                    "`accounts.{account}.credentials` in upa.toml names it: set it in the environment of this command"
+                )
             }
             ErrorKind::Unauthorised => {
                 format!(

@@ -29,7 +29,11 @@ pub fn unreleased(version: &Version) -> Vec<Problem> {
             Some(_) => "was edited without a release: revision",
             None => "was added without a release: it is not part of revision",
         };
-        let has = if file.files.contains_key(name) { " has another" } else { "" };
+        let has = if file.files.contains_key(name) {
+            " has another"
+        } else {
+            ""
+        };
         let problem = Problem::configuration(format!("`{folder}{name}` {message} {}{has}", file.revision));
         problems.push(problem.at(Place::file(format!("{folder}{name}"))).hint(command.clone()));
     }

@@ -17,7 +17,10 @@ fn half_real(url: &str) -> Space {
             "[accounts.n8n]\nsandbox = true\n\n[accounts.n8n-real]\nplatform = \"n8n\"\nbase_url = \"{url}\"\ncredentials.api_key = {{ env = \"N8N_KEY\" }}\n"
         ),
     );
-    space.write("tenants/ana.toml", format!("{}\n[accounts]\nn8n = \"n8n-real\"\n", product::tenant("ana")));
+    space.write(
+        "tenants/ana.toml",
+        format!("{}\n[accounts]\nn8n = \"n8n-real\"\n", product::tenant("ana")),
+    );
     space.commit("ana on a real n8n");
     space
 }
@@ -27,7 +30,10 @@ fn a_platform_that_is_down_holds_back_only_its_tenants() {
     let space = half_real("http://127.0.0.1:9");
     let key = [("N8N_KEY", "secret-key")];
     let run = space.upa_with(&["plan"], &key);
-    assert!(run.stdout.contains("bo@v1/answer") && !run.stdout.contains("ana@v1/"), "{run}");
+    assert!(
+        run.stdout.contains("bo@v1/answer") && !run.stdout.contains("ana@v1/"),
+        "{run}"
+    );
     assert_snapshot!(run, @r#"
     exit 7
     --- stdout
@@ -95,10 +101,14 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         2 errors
         "#);
         // The others proceed.
-        space.upa_with(&["apply", "--yes"], &[("N8N_KEY", "wrong-key")]).exits(4);
+        space
+            .upa_with(&["apply", "--yes"], &[("N8N_KEY", "wrong-key")])
+            .exits(4);
         assert!(space.exists("tenants/bo.lock") && !space.exists("tenants/ana.lock"));
         // A key that may only read can plan, and nothing else.
-        space.upa_with(&["plan", "--detailed-exitcode", "ana"], &[("N8N_KEY", SCOPED)]).exits(2);
+        space
+            .upa_with(&["plan", "--detailed-exitcode", "ana"], &[("N8N_KEY", SCOPED)])
+            .exits(2);
         let mut run = space.upa_with(&["apply", "--yes", "ana"], &[("N8N_KEY", SCOPED)]);
         assert_eq!(run.status, 6, "{run}");
         run.stdout.clear();
@@ -162,7 +172,11 @@ fn keys_do_not_travel_in_clear() {
 fn an_account_that_moved_is_asked_about() {
     let space = Space::with(&["ana"]);
     space.apply();
-    space.edit("upa.toml", "[accounts.n8n]\nsandbox = true\n", "[accounts.n8n]\nbase_url = \"http://127.0.0.1:9\"\ncredentials.api_key = { env = \"N8N_KEY\" }\n");
+    space.edit(
+        "upa.toml",
+        "[accounts.n8n]\nsandbox = true\n",
+        "[accounts.n8n]\nbase_url = \"http://127.0.0.1:9\"\ncredentials.api_key = { env = \"N8N_KEY\" }\n",
+    );
     space.commit("elsewhere");
     let run = space.upa_with(&["plan"], &[("N8N_KEY", "k")]);
     assert_eq!(run.status, 10, "{run}");

@@ -14,7 +14,10 @@ fn by_hand(server: &Server, name: &str) -> String {
         "connections": {},
         "settings": {"executionOrder": "v1"},
     });
-    server.ok("POST", "/n8n/api/v1/workflows", Some(&body))["id"].as_str().unwrap().to_owned()
+    server.ok("POST", "/n8n/api/v1/workflows", Some(&body))["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn adopts(space: &Space, tenant: &str, resource: &str, id: &str) {

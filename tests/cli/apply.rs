@@ -37,9 +37,15 @@ fn a_first_apply() {
       published   ana@v1/record
     "#);
     assert_eq!(space.commits(), 2);
-    assert_eq!(space.git(&["show", "--name-only", "--format=", "HEAD"]), "tenants/ana.lock");
+    assert_eq!(
+        space.git(&["show", "--name-only", "--format=", "HEAD"]),
+        "tenants/ana.lock"
+    );
     assert_eq!(space.git(&["status", "--porcelain"]), "");
-    assert_eq!(space.git(&["log", "-1", "--format=%an <%ae>"]), "Ana <ana@example.test>");
+    assert_eq!(
+        space.git(&["log", "-1", "--format=%an <%ae>"]),
+        "Ana <ana@example.test>"
+    );
     let trailers = space.git(&["log", "-1", "--format=%(trailers:key=Upa-Plan,valueonly)"]);
     assert_eq!(trailers.trim(), run.digest());
     let message = space.git(&["log", "-1", "--format=%B"]);
@@ -184,7 +190,10 @@ fn what_the_user_is_working_on_is_left_alone() {
     assert_eq!(space.git(&["status", "--porcelain"]), before);
     assert_eq!(space.git(&["diff", "--cached"]), staged);
     assert_eq!(space.git(&["diff"]), unstaged);
-    assert_eq!(space.git(&["show", "--name-only", "--format=", "HEAD"]), "tenants/ana.lock");
+    assert_eq!(
+        space.git(&["show", "--name-only", "--format=", "HEAD"]),
+        "tenants/ana.lock"
+    );
 }
 
 #[test]
@@ -199,7 +208,10 @@ fn one_commit_for_all_tenants() {
     space.commit("another greeting");
     space.apply();
     assert_eq!(space.commits(), 4);
-    assert_eq!(space.git(&["show", "--name-only", "--format=", "HEAD"]), "tenants/bo.lock");
+    assert_eq!(
+        space.git(&["show", "--name-only", "--format=", "HEAD"]),
+        "tenants/bo.lock"
+    );
 }
 
 #[test]
@@ -230,13 +242,21 @@ fn no_two_tenants_share_an_address() {
 #[test]
 fn lockfiles_can_live_on_another_branch() {
     let space = Space::with(&["ana"]);
-    space.edit("upa.toml", "[accounts.n8n]", "[git]\nlock_branch = \"locks\"\n\n[accounts.n8n]");
+    space.edit(
+        "upa.toml",
+        "[accounts.n8n]",
+        "[git]\nlock_branch = \"locks\"\n\n[accounts.n8n]",
+    );
     space.commit("another branch");
     let head = space.head();
     space.apply();
     assert_eq!(space.head(), head);
     assert!(!space.exists("tenants/ana.lock"));
-    assert!(space.git(&["show", "locks:tenants/ana.lock"]).contains("tenant = \"ana\""));
+    assert!(
+        space
+            .git(&["show", "locks:tenants/ana.lock"])
+            .contains("tenant = \"ana\"")
+    );
     space.settled();
 }
 
@@ -267,4 +287,41 @@ fn a_workspace_may_be_a_folder_of_the_repository() {
     assert!(space.exists("infra/tenants/ana.lock"));
     assert_eq!(space.git(&["status", "--porcelain"]), "");
     space.upa(&["plan", "-C", "infra", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn a_repository_without_a_commit_can_be_planned() {
+    let space = Space::bare();
+    crate::support::product::write(&space);
+    space.write("tenants/ana.toml", crate::support::product::tenant("ana"));
+    space.upa(&["plan", "--detailed-exitcode"]).exits(2);
+    space.upa(&["validate"]).exits(0);
+}
+
+#[test]
+fn a_commit_that_cannot_be_finished_loses_nothing() {
+    let space = Space::with(&["ana"]);
+    // Git is at work in another window, or was killed there.
+    space.write(".git/index.lock", "");
+    let run = space.upa(&["apply", "--yes"]);
+    assert_ne!(run.status, 0, "{run}");
+    assert_snapshot!(seen(&run.stderr.lines().filter(|line| !line.starts_with("  ")).collect::<Vec<_>>().join("\n")), @r#"
+    error: git: the index is locked; this might be due to a concurrent or crashed process
+    hint: another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest
+    "#);
+    space.remove(".git/index.lock");
+    space.git(&["reset", "--quiet"]);
+    let again = space.upa(&["apply", "--yes"]);
+    assert_snapshot!(again, @r#"
+    exit 0
+    --- stdout
+    Nothing to do: 1 tenant is as Git says.
+    What an earlier run did is recorded.
+    "#);
+    space.git(&["checkout", "HEAD", "--", "tenants"]);
+    space.apply();
+    space.settled();
+    space.unmoved(&space.head());
+    assert_eq!(space.objects(), 3);
+    assert_eq!(space.git(&["status", "--porcelain"]), "");
 }

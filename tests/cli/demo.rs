@@ -25,10 +25,19 @@ fn the_story_ends_well_and_goes_on() {
     let plan = within(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.status.code(), Some(2), "{plan:?}");
     assert!(String::from_utf8_lossy(&plan.stdout).contains("America/Lima"));
-    for arguments in [&["apply", "--yes"][..], &["plan", "--detailed-exitcode"], &["status"], &["show", "welcs"], &["validate"]] {
+    for arguments in [
+        &["apply", "--yes"][..],
+        &["plan", "--detailed-exitcode"],
+        &["status"],
+        &["show", "welcs"],
+        &["validate"],
+    ] {
         let output = within(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
     }
     let again = space.upa(&["demo", "here"]).exits(64);
-    assert!(again.stderr.contains("is not empty") && again.stderr.contains("hint:"), "{again}");
+    assert!(
+        again.stderr.contains("is not empty") && again.stderr.contains("hint:"),
+        "{again}"
+    );
 }

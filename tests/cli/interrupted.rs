@@ -6,14 +6,15 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::support::server::{self, signal};
+use crate::support::server::{self, newest_journal, signal};
 use crate::support::{Server, Space};
 
 /// Every writing call takes a while, so that there is a middle.
 fn slowly(server: &Server, milliseconds: u64) {
     for account in ["n8n", "vapi"] {
         for method in ["POST", "PUT", "PATCH", "DELETE"] {
-            let fault = json!({"account": account, "method": method, "times": 1000, "kind": "latency", "ms": milliseconds});
+            let fault =
+                json!({"account": account, "method": method, "times": 1000, "kind": "latency", "ms": milliseconds});
             server.fault(&fault);
         }
     }
@@ -46,7 +47,11 @@ fn a_signal_finishes_what_is_in_flight_and_records_it() {
             signal(&child, name);
             let run = space.finish(child);
             assert_eq!(run.status, 8, "{run}");
-            assert!(run.stderr.contains("stopping: calls in flight are finished and recorded"), "{run}");
+            assert!(
+                run.stderr
+                    .contains("stopping: calls in flight are finished and recorded"),
+                "{run}"
+            );
             assert!(run.stdout.contains("Interrupted after"), "{run}");
             assert!(run.stdout.contains("run `upa apply` again"), "{run}");
             assert_eq!(space.commits(), 2, "what was done is recorded");
@@ -65,19 +70,25 @@ fn a_signal_finishes_what_is_in_flight_and_records_it() {
 fn a_second_signal_stops_at_once() {
     let space = Space::with(&["ana"]);
     server::on(&space, |server: &Server| {
-        slowly(server, 3_000);
+        slowly(server, 6_000);
         let child = space.start(&["apply", "--yes"]);
-        std::thread::sleep(Duration::from_millis(700));
+        // The first call has been announced, so somebody listens for signals.
+        for _ in 0..1_000 {
+            if newest_journal(&space.path(".git/upa")) > 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
         signal(&child, "INT");
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(500));
         let started = std::time::Instant::now();
         signal(&child, "INT");
         let run = space.finish(child);
         assert_eq!(run.status, 8, "{run}");
-        assert!(started.elapsed() < Duration::from_secs(2));
+        assert!(started.elapsed() < Duration::from_secs(4));
         reset(server);
-        // What the first had in flight arrives later.
-        std::thread::sleep(Duration::from_millis(3_000));
+        // What the first had in flight may arrive later.
+        std::thread::sleep(Duration::from_millis(6_000));
         space.apply();
         space.settled();
         assert_eq!(server.workflows().len(), 2);
@@ -99,7 +110,11 @@ fn killed_after_any_number_of_calls() {
             std::thread::sleep(Duration::from_millis(100));
             space.apply();
             space.settled();
-            assert_eq!((server.workflows().len(), server.assistants().len()), (2, 1), "twins after {writes}");
+            assert_eq!(
+                (server.workflows().len(), server.assistants().len()),
+                (2, 1),
+                "twins after {writes}"
+            );
         });
         assert_eq!(space.commits(), 2, "one commit, of the run that ended");
         space.unmoved(&space.head());
@@ -122,7 +137,11 @@ fn killed_together_with_the_embedded_sandbox() {
 
 #[test]
 fn killed_in_the_middle_of_a_change_and_of_a_deletion() {
-    for (from, to, objects) in [("Hello", "Hi", 3), ("\"active\"", "\"suspended\"", 3), ("\"active\"", "\"deprovisioned\"", 0)] {
+    for (from, to, objects) in [
+        ("Hello", "Hi", 3),
+        ("\"active\"", "\"suspended\"", 3),
+        ("\"active\"", "\"deprovisioned\"", 0),
+    ] {
         for writes in [1, 2] {
             let space = Space::with(&["ana"]);
             space.apply();
@@ -144,16 +163,43 @@ fn killed_in_the_middle_of_a_change_and_of_a_deletion() {
 
 #[test]
 fn an_answer_that_was_lost_makes_no_twin() {
-    for (method, path) in [("POST", "/api/v1/workflows"), ("PUT", "/api/v1/workflows/"), ("POST", "/api/v1/workflows/*/")] {
+    for (method, path) in [
+        ("POST", "/api/v1/workflows"),
+        ("PUT", "/api/v1/workflows/"),
+        ("POST", "/api/v1/workflows/*/"),
+    ] {
         let space = Space::with(&["ana"]);
         server::on(&space, |server: &Server| {
-            server.fault(&json!({"account": "n8n", "method": method, "path": path, "times": 1, "kind": "drop_after_write"}));
+            server.fault(
+                &json!({"account": "n8n", "method": method, "path": path, "times": 1, "kind": "drop_after_write"}),
+            );
             let run = space.upa(&["apply", "--yes"]);
             assert!([0, 4, 7].contains(&run.status), "{run}");
             space.upa(&["apply", "--yes"]).exits(0);
             space.settled();
             assert_eq!((server.workflows().len(), server.assistants().len()), (2, 1));
         });
+    }
+}
+
+#[test]
+fn an_answer_that_was_lost_leaves_nothing_undeleted() {
+    for (account, path) in [("vapi", "/assistant/"), ("n8n", "/api/v1/workflows/")] {
+        let space = Space::with(&["ana"]);
+        space.apply();
+        space.edit("tenants/ana.toml", "\"active\"", "\"deprovisioned\"");
+        space.commit("deprovisioned");
+        server::on(&space, |server: &Server| {
+            let fault =
+                json!({"account": account, "method": "DELETE", "path": path, "times": 9, "kind": "drop_after_write"});
+            server.fault(&fault);
+            let run = space.upa(&["apply", "--yes"]);
+            assert!([0, 4, 7].contains(&run.status), "{run}");
+            reset(server);
+        });
+        space.apply();
+        space.settled();
+        assert_eq!(space.objects(), 0);
     }
 }
 

@@ -6,7 +6,11 @@ use crate::support::transcript::seen;
 use crate::support::{Run, Server, Space, server};
 
 fn set(space: &Space, tenant: &str, from: &str, to: &str) -> Run {
-    space.edit(&format!("tenants/{tenant}.toml"), &format!("\"{from}\""), &format!("\"{to}\""));
+    space.edit(
+        &format!("tenants/{tenant}.toml"),
+        &format!("\"{from}\""),
+        &format!("\"{to}\""),
+    );
     space.commit(to);
     let plan = space.upa(&["plan"]).exits(0);
     space.apply();
@@ -95,8 +99,15 @@ fn a_life() {
     "#);
     assert_eq!((running(&space), space.objects()), (2, 3));
     let lock = space.lock("ana");
-    assert!(lock.get("resources").is_none_or(|resources| resources.as_table().unwrap().is_empty()), "{lock}");
-    assert_eq!(lock["versions"]["v1"]["request"]["purpose"].as_str(), Some("deprovision"));
+    assert!(
+        lock.get("resources")
+            .is_none_or(|resources| resources.as_table().unwrap().is_empty()),
+        "{lock}"
+    );
+    assert_eq!(
+        lock["versions"]["v1"]["request"]["purpose"].as_str(),
+        Some("deprovision")
+    );
     assert_snapshot!(space.upa(&["status"]), @r#"
     exit 0
     --- stdout
@@ -119,7 +130,11 @@ fn callers_go_first() {
     space.edit("tenants/ana.toml", "\"active\"", "\"deprovisioned\"");
     space.commit("deprovisioned");
     let run = space.apply();
-    let steps: Vec<&str> = run.stderr.lines().filter(|line| line.contains("n8n") || !line.contains("assistant")).collect();
+    let steps: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("n8n") || !line.contains("assistant"))
+        .collect();
     assert_snapshot!(steps.join("\n"), @r#"
     unpublished ana@v1/answer
     unpublished ana@v1/record

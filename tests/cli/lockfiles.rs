@@ -14,7 +14,11 @@ fn applied(tenants: &[&str]) -> Space {
 #[test]
 fn conflict_markers() {
     let space = applied(&["ana"]);
-    space.edit("tenants/ana.lock", "format = 1\n", "<<<<<<< HEAD\nformat = 1\n=======\nformat = 1\n>>>>>>> fix\n");
+    space.edit(
+        "tenants/ana.lock",
+        "format = 1\n",
+        "<<<<<<< HEAD\nformat = 1\n=======\nformat = 1\n>>>>>>> fix\n",
+    );
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
@@ -113,7 +117,11 @@ fn a_lockfile_that_was_edited_by_hand() {
 #[test]
 fn a_lockfile_with_keys_nobody_wrote() {
     let space = applied(&["ana"]);
-    space.edit("tenants/ana.lock", "tenant = \"ana\"\n", "tenant = \"ana\"\nsurprise = 1\n");
+    space.edit(
+        "tenants/ana.lock",
+        "tenant = \"ana\"\n",
+        "tenant = \"ana\"\nsurprise = 1\n",
+    );
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr

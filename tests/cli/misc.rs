@@ -149,7 +149,10 @@ fn trace() {
     operator   ana@example.test
     commit     [COMMIT]
     "#);
-    let base = space.lock("ana")["versions"]["v1"]["webhook_base_path"].as_str().unwrap().to_owned();
+    let base = space.lock("ana")["versions"]["v1"]["webhook_base_path"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for what in [
         format!("https://sandbox.invalid/n8n/webhook/{base}/inbound"),
         format!("https://sandbox.invalid/n8n/webhook/{base}/inbound?test=1"),
@@ -163,7 +166,12 @@ fn trace() {
     }
     let bare = space.upa(&["trace", &base]);
     assert!(bare.stdout.contains("ana"), "{bare}");
-    assert_snapshot!(space.upa(&["trace", "AbCdEfGh12345678"]), @"");
+    assert_snapshot!(space.upa(&["trace", "AbCdEfGh12345678"]), @r#"
+    exit 1
+    --- stderr
+    error: no lockfile records `[ID]`
+    hint: give the id as the platform shows it, or the webhook's URL
+    "#);
 }
 
 #[test]
@@ -198,7 +206,10 @@ fn help() {
      15  waiting for an approval (only with --require-complete)
      64  wrong usage of the command line
     "#);
-    assert_eq!(space.upa(&["exit-codes"]).stdout, space.upa(&["help", "exit-codes"]).stdout);
+    assert_eq!(
+        space.upa(&["exit-codes"]).stdout,
+        space.upa(&["help", "exit-codes"]).stdout
+    );
     assert_snapshot!(space.upa(&["--help"]), @r#"
     exit 0
     --- stdout
@@ -238,7 +249,9 @@ fn help() {
       -V, --version
               Print version
     "#);
-    for command in ["demo", "new", "validate", "plan", "apply", "status", "show", "trace", "release", "sandbox", "schema"] {
+    for command in [
+        "demo", "new", "validate", "plan", "apply", "status", "show", "trace", "release", "sandbox", "schema",
+    ] {
         assert!(!space.upa(&[command, "--help"]).exits(0).stdout.is_empty());
         space.upa(&["help", command]).exits(0);
     }

@@ -161,7 +161,10 @@ fn another_commit_can_be_planned() {
 fn tenants_can_be_chosen() {
     let space = Space::with(&["ana", "bo", "cy"]);
     let run = space.upa(&["plan", "ana", "cy"]).exits(0);
-    assert!(run.stdout.contains("ana@v1/answer") && run.stdout.contains("cy@v1/answer"), "{run}");
+    assert!(
+        run.stdout.contains("ana@v1/answer") && run.stdout.contains("cy@v1/answer"),
+        "{run}"
+    );
     assert!(!run.stdout.contains("bo@v1"), "{run}");
     assert_snapshot!(space.upa(&["plan", "anna"]), @r#"
     exit 5
@@ -188,11 +191,10 @@ fn a_fix_is_read_once_and_planned_for_everybody() {
     let space = Space::with(&["ana", "bo"]);
     space.apply();
     let mut answer = product::answer();
-    answer["nodes"].as_array_mut().unwrap().push(product::node(
-        "Note",
-        "stickyNote",
-        json!({"content": "a note"}),
-    ));
+    answer["nodes"]
+        .as_array_mut()
+        .unwrap()
+        .push(product::node("Note", "stickyNote", json!({"content": "a note"})));
     answer["nodes"][0]["parameters"]["path"] = json!("calls");
     template(&space, "answer.json", &answer);
     space.upa(&["release", "bot", "v1"]).exits(0);
@@ -227,8 +229,16 @@ fn what_was_changed_deleted_or_duplicated_by_hand() {
     space.apply();
     let (answer, record) = (space.id("ana", "ana@v1/answer"), space.id("ana", "ana@v1/record"));
     server::on(&space, |server: &Server| {
-        server.ok("POST", &format!("/_sandbox/editor/n8n/workflows/{answer}/duplicate"), None);
-        server.ok("PATCH", &format!("/vapi/assistant/{}", space.id("ana", "ana@v1/assistant")), Some(&json!({"firstMessage": "Buy now"})));
+        server.ok(
+            "POST",
+            &format!("/_sandbox/editor/n8n/workflows/{answer}/duplicate"),
+            None,
+        );
+        server.ok(
+            "PATCH",
+            &format!("/vapi/assistant/{}", space.id("ana", "ana@v1/assistant")),
+            Some(&json!({"firstMessage": "Buy now"})),
+        );
         server.ok("POST", &format!("/n8n/api/v1/workflows/{answer}/deactivate"), None);
     });
     assert_snapshot!(space.upa(&["plan"]), @r#"
@@ -288,9 +298,17 @@ fn a_running_copy_is_a_problem() {
     space.apply();
     let answer = space.id("ana", "ana@v1/answer");
     server::on(&space, |server: &Server| {
-        let copy = server.ok("POST", &format!("/_sandbox/editor/n8n/workflows/{answer}/duplicate"), None);
+        let copy = server.ok(
+            "POST",
+            &format!("/_sandbox/editor/n8n/workflows/{answer}/duplicate"),
+            None,
+        );
         server.ok("POST", &format!("/n8n/api/v1/workflows/{answer}/deactivate"), None);
-        server.ok("POST", &format!("/n8n/api/v1/workflows/{}/activate", copy["id"].as_str().unwrap()), None);
+        server.ok(
+            "POST",
+            &format!("/n8n/api/v1/workflows/{}/activate", copy["id"].as_str().unwrap()),
+            None,
+        );
     });
     let run = space.upa(&["plan"]);
     assert_snapshot!(run, @r#"
@@ -337,7 +355,14 @@ fn thresholds_hold_a_plan_back_until_its_digest_is_named() {
 #[test]
 fn wrong_usage_is_64() {
     let space = Space::with(&["ana"]);
-    for arguments in [&["plan", "--wat"][..], &["nonsense"], &["plan", "--recreate", "nonsense"], &["new"], &["release", "bot"], &["plan", "--format", "xml"]] {
+    for arguments in [
+        &["plan", "--wat"][..],
+        &["nonsense"],
+        &["plan", "--recreate", "nonsense"],
+        &["new"],
+        &["release", "bot"],
+        &["plan", "--format", "xml"],
+    ] {
         let run = space.upa(arguments);
         assert_eq!(run.status, 64, "{run}");
     }

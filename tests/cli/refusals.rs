@@ -83,7 +83,11 @@ fn values_of_the_wrong_type() {
     let space = Space::with(&["ana", "bo"]);
     space.edit("tenants/ana.toml", "status = \"active\"", "status = 3");
     space.edit("tenants/bo.toml", "tier = \"client\"", "tier = \"cliente\"");
-    space.edit("upa.toml", "[accounts.vapi]\nsandbox = true", "[accounts.vapi]\nsandbox = \"yes\"");
+    space.edit(
+        "upa.toml",
+        "[accounts.vapi]\nsandbox = true",
+        "[accounts.vapi]\nsandbox = \"yes\"",
+    );
     space.edit(VERSION_FILE, "revision = 1", "revision = \"one\"");
     assert_snapshot!(space.refused(), @r#"
     exit 5
@@ -123,8 +127,16 @@ fn values_of_the_wrong_type() {
 #[test]
 fn inputs_that_do_not_fit_the_schema() {
     let space = Space::with(&["ana", "bo", "cy"]);
-    space.edit("tenants/ana.toml", "\"Hello from ana\"", &format!("\"{}\"", "x".repeat(41)));
-    space.edit("tenants/bo.toml", "greeting = \"Hello from bo\"", "greting = \"Hello\"\nminutes = 2");
+    space.edit(
+        "tenants/ana.toml",
+        "\"Hello from ana\"",
+        &format!("\"{}\"", "x".repeat(41)),
+    );
+    space.edit(
+        "tenants/bo.toml",
+        "greeting = \"Hello from bo\"",
+        "greting = \"Hello\"\nminutes = 2",
+    );
     space.edit("tenants/cy.toml", "[inputs]\ngreeting = \"Hello from cy\"\n", "");
     assert_snapshot!(space.refused(), @r#"
     exit 5
@@ -169,8 +181,15 @@ fn inputs_that_do_not_fit_the_schema() {
 fn templates_that_are_missing_or_broken() {
     let space = Space::with(&["ana"]);
     space.edit(VERSION_FILE, "template = \"record.json\"", "template = \"recrd.json\"");
-    space.edit(VERSION_FILE, "template = \"assistant.json\"", "template = \"../../../upa.toml\"");
-    space.write(&format!("{TEMPLATES}/answer.json"), "{\n  \"name\": \"Answer\",\n  \"nodes\": [,]\n}\n");
+    space.edit(
+        VERSION_FILE,
+        "template = \"assistant.json\"",
+        "template = \"../../../upa.toml\"",
+    );
+    space.write(
+        &format!("{TEMPLATES}/answer.json"),
+        "{\n  \"name\": \"Answer\",\n  \"nodes\": [,]\n}\n",
+    );
     product::release(&space);
     assert_snapshot!(space.refused(), @r#"
     exit 5
@@ -267,9 +286,18 @@ fn names_that_nobody_knows() {
     let space = Space::with(&["ana", "bo", "cy", "di", "ed"]);
     space.edit("tenants/ana.toml", "product = \"bot\"", "product = \"bott\"");
     space.edit("tenants/bo.toml", "version = \"v1\"", "version = \"v9\"");
-    space.write("tenants/cy.toml", format!("{}\n[credentials]\ncrm = \"x\"\n", product::tenant("cy")));
-    space.write("tenants/di.toml", format!("{}\n[accounts]\nn8n = \"n8n-eu\"\n", product::tenant("di")));
-    space.write("tenants/ed.toml", format!("{}\n[adopt]\nanswr = \"x\"\n", product::tenant("ed")));
+    space.write(
+        "tenants/cy.toml",
+        format!("{}\n[credentials]\ncrm = \"x\"\n", product::tenant("cy")),
+    );
+    space.write(
+        "tenants/di.toml",
+        format!("{}\n[accounts]\nn8n = \"n8n-eu\"\n", product::tenant("di")),
+    );
+    space.write(
+        "tenants/ed.toml",
+        format!("{}\n[adopt]\nanswr = \"x\"\n", product::tenant("ed")),
+    );
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
@@ -483,7 +511,10 @@ fn credentials_that_are_not_named_or_not_there() {
     2 errors
     "#);
     for tenant in ["ana", "bo"] {
-        let text = format!("{}\n[credentials]\ncrm = \"CRM of {tenant}\"\n", product::tenant(tenant));
+        let text = format!(
+            "{}\n[credentials]\ncrm = \"CRM of {tenant}\"\n",
+            product::tenant(tenant)
+        );
         space.write(&format!("tenants/{tenant}.toml"), text);
     }
     assert_snapshot!(space.refused(), @r#"
@@ -534,7 +565,25 @@ fn links_are_not_followed() {
     --> tenants/bo.toml
      |
     help: replace the link by the file itself
-    3 errors
+    error: cannot use `tenants/more`: it is a symbolic link (to `/etc`), and links are never followed
+    --> tenants/more
+     |
+    help: replace the link by the file itself
+    4 errors
+    "#);
+}
+
+#[test]
+fn tenants_where_nobody_looks() {
+    let space = Space::with(&["ana"]);
+    space.write("tenants/eu/bo.toml", product::tenant("bo"));
+    assert_snapshot!(space.refused(), @r#"
+    exit 5
+    --- stderr
+    error: `tenants/eu/bo.toml` is in a folder of its own, where no tenant is looked for
+    --> tenants/eu/bo.toml
+     |
+    help: move it into `tenants/`; use `labels` to tell groups of tenants apart
     "#);
 }
 
@@ -702,7 +751,11 @@ fn everything_wrong_is_said_at_once() {
     space.edit("tenants/ana.toml", "tier = \"client\"", "tier = 1");
     space.edit("tenants/bo.toml", "product = \"bot\"", "product = = \"bot\"");
     space.edit("tenants/cy.toml", "version = \"v1\"", "version = \"v2\"");
-    space.edit("tenants/di.toml", "greeting = \"Hello from di\"", "greeting = 1\nother = 2");
+    space.edit(
+        "tenants/di.toml",
+        "greeting = \"Hello from di\"",
+        "greeting = 1\nother = 2",
+    );
     space.edit(VERSION_FILE, "template = \"record.json\"", "template = \"gone.json\"");
     let run = space.refused();
     assert!(run.stderr.trim_end().ends_with("10 errors"), "{run}");

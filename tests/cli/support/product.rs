@@ -92,7 +92,11 @@ pub fn node(name: &str, kind: &str, parameters: Value) -> Value {
 
 /// A call of a sibling, as n8n exports it.
 pub fn call(name: &str, id: &str) -> Value {
-    node(name, "executeWorkflow", json!({"workflowId": {"__rl": true, "value": id, "mode": "list"}}))
+    node(
+        name,
+        "executeWorkflow",
+        json!({"workflowId": {"__rl": true, "value": id, "mode": "list"}}),
+    )
 }
 
 pub fn answer() -> Value {

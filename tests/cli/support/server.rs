@@ -17,7 +17,9 @@ impl Server {
     pub fn start(space: &Space) -> Self {
         let mut child = space.start(&["sandbox"]);
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let url = line.split(' ').find(|word| word.starts_with("http://"));
         let url = url.unwrap_or_else(|| panic!("the sandbox said: {line}")).to_owned();
         Self { child, url }
@@ -30,7 +32,10 @@ impl Server {
     }
 
     pub fn send(&self, method: &str, path: &str, key: &str, body: Option<&Value>) -> (u16, Value) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let method: reqwest::Method = method.parse().unwrap();
             let mut request = reqwest::Client::new()
@@ -70,7 +75,10 @@ impl Server {
     }
 
     pub fn assistants(&self) -> Vec<Value> {
-        self.ok("GET", "/vapi/assistant?limit=1000", None).as_array().unwrap().clone()
+        self.ok("GET", "/vapi/assistant?limit=1000", None)
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     pub fn credential(&self, name: &str, kind: &str) {
@@ -115,4 +123,17 @@ pub fn on<T>(space: &Space, story: impl FnOnce(&Server) -> T) -> T {
     let result = story(&server);
     server.stop();
     result
+}
+
+/// The size of the largest journal below a folder.
+pub fn newest_journal(folder: &std::path::Path) -> u64 {
+    let mut largest = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            largest = largest.max(newest_journal(&entry.path()));
+        } else if entry.path().extension().is_some_and(|extension| extension == "journal") {
+            largest = largest.max(entry.metadata().map_or(0, |facts| facts.len()));
+        }
+    }
+    largest
 }

@@ -50,7 +50,10 @@ impl Run {
 
 static FILTERS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
-        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[UUID]"),
+        (
+            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "[UUID]",
+        ),
         (r"sha256:[0-9a-f]{64}", "sha256:[DIGEST]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
@@ -109,6 +112,10 @@ pub fn complete(stderr: &str) {
         let has = |what: &str| block.iter().any(|line| line.trim_start().starts_with(what));
         assert!(has("-->"), "no place:\n{}", block.join("\n"));
         // One step may be common to all findings; it stands at the end.
-        assert!(has("help: ") || stderr.contains("\nhint: "), "no next step:\n{}", block.join("\n"));
+        assert!(
+            has("help: ") || stderr.contains("\nhint: "),
+            "no next step:\n{}",
+            block.join("\n")
+        );
     }
 }
