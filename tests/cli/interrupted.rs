@@ -204,6 +204,34 @@ fn an_answer_that_was_lost_leaves_nothing_undeleted() {
 }
 
 #[test]
+fn killed_between_a_deletion_and_its_answer() {
+    let space = Space::with(&["ana"]);
+    space.apply();
+    space.edit("tenants/ana.toml", "\"active\"", "\"deprovisioned\"");
+    space.commit("deprovisioned");
+    server::on(&space, |server: &Server| {
+        // The answer is lost, and looking what became of it takes long enough to be killed meanwhile.
+        server.fault(&json!({"account": "vapi", "method": "DELETE", "times": 9, "kind": "drop_after_write"}));
+        let slow = json!({"account": "vapi", "method": "GET", "path": "/assistant/", "times": 99, "kind": "latency", "ms": 1000});
+        server.fault(&slow);
+        let mut child = space.start(&["apply", "--yes"]);
+        for _ in 0..1_000 {
+            if server.assistants().is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+        reset(server);
+    });
+    // It was the only object of its kind: nothing else can prove that the key sees such objects.
+    space.apply();
+    space.settled();
+    assert_eq!(space.objects(), 0);
+}
+
+#[test]
 fn one_at_a_time() {
     let space = Space::with(&["ana"]);
     server::on(&space, |server: &Server| {
