@@ -43,7 +43,13 @@ pub struct ApplyArgs {
 
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let approved = args.plan.as_deref().map(read_plan).transpose()?;
-    let session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    // What is only tried in the sandbox need not be committed.
+    let at = if global.sandbox {
+        At::WorkTree
+    } else {
+        At::Revision("HEAD")
+    };
+    let session = Session::open(global, at, &args.tenants)?;
     refuse_uncommitted(&session, global)?;
     let _lease = match Lease::take(&session.repo.private_dir()) {
         Ok(lease) => lease,
@@ -56,7 +62,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         Err(lease::Taken::Failed(error)) => return Err(error.into()),
     };
     // Somebody may have finished a run between reading the lockfiles and taking the lease.
-    let mut session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    let mut session = Session::open(global, at, &args.tenants)?;
     let commit = session.repo.head()?;
     let desired = survey::wanted(&session, &args.tenants)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
@@ -408,6 +414,7 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
     let steps: usize = outcomes.iter().map(|outcome| outcome.done).sum();
     let tenants = counted(outcomes.len(), "tenant");
     let head = match (failed.len(), interrupted.len()) {
+        (0, 0) if outcomes.is_empty() => "What an earlier run did is recorded.".to_owned(),
         (0, 0) => format!("Applied: {} in {tenants}.", counted(steps, "step")),
         (0, _) => format!(
             "Interrupted after {}; unfinished: {}.",

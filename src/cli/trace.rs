@@ -82,7 +82,9 @@ fn by_webhook<'a>(session: &Session, lock: &'a Lockfile, what: &str) -> Vec<Foun
     for resource in state.tenants.values().flat_map(|tenant| tenant.resources.values()) {
         for entry in &resource.entries {
             let (path, url) = (text(&entry.path), text(&entry.url));
-            let named = what.trim_end_matches('/').ends_with(&path) || what.trim_end_matches('/').ends_with(&url);
+            let what = what.trim_end_matches('/');
+            // A base alone names everything below it.
+            let named = what.ends_with(&path) || what.ends_with(&url) || path.starts_with(&format!("{what}/"));
             if let (true, Some((address, locked))) = (named, lock.resources.get_key_value(&resource.address)) {
                 found.push(Found {
                     address,

@@ -649,10 +649,16 @@ impl<'a> Pass<'a> {
         }
         let mark = address.mark(self.basis.workspace);
         let ours = matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
+        let deleting = locked
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.step == Step::Delete);
         let found = match &reading {
             Reading::Present(_) => Found::Same,
             Reading::Absent => Found::Absent,
             Reading::Unreadable(_) if self.basis.rules.recreate.contains(address) => Found::Absent,
+            // An earlier run was cut off while it deleted just this object.
+            Reading::Unreadable(_) if deleting && reading.is_said_missing() => Found::Absent,
             Reading::Unreadable(_) => Found::Unreadable,
         };
         let action = match decide::decide(false, Self::lock_state(Some(locked)), found, ours, false) {

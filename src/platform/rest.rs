@@ -11,7 +11,10 @@ use super::compare;
 use super::definition::{self, CallText, Definition, KindDefinition, Next};
 use super::error::{ErrorKind, PlatformError};
 use super::http::{Call, Client, encode};
-use super::{Account, Activity, Answer, Executor, Job, Object, Observer, Platform, Question, Reading, Receipt, Step};
+use super::{
+    Account, Activity, Answer, Executor, Job, Object, Observer, Platform, Question, Reading, Receipt, SAYS_MISSING,
+    Step,
+};
 use crate::digest::Digest;
 use crate::resource::Kind;
 
@@ -162,7 +165,7 @@ impl Rest {
                             Reading::Absent
                         } else {
                             Reading::Unreadable(format!(
-                                "{} says it does not exist, but this key sees none of the recorded objects of that kind",
+                                "{} {SAYS_MISSING}, but this key sees none of the recorded objects of that kind",
                                 kind.platform()
                             ))
                         }

@@ -29,7 +29,7 @@ pub enum RepoError {
     Detached,
     #[error("branch `{0}` was moved by somebody else again and again")]
     Busy(String),
-    #[error("git: {0}")]
+    #[error("git: {}", .0.message())]
     Git(#[from] git2::Error),
     #[error("`{path}`: {error}")]
     Io { path: String, error: std::io::Error },
@@ -45,6 +45,9 @@ impl RepoError {
             RepoError::Detached => "check out a branch, or set `git.lock_branch` in upa.toml",
             RepoError::Busy(_) => "run again when the other run is done",
             RepoError::NoRevision(_) => "name a branch, a tag or a commit: `git log --oneline` lists them",
+            RepoError::Git(error) if error.code() == ErrorCode::Locked => {
+                "another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest"
+            }
             RepoError::Git(_) | RepoError::Io { .. } => return None,
         })
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::schema::{self, Schema};
 use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
-use super::{Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, check, release};
+use super::{Entry, Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, check, release};
 use crate::platform::{Registry, Template, Templates};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::{Kind, is_tenant_name};
@@ -106,6 +106,7 @@ fn settings(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
 
 fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenant> {
     let mut tenants = BTreeMap::new();
+    problems.extend(overlooked(files));
     for path in files.in_folder("tenants/", ".toml") {
         let name = path.trim_start_matches("tenants/").trim_end_matches(".toml");
         if !is_tenant_name(name) {
@@ -129,6 +130,32 @@ fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenan
         }
     }
     tenants
+}
+
+/// Files that somebody put where they would be overlooked: a tenant who is nobody's must not go unnoticed.
+fn overlooked(files: &Files) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for path in files.under("tenants/").filter(|path| path.ends_with(".toml")) {
+        if path.matches('/').count() > 1 {
+            problems.push(
+                Problem::configuration(format!(
+                    "`{path}` is in a folder of its own, where no tenant is looked for"
+                ))
+                .at(Place::file(path))
+                .hint("move it into `tenants/`; use `labels` to tell groups of tenants apart"),
+            );
+        }
+    }
+    let link = |path: &&str| !path.ends_with(".toml") && matches!(files.entries.get(*path), Some(Entry::Link(_)));
+    for folder in ["tenants/", "versions/", "platforms/"] {
+        problems.extend(
+            files
+                .under(folder)
+                .filter(link)
+                .filter_map(|path| files.text(path)?.err()),
+        );
+    }
+    problems
 }
 
 fn versions(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> BTreeMap<(String, String), Version> {

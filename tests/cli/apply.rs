@@ -288,3 +288,40 @@ fn a_workspace_may_be_a_folder_of_the_repository() {
     assert_eq!(space.git(&["status", "--porcelain"]), "");
     space.upa(&["plan", "-C", "infra", "--detailed-exitcode"]).exits(0);
 }
+
+#[test]
+fn a_repository_without_a_commit_can_be_planned() {
+    let space = Space::bare();
+    crate::support::product::write(&space);
+    space.write("tenants/ana.toml", crate::support::product::tenant("ana"));
+    space.upa(&["plan", "--detailed-exitcode"]).exits(2);
+    space.upa(&["validate"]).exits(0);
+}
+
+#[test]
+fn a_commit_that_cannot_be_finished_loses_nothing() {
+    let space = Space::with(&["ana"]);
+    // Git is at work in another window, or was killed there.
+    space.write(".git/index.lock", "");
+    let run = space.upa(&["apply", "--yes"]);
+    assert_ne!(run.status, 0, "{run}");
+    assert_snapshot!(seen(&run.stderr.lines().filter(|line| !line.starts_with("  ")).collect::<Vec<_>>().join("\n")), @r#"
+    error: git: the index is locked; this might be due to a concurrent or crashed process
+    hint: another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest
+    "#);
+    space.remove(".git/index.lock");
+    space.git(&["reset", "--quiet"]);
+    let again = space.upa(&["apply", "--yes"]);
+    assert_snapshot!(again, @r#"
+    exit 0
+    --- stdout
+    Nothing to do: 1 tenant is as Git says.
+    What an earlier run did is recorded.
+    "#);
+    space.git(&["checkout", "HEAD", "--", "tenants"]);
+    space.apply();
+    space.settled();
+    space.unmoved(&space.head());
+    assert_eq!(space.objects(), 3);
+    assert_eq!(space.git(&["status", "--porcelain"]), "");
+}

@@ -166,7 +166,12 @@ fn trace() {
     }
     let bare = space.upa(&["trace", &base]);
     assert!(bare.stdout.contains("ana"), "{bare}");
-    assert_snapshot!(space.upa(&["trace", "AbCdEfGh12345678"]), @"");
+    assert_snapshot!(space.upa(&["trace", "AbCdEfGh12345678"]), @r#"
+    exit 1
+    --- stderr
+    error: no lockfile records `[ID]`
+    hint: give the id as the platform shows it, or the webhook's URL
+    "#);
 }
 
 #[test]

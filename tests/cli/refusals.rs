@@ -565,7 +565,25 @@ fn links_are_not_followed() {
     --> tenants/bo.toml
      |
     help: replace the link by the file itself
-    3 errors
+    error: cannot use `tenants/more`: it is a symbolic link (to `/etc`), and links are never followed
+    --> tenants/more
+     |
+    help: replace the link by the file itself
+    4 errors
+    "#);
+}
+
+#[test]
+fn tenants_where_nobody_looks() {
+    let space = Space::with(&["ana"]);
+    space.write("tenants/eu/bo.toml", product::tenant("bo"));
+    assert_snapshot!(space.refused(), @r#"
+    exit 5
+    --- stderr
+    error: `tenants/eu/bo.toml` is in a folder of its own, where no tenant is looked for
+    --> tenants/eu/bo.toml
+     |
+    help: move it into `tenants/`; use `labels` to tell groups of tenants apart
     "#);
 }
 

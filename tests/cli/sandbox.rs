@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 
-use crate::support::server::{self, signal};
+use crate::support::server::{self, newest_journal, signal};
 use crate::support::{Server, Space};
 
 /// The small product on accounts that are real (and dead).
@@ -34,6 +34,9 @@ fn trying_out_never_commits() {
     space.edit("tenants/ana.toml", "Hello", "Hi");
     let run = space.upa(&["plan", "--sandbox"]).exits(0);
     assert!(run.stdout.contains("Hi from ana"), "{run}");
+    space.upa(&["apply", "--sandbox", "--yes"]).exits(0);
+    space.upa(&["plan", "--sandbox", "--detailed-exitcode"]).exits(0);
+    assert_eq!(space.head(), head);
 }
 
 #[test]
@@ -55,19 +58,6 @@ fn a_trial_that_was_killed_leaves_nothing_to_the_real_one() {
     assert!(run.stdout.contains("Plan: 3 to create"), "{run}");
     let status = space.upa(&["status"]).exits(0);
     assert!(status.stdout.contains("none yet"), "{status}");
-}
-
-/// The size of the largest journal below a folder.
-fn newest_journal(folder: &std::path::Path) -> u64 {
-    let mut largest = 0;
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            largest = largest.max(newest_journal(&entry.path()));
-        } else if entry.path().extension().is_some_and(|extension| extension == "journal") {
-            largest = largest.max(entry.metadata().map_or(0, |facts| facts.len()));
-        }
-    }
-    largest
 }
 
 #[test]

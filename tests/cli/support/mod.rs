@@ -37,7 +37,7 @@ impl Space {
         let space = Self::bare();
         product::write(&space);
         for tenant in tenants {
-            space.write(&format!("tenants/{tenant}.toml"), &product::tenant(tenant));
+            space.write(&format!("tenants/{tenant}.toml"), product::tenant(tenant));
         }
         space.commit("workspace");
         space
@@ -48,7 +48,7 @@ impl Space {
         let space = Self::bare();
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         space.write(".gitignore", ".upa/\n");
-        space.write("upa.toml", &std::fs::read_to_string(here.join("upa.toml")).unwrap());
+        space.write("upa.toml", std::fs::read_to_string(here.join("upa.toml")).unwrap());
         for folder in ["tenants", "versions", "templates"] {
             copy(&here.join(folder), &space.path(folder));
         }

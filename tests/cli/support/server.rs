@@ -124,3 +124,16 @@ pub fn on<T>(space: &Space, story: impl FnOnce(&Server) -> T) -> T {
     server.stop();
     result
 }
+
+/// The size of the largest journal below a folder.
+pub fn newest_journal(folder: &std::path::Path) -> u64 {
+    let mut largest = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            largest = largest.max(newest_journal(&entry.path()));
+        } else if entry.path().extension().is_some_and(|extension| extension == "journal") {
+            largest = largest.max(entry.metadata().map_or(0, |facts| facts.len()));
+        }
+    }
+    largest
+}
