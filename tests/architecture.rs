@@ -52,7 +52,10 @@ fn files(path: &Path) -> Vec<PathBuf> {
         return vec![path.to_owned()];
     }
     let entries = std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    entries.flat_map(|entry| files(&entry.unwrap().path())).filter(|file| file.extension().is_some_and(|e| e == "rs")).collect()
+    entries
+        .flat_map(|entry| files(&entry.unwrap().path()))
+        .filter(|file| file.extension().is_some_and(|e| e == "rs"))
+        .collect()
 }
 
 fn source(name: &str) -> PathBuf {
@@ -63,7 +66,10 @@ fn source(name: &str) -> PathBuf {
 fn code(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -73,7 +79,12 @@ fn pure_modules_name_no_effect() {
     for file in PURE.iter().flat_map(|name| files(&source(name))) {
         looked_at += 1;
         let code = code(&file);
-        found.extend(EFFECTS.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", file.display())));
+        found.extend(
+            EFFECTS
+                .iter()
+                .filter(|word| code.contains(**word))
+                .map(|word| format!("{}: {word}", file.display())),
+        );
     }
     assert!(looked_at > 30, "only {looked_at} files");
     assert_eq!(found, Vec::<String>::new());
@@ -81,7 +92,14 @@ fn pure_modules_name_no_effect() {
 
 #[test]
 fn what_plans_holds_no_writer() {
-    for name in ["plan", "observe.rs", "desired.rs", "render", "cli/plan.rs", "cli/survey.rs"] {
+    for name in [
+        "plan",
+        "observe.rs",
+        "desired.rs",
+        "render",
+        "cli/plan.rs",
+        "cli/survey.rs",
+    ] {
         for file in files(&source(name)) {
             let code = code(&file);
             for writer in ["Executor", "executors", "Connection", "Journal", "LockStore"] {
@@ -90,7 +108,11 @@ fn what_plans_holds_no_writer() {
         }
     }
     for file in files(&source("")) {
-        assert!(!code(&file).contains("dry_run"), "{}: there is no dry run, only a plan", file.display());
+        assert!(
+            !code(&file).contains("dry_run"),
+            "{}: there is no dry run, only a plan",
+            file.display()
+        );
     }
 }
 
@@ -111,12 +133,19 @@ fn the_engine_does_not_know_the_product() {
 fn only_one_file_opens_git_and_one_sends_http() {
     for file in files(&source("")) {
         let code = code(&file);
-        let name = file.strip_prefix(source("")).unwrap().to_string_lossy().replace('\\', "/");
+        let name = file
+            .strip_prefix(source(""))
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/");
         if code.contains("git2::") {
             assert!(name.starts_with("repo/"), "{name} names git2");
         }
         if code.contains("reqwest::Client") {
-            assert!(["platform/http.rs", "cli/demo.rs"].contains(&&*name), "{name} makes an HTTP client");
+            assert!(
+                ["platform/http.rs", "cli/demo.rs"].contains(&&*name),
+                "{name} makes an HTTP client"
+            );
         }
     }
 }
@@ -126,6 +155,11 @@ fn files_stay_short_and_say_what_they_are() {
     for file in files(&source("")) {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("//!"), "{} has no module doc", file.display());
-        assert!(text.lines().count() <= 700, "{} has {} lines", file.display(), text.lines().count());
+        assert!(
+            text.lines().count() <= 700,
+            "{} has {} lines",
+            file.display(),
+            text.lines().count()
+        );
     }
 }

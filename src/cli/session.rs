@@ -129,6 +129,8 @@ fn unknown_tenants(
     let failure = Failure::new(Exit::Configuration, format!("there is no tenant `{tenant}`"));
     Err(match did_you_mean(tenant, known.iter().copied()) {
         Some(word) => failure.hint(format!("did you mean `{word}`?")),
-        None => failure.hint(format!("make it with `upa new {tenant}`, or list the tenants with `upa status`")),
+        None => failure.hint(format!(
+            "make it with `upa new {tenant}`, or list the tenants with `upa status`"
+        )),
     })
 }

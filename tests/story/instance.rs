@@ -40,7 +40,10 @@ impl Instance {
             }),
             _ => {
                 let required = variable("UPA_TEST_REQUIRE_N8N").is_some();
-                assert!(!required, "UPA_TEST_REQUIRE_N8N is set, and UPA_TEST_N8N_URL or UPA_TEST_N8N_KEY is not");
+                assert!(
+                    !required,
+                    "UPA_TEST_REQUIRE_N8N is set, and UPA_TEST_N8N_URL or UPA_TEST_N8N_KEY is not"
+                );
                 println!("skipped: no real n8n (UPA_TEST_N8N_URL, UPA_TEST_N8N_KEY); run tests/run");
                 None
             }
@@ -74,7 +77,11 @@ impl Instance {
 
     pub async fn create_credential(&self, name: &str, kind: &str) {
         let known = self.send(Method::GET, "api/v1/credentials?limit=250", None).await;
-        let exists = known["data"].as_array().unwrap().iter().any(|known| known["name"] == name);
+        let exists = known["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|known| known["name"] == name);
         if !exists {
             let body = json!({"name": name, "type": kind, "data": {}});
             self.send(Method::POST, "api/v1/credentials", Some(&body)).await;
@@ -84,7 +91,12 @@ impl Instance {
     pub async fn workflow_ids(&self) -> BTreeSet<String> {
         let list = self.send(Method::GET, "api/v1/workflows?limit=250", None).await;
         assert_eq!(list["nextCursor"], Value::Null, "the tests stay below one page");
-        list["data"].as_array().unwrap().iter().map(|workflow| workflow["id"].as_str().unwrap().to_owned()).collect()
+        list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|workflow| workflow["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub async fn workflow(&self, id: &str) -> Value {
@@ -97,12 +109,14 @@ impl Instance {
             "name": workflow["name"], "nodes": workflow["nodes"],
             "connections": workflow["connections"], "settings": workflow["settings"],
         });
-        self.send(Method::PUT, &format!("api/v1/workflows/{id}"), Some(&body)).await;
+        self.send(Method::PUT, &format!("api/v1/workflows/{id}"), Some(&body))
+            .await;
     }
 
     /// Deletes as the editor does: unpublished first.
     pub async fn delete(&self, id: &str) {
-        self.send(Method::POST, &format!("api/v1/workflows/{id}/unpublish"), None).await;
+        self.send(Method::POST, &format!("api/v1/workflows/{id}/unpublish"), None)
+            .await;
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         self.send(Method::DELETE, &format!("api/v1/workflows/{id}"), None).await;
     }
@@ -121,10 +135,18 @@ impl Instance {
     /// Calls a webhook in a tenant's name: status, and the workflow that answered where the sandbox says it.
     pub async fn call(&self, path: &str, tenant: &str) -> (u16, Option<String>) {
         let body = json!({"marker": tenant, "message": {"type": "status-update"}});
-        let sent = self.http.post(format!("{}/webhook/{path}", self.url)).json(&body).send().await;
+        let sent = self
+            .http
+            .post(format!("{}/webhook/{path}", self.url))
+            .json(&body)
+            .send()
+            .await;
         // A connection that was closed while idle answers nothing: nobody was reached.
         let Ok(answer) = sent else { return (0, None) };
-        let by = answer.headers().get("x-upa-sandbox-workflow").map(|id| id.to_str().unwrap().to_owned());
+        let by = answer
+            .headers()
+            .get("x-upa-sandbox-workflow")
+            .map(|id| id.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
         let _ = answer.bytes().await;
         (status, by)
@@ -135,10 +157,15 @@ impl Instance {
         let path = format!("api/v1/executions?workflowId={workflow}&includeData=true&limit=250");
         let list = self.send(Method::GET, &path, None).await;
         let executions = list["data"].as_array().unwrap();
-        let errors: Vec<&Value> = executions.iter().filter(|execution| execution["status"] == "error").collect();
+        let errors: Vec<&Value> = executions
+            .iter()
+            .filter(|execution| execution["status"] == "error")
+            .collect();
         assert!(errors.is_empty(), "executions ended in an error: {errors:?}");
         let text = Value::Array(executions.clone()).to_string();
-        let markers = super::TENANTS.iter().filter(|tenant| text.contains(&format!("\"marker\":\"{tenant}\"")));
+        let markers = super::TENANTS
+            .iter()
+            .filter(|tenant| text.contains(&format!("\"marker\":\"{tenant}\"")));
         (executions.len(), markers.map(|tenant| (*tenant).to_owned()).collect())
     }
 }
@@ -152,9 +179,22 @@ pub fn node<'a>(workflow: &'a mut Value, name: &str) -> &'a mut Value {
 /// `action address` of every change, in order.
 pub fn changes(plan: &Value) -> Vec<String> {
     let changes = plan["changes"].as_array().unwrap().iter();
-    changes.map(|change| format!("{} {}", change["action"].as_str().unwrap(), change["address"].as_str().unwrap())).collect()
+    changes
+        .map(|change| {
+            format!(
+                "{} {}",
+                change["action"].as_str().unwrap(),
+                change["address"].as_str().unwrap()
+            )
+        })
+        .collect()
 }
 
 pub fn fields(change: &Value) -> Vec<&str> {
-    change["fields"].as_array().unwrap().iter().map(|field| field["field"].as_str().unwrap()).collect()
+    change["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| field["field"].as_str().unwrap())
+        .collect()
 }

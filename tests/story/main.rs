@@ -12,7 +12,7 @@ mod workspace;
 use instance::Instance;
 use serde_json::Value;
 use traffic::Traffic;
-use workspace::{Workspace, TENANTS};
+use workspace::{TENANTS, Workspace};
 
 /// Stories on the one real n8n follow each other: each looks at everything that is there.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -63,20 +63,30 @@ async fn story(workspace: &Workspace, n8n: &Instance) {
     assert_eq!(changes, ["update welcs@v2.0/booking"], "{drift:#}");
     assert_eq!(drift["changes"][0]["mover"], "platform");
     let fields: Vec<&str> = instance::fields(&drift["changes"][0]);
-    assert_eq!(fields, ["node \"Ajustes\" · notes", "settings.timezone"], "positions never show");
+    assert_eq!(
+        fields,
+        ["node \"Ajustes\" · notes", "settings.timezone"],
+        "positions never show"
+    );
 
     // One is deleted by hand: planned again, and so is what refers to it.
     let summary = workspace.id("demo", "post-call-summary");
     n8n.delete(&summary).await;
     let changes = instance::changes(&workspace.plan_json(&["demo"]));
-    assert_eq!(changes, ["update demo@v2.0/inbound-call", "create demo@v2.0/post-call-summary"]);
+    assert_eq!(
+        changes,
+        ["update demo@v2.0/inbound-call", "create demo@v2.0/post-call-summary"]
+    );
 
     // One is duplicated by hand: reported, not touched.
     let copy = n8n.duplicate(&workspace.id("plantilla", "crm-sync")).await;
     let copy_before = n8n.workflow(&copy).await;
     let (text, warnings) = workspace.plan_text(&["plantilla"]);
     assert!(text.contains("Nothing to do"), "{text}");
-    assert!(warnings.contains(&copy) && warnings.contains("copy made by hand"), "{warnings}");
+    assert!(
+        warnings.contains(&copy) && warnings.contains("copy made by hand"),
+        "{warnings}"
+    );
 
     // Apply repairs all of it.
     workspace.apply();
@@ -90,16 +100,29 @@ async fn story(workspace: &Workspace, n8n: &Instance) {
     workspace.refused_without_release();
     workspace.release();
     let fix = workspace.plan_json(&[]);
-    let expected: Vec<String> = TENANTS.iter().map(|tenant| format!("update {tenant}@v2.0/error-handler")).collect();
+    let expected: Vec<String> = TENANTS
+        .iter()
+        .map(|tenant| format!("update {tenant}@v2.0/error-handler"))
+        .collect();
     assert_eq!(instance::changes(&fix), expected);
-    assert!(fix["changes"].as_array().unwrap().iter().all(|change| change["mover"] == "git"), "{fix:#}");
+    assert!(
+        fix["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|change| change["mover"] == "git"),
+        "{fix:#}"
+    );
     workspace.commit("a fix");
     workspace.apply();
     workspace.assert_nothing_to_do();
     for tenant in TENANTS {
         let live = n8n.workflow(&workspace.id(tenant, "error-handler")).await;
         let live = &live["activeVersion"]["nodes"];
-        assert!(live.to_string().contains(".slice(0, 1000)"), "{tenant}: the fix is live");
+        assert!(
+            live.to_string().contains(".slice(0, 1000)"),
+            "{tenant}: the fix is live"
+        );
     }
 
     // All through this every call reached its own tenant, and nobody else's.
@@ -121,8 +144,14 @@ async fn story(workspace: &Workspace, n8n: &Instance) {
         workspace.set_status(tenant, "deprovisioned");
     }
     let (status, goodbye, error) = workspace.upa(&["plan"]);
-    assert_eq!(status, 14, "a share of deletions above the threshold needs an approval: {error}");
-    assert!(goodbye.contains("Plan: 21 to delete") && error.contains("--approve sha256:"), "{goodbye}{error}");
+    assert_eq!(
+        status, 14,
+        "a share of deletions above the threshold needs an approval: {error}"
+    );
+    assert!(
+        goodbye.contains("Plan: 21 to delete") && error.contains("--approve sha256:"),
+        "{goodbye}{error}"
+    );
     workspace.apply_approved();
     workspace.assert_nothing_to_do();
     let mut left = strangers;

@@ -25,7 +25,10 @@ impl Traffic {
             for (webhook, resource) in [("inbound", "inbound-call"), ("reminders", "reminders")] {
                 let path = workspace.webhook_path(tenant, webhook);
                 let (status, _) = n8n.call(&path, tenant).await;
-                assert_eq!(status, 200, "{tenant}: webhook `{webhook}` answers at its own path right after apply");
+                assert_eq!(
+                    status, 200,
+                    "{tenant}: webhook `{webhook}` answers at its own path right after apply"
+                );
                 targets.push((tenant, path, workspace.id(tenant, resource)));
             }
         }
@@ -62,7 +65,10 @@ async fn call_on_and_on(stop: Arc<AtomicBool>, n8n: Instance, targets: Vec<(&'st
             let (status, by) = n8n.call(path, tenant).await;
             if status == 200 {
                 answered += 1;
-                assert!(by.is_none_or(|by| by == *workflow), "a call of {tenant} reached another workflow");
+                assert!(
+                    by.is_none_or(|by| by == *workflow),
+                    "a call of {tenant} reached another workflow"
+                );
             }
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

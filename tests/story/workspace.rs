@@ -37,10 +37,14 @@ impl Workspace {
             copy(&Path::new(HOME).join(part), &folder.path().join(part));
         }
         let n8n = match real {
-            Some(instance) => format!("base_url = \"{}\"\ncredentials.api_key = {{ env = \"UPA_TEST_N8N_KEY\" }}", instance.url),
+            Some(instance) => format!(
+                "base_url = \"{}\"\ncredentials.api_key = {{ env = \"UPA_TEST_N8N_KEY\" }}",
+                instance.url
+            ),
             None => "sandbox = true".to_owned(),
         };
-        let settings = format!("[workspace]\nname = \"{name}\"\n\n[accounts.n8n]\n{n8n}\n\n[accounts.vapi]\nsandbox = true\n");
+        let settings =
+            format!("[workspace]\nname = \"{name}\"\n\n[accounts.n8n]\n{n8n}\n\n[accounts.vapi]\nsandbox = true\n");
         std::fs::write(folder.path().join("upa.toml"), settings).unwrap();
         std::fs::write(folder.path().join(".gitignore"), ".upa/\n").unwrap();
         let workspace = Self {
@@ -55,7 +59,12 @@ impl Workspace {
 
     /// Starts `upa sandbox`, so that the story can speak to the instance too.
     pub async fn serve(&mut self) -> Instance {
-        let server = self.command(&["sandbox"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = self
+            .command(&["sandbox"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         self.server = Some(server);
         let file = self.folder.path().join(".upa/sandbox.url");
         for _ in 0..200 {
@@ -71,8 +80,10 @@ impl Workspace {
 
     pub async fn seed_credentials(&self, n8n: &Instance) {
         for tenant in TENANTS {
-            n8n.create_credential(&format!("{tenant} · Google Calendar"), "googleCalendarOAuth2Api").await;
-            n8n.create_credential(&format!("{tenant} · CRM"), "httpHeaderAuth").await;
+            n8n.create_credential(&format!("{tenant} · Google Calendar"), "googleCalendarOAuth2Api")
+                .await;
+            n8n.create_credential(&format!("{tenant} · CRM"), "httpHeaderAuth")
+                .await;
         }
     }
 
@@ -133,7 +144,10 @@ impl Workspace {
     pub fn refused_without_release(&self) {
         let (status, _, err) = self.upa(&["plan"]);
         assert_eq!(status, 5, "{err}");
-        assert!(err.contains("was edited without a release") && err.contains("upa release recepcionista-ia v2.0"), "{err}");
+        assert!(
+            err.contains("was edited without a release") && err.contains("upa release recepcionista-ia v2.0"),
+            "{err}"
+        );
     }
 
     pub fn release(&self) {
@@ -198,7 +212,11 @@ impl Workspace {
     pub fn webhook_path(&self, tenant: &str, webhook: &str) -> String {
         let show = self.show(tenant);
         let base = show["tenant_configuration"]["webhook_base_path"].as_str().unwrap();
-        assert_eq!(base.starts_with(&format!("{tenant}-")), tenant == "welcs", "only clients have their name in paths: {base}");
+        assert_eq!(
+            base.starts_with(&format!("{tenant}-")),
+            tenant == "welcs",
+            "only clients have their name in paths: {base}"
+        );
         format!("{base}/{webhook}")
     }
 
@@ -210,7 +228,11 @@ impl Workspace {
             .env("HOME", self.folder.path())
             .output()
             .unwrap();
-        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
