@@ -81,3 +81,6 @@ impl Platform for N8n {
         doors.map(|door| (door.method, door.url)).collect()
     }
 }
+
+#[cfg(test)]
+mod properties;

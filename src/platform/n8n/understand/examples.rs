@@ -13,7 +13,7 @@ use crate::template::Source;
 use crate::workspace::version::{CredentialSlot, WebhookSlot};
 
 /// A version: its exports by resource, and what it declares.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Version {
     pub exports: Vec<(&'static str, Value)>,
     pub credentials: BTreeMap<String, CredentialSlot>,

@@ -6,15 +6,15 @@
 //!
 //! - [`designer`]: what ties an export to the instance it comes from, and where it stands in a text.
 //! - [`calls`], [`credentials`], [`entrances`], [`parameters`], [`settings`]: the parts of a workflow, one by one.
+//! - [`webhooks`]: the ways in of the whole version, side by side.
 
 mod calls;
 mod credentials;
 mod designer;
 mod entrances;
-#[cfg(test)]
-mod examples;
 mod parameters;
 mod settings;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,8 +53,8 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
         problems.append(&mut pass.problems);
         prepared.insert(template.resource.to_owned(), pass.out);
     }
-    entrances::tell_apart(&mut prepared);
-    problems.extend(entrances::check_names(templates, &prepared));
+    webhooks::tell_apart(&mut prepared);
+    problems.extend(webhooks::check_names(templates, &prepared));
     problems.extend(calls::check_cycles(templates, &prepared));
     if problems.is_empty() {
         Ok(prepared)
@@ -290,6 +290,8 @@ fn without_tenant<'a>(name: &'a str, workflow: &Map<String, Value>) -> &'a str {
     if ours { rest } else { name }
 }
 
+#[cfg(test)]
+pub(super) mod examples;
 #[cfg(test)]
 mod tests {
     use super::examples::{CALL, Version, WEBHOOK, export, node, with};

@@ -69,7 +69,7 @@ impl Pass<'_> {
                     .filter(foreign)
                     .cloned()
                     .collect();
-                (!tags.is_empty()).then(|| Value::Array(tags))
+                (!tags.is_empty()).then_some(Value::Array(tags))
             }
             _ => {
                 self.check_text("settings", key, value);
