@@ -72,6 +72,8 @@ pub struct Entry {
     pub url: String,
     /// Whether two of them at one path would reach each other's callers.
     pub exclusive: bool,
+    /// Whether a probe can tell that it is live.
+    pub provable: bool,
 }
 
 /// Renders every tenant that `wanted` admits.
@@ -292,7 +294,9 @@ impl<'a> Values<'a> {
                         .url
                         .replace("{path}", &path)
                         .replace("{id}", &self.entry_id(resource, &entry.node)),
-                    exclusive: !entry.url.contains("{id}"),
+                    // n8n keeps written paths apart, also where the address begins with an id (`:parameters`).
+                    exclusive: entry.url.contains("{path}"),
+                    provable: entry.provable,
                     path,
                 }
             })

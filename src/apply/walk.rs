@@ -297,7 +297,7 @@ impl Walk<'_> {
                 .work
                 .entries
                 .iter()
-                .filter(|entry| entry.url.starts_with("/webhook/"))
+                .filter(|entry| entry.provable)
                 .flat_map(|entry| {
                     entry
                         .method

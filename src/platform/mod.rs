@@ -87,6 +87,8 @@ pub struct EntryPoint {
     pub suffix: String,
     /// The address below the account's webhook URL: `{path}` is base and suffix, `{id}` the entry's own id.
     pub url: String,
+    /// Whether a probe can tell that it is live.
+    pub provable: bool,
 }
 
 /// One difference between what Git wants and what is there.

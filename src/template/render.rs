@@ -80,15 +80,26 @@ fn fill_text(text: &str, scope: &dyn Scope, guard: &Guard, faults: &mut Vec<Faul
             }
         }
     }
+    let value = whole.unwrap_or(Value::String(out));
     for leading in &guard.leading {
-        if out.trim_start().starts_with(leading.as_str()) && !text.trim_start().starts_with(leading.as_str()) {
+        if starts_anywhere(&value, leading) && !text.trim_start().starts_with(leading.as_str()) {
             faults.push(Fault {
                 written: last.to_owned(),
                 why: format!("the value makes the text start with `{leading}`, which the platform would evaluate"),
             });
         }
     }
-    whole.unwrap_or(Value::String(out))
+    value
+}
+
+/// Whether a text in a value starts so: a list or a table that is rendered as a whole brings texts of its own.
+fn starts_anywhere(value: &Value, leading: &str) -> bool {
+    match value {
+        Value::String(text) => text.trim_start().starts_with(leading),
+        Value::Array(items) => items.iter().any(|item| starts_anywhere(item, leading)),
+        Value::Object(map) => map.values().any(|item| starts_anywhere(item, leading)),
+        _ => false,
+    }
 }
 
 /// Template files bring their own text and may be evaluated; a tenant's values may not.
@@ -140,6 +151,17 @@ mod tests {
         let template = json!({"a": "<%= inputs.n %>", "b": "n = <%= inputs.n %>", "c": "<%= inputs.name %>"});
         let document = render(&template, &inputs(), &Guard::default()).unwrap();
         assert_eq!(document, json!({"a": 3, "b": "n = 3", "c": "O\"Hara \\ <b>"}));
+    }
+
+    #[test]
+    fn a_table_cannot_bring_in_what_is_evaluated() {
+        let guard = Guard {
+            leading: vec!["=".to_owned()],
+            containing: Vec::new(),
+        };
+        let scope = Inputs(json!({"inputs": {"list": ["a", {"b": "={{ $env }}"}], "fine": ["a"]}}));
+        assert!(render(&json!("<%= inputs.list %>"), &scope, &guard).is_err());
+        assert_eq!(render(&json!("<%= inputs.fine %>"), &scope, &guard), Ok(json!(["a"])));
     }
 
     #[test]

@@ -17,6 +17,12 @@ pub struct Source {
 impl Source {
     /// Parses a JSON template.
     pub fn parse(file: &str, text: &Arc<str>) -> Result<Self, Problem> {
+        // Editors on Windows put a byte order mark before the text, which is no part of it.
+        let bare: Arc<str> = match text.strip_prefix('\u{feff}') {
+            Some(bare) => Arc::from(bare),
+            None => text.clone(),
+        };
+        let text = &bare;
         match serde_json::from_str(text) {
             Ok(value) => Ok(Self {
                 file: file.to_owned(),

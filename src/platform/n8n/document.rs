@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use super::nodes;
+use super::{doors, nodes};
 use crate::platform::FieldChange;
 use crate::platform::compare::{self, Owned};
 
@@ -54,9 +55,13 @@ fn own_tags(tags: Option<&Value>, ours: bool) -> Vec<Value> {
     tags.filter(|tag| is_ours(tag) == ours).cloned().collect()
 }
 
-/// The body of a write: the document with the mark in it.
+/// Makes the ids of nodes and groups from the mark: no two workflows share one, and a repeated write changes none.
+const LOCAL_IDS: Uuid = Uuid::from_u128(0x5b1e_0f5e_6f0c_4f0a_9c0b_6a5d_0e3c_1a77);
+
+/// The body of a write: the document with the mark in it, and with ids of its own for nodes and groups.
 pub fn body(document: &Value, mark: &str, attempt: &str) -> Value {
     let mut body = document.clone();
+    own_ids(&mut body, mark);
     if let Some(map) = body.as_object_mut() {
         let settings = map.entry("settings").or_insert_with(|| json!({}));
         if let Some(settings) = settings.as_object_mut() {
@@ -67,6 +72,73 @@ pub fn body(document: &Value, mark: &str, attempt: &str) -> Value {
         }
     }
     body
+}
+
+/// Ids of nodes and groups mean something only within their workflow, yet a designer's are not a tenant's.
+fn own_ids(body: &mut Value, mark: &str) {
+    let own = |what: &str| Value::from(Uuid::new_v5(&LOCAL_IDS, format!("{mark}/{what}").as_bytes()).to_string());
+    let mut ids = BTreeMap::new();
+    for node in body
+        .get_mut("nodes")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        let Some(map) = node.as_object_mut() else { continue };
+        let name = map.get("name").and_then(Value::as_str).unwrap_or_default();
+        let id = own(&format!("node/{name}"));
+        if let Some(Value::String(before)) = map.insert("id".to_owned(), id.clone()) {
+            ids.insert(before, id);
+        }
+    }
+    let groups = body
+        .get_mut("nodeGroups")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten();
+    for (index, group) in groups.enumerate() {
+        let Some(group) = group.as_object_mut() else { continue };
+        group.insert("id".to_owned(), own(&format!("group/{index}")));
+        for member in group
+            .get_mut("nodeIds")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            if let Some(id) = member.as_str().and_then(|id| ids.get(id)) {
+                *member = id.clone();
+            }
+        }
+    }
+}
+
+/// Groups by the names of their nodes, because ids say nothing.
+fn groups(workflow: &Value) -> Vec<Value> {
+    let nodes = workflow.get("nodes").and_then(Value::as_array).into_iter().flatten();
+    let names: BTreeMap<&str, &str> = nodes
+        .filter_map(|node| Some((node.get("id")?.as_str()?, node.get("name")?.as_str()?)))
+        .collect();
+    let groups = workflow
+        .get("nodeGroups")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let normal = groups.filter_map(Value::as_object).map(|group| {
+        let mut out = group.clone();
+        out.remove("id");
+        out.retain(|_, value| !value.is_null());
+        let members = group
+            .get("nodeIds")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        let mut members: Vec<&str> = members.map(|id| names.get(id).copied().unwrap_or(id)).collect();
+        members.sort_unstable();
+        out.insert("nodeIds".to_owned(), json!(members));
+        Value::Object(out)
+    });
+    normal.collect()
 }
 
 /// What n8n reports of every node by name, without what does not count.
@@ -101,6 +173,8 @@ fn normal_node(node: &Value) -> Value {
                     out.insert(key.clone(), parameters);
                 }
             }
+            // The editor leaves an empty text behind.
+            "notes" if value == "" => {}
             _ if value.is_null() => {}
             _ => {
                 out.insert(key.clone(), value.clone());
@@ -143,6 +217,10 @@ fn edges(workflow: &Value) -> BTreeMap<String, ()> {
                     let mut edge = format!("\"{from}\" → \"{to}\"");
                     if kind != "main" {
                         edge.push_str(&format!(" ({kind})"));
+                    }
+                    let into = end.get("type").and_then(Value::as_str).unwrap_or(kind);
+                    if into != kind {
+                        edge.push_str(&format!(" (into {into})"));
                     }
                     if index > 0 || input > 0 {
                         edge.push_str(&format!(" (output {index}, input {input})"));
@@ -197,14 +275,10 @@ pub fn differences(desired: &Value, observed: &Value, written: &[String]) -> Vec
         ));
     }
     settings_differences(desired, observed, written, &mut out);
-    if let Some(groups) = desired.get("nodeGroups") {
-        compare::differences(
-            "nodeGroups",
-            groups,
-            observed.get("nodeGroups"),
-            Owned::Written,
-            &mut out,
-        );
+    let was_written = written.iter().any(|key| key == "nodeGroups");
+    if desired.get("nodeGroups").is_some() || was_written {
+        let (wanted, there) = (json!(groups(desired)), json!(groups(observed)));
+        compare::differences("nodeGroups", &wanted, Some(&there), Owned::Whole, &mut out);
     }
     out
 }
@@ -276,12 +350,16 @@ pub fn owned_part(desired: &Value, observed: &Value) -> Value {
             map.remove("webhookId");
         }
     }
-    json!({
+    let mut part = json!({
         "name": observed.get("name"),
         "nodes": nodes,
         "edges": edges(observed).into_keys().collect::<Vec<_>>(),
         "settings": settings,
-    })
+    });
+    if let (Some(map), true) = (part.as_object_mut(), desired.get("nodeGroups").is_some()) {
+        map.insert("nodeGroups".to_owned(), json!(groups(observed)));
+    }
+    part
 }
 
 /// Before a write: node by node, the webhook ids n8n invented are kept, or it would invent new ones each time.
@@ -310,25 +388,14 @@ pub fn keep_invented_ids(document: &mut Value, observed: &Value) {
     }
 }
 
-/// The webhooks a workflow listens on: method and normalised path.
+/// What a workflow occupies in n8n's table of webhooks: method and written path, of its draft and of what is live.
 pub fn listeners(workflow: &Value) -> Vec<(String, String)> {
-    let mut out = Vec::new();
-    for nodes in [workflow.get("nodes"), workflow.pointer("/activeVersion/nodes")] {
-        for node in nodes.and_then(Value::as_array).into_iter().flatten() {
-            let kind = node.get("type").and_then(Value::as_str).unwrap_or_default();
-            let path = node.pointer("/parameters/path").and_then(Value::as_str);
-            let (Some(nodes::Entrance::Webhook), Some(path)) = (nodes::entrance(kind), path) else {
-                continue;
-            };
-            let methods = match node.pointer("/parameters/httpMethod") {
-                Some(Value::String(method)) => vec![method.clone()],
-                Some(Value::Array(methods)) => methods.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-                _ => vec!["GET".to_owned()],
-            };
-            let path = path.trim_matches('/').to_owned();
-            out.extend(methods.into_iter().map(|method| (method, path.clone())));
-        }
-    }
+    let versions = [workflow.get("nodes"), workflow.pointer("/activeVersion/nodes")];
+    let nodes = versions.into_iter().flatten().filter_map(Value::as_array).flatten();
+    let mut out: Vec<(String, String)> = nodes
+        .flat_map(doors::doors)
+        .map(|door| (door.method, door.path))
+        .collect();
     out.sort();
     out.dedup();
     out

@@ -212,6 +212,11 @@ impl Api {
 
 /// Settings that are wanted no longer: a PUT merges settings, so each is sent with the value it has by default.
 fn reset_dropped(body: &mut Value, dropped: &[String]) {
+    if let Some(map) = body.as_object_mut()
+        && dropped.iter().any(|key| key == "nodeGroups")
+    {
+        map.entry("nodeGroups").or_insert_with(|| Value::Array(Vec::new()));
+    }
     let Some(settings) = body.get_mut("settings").and_then(Value::as_object_mut) else {
         return;
     };

@@ -3,10 +3,11 @@
 //! - [`understand`]: an exported workflow becomes a template that is safe for any tenant (pure).
 //! - [`document`]: what counts in a workflow, and what differs (pure).
 //! - [`observe`]: asking an instance. [`execute`]: writing to it. [`probe`]: whether a webhook really answers.
-//! - [`nodes`]: measured facts about keys, settings and node types.
+//! - [`nodes`]: measured facts about keys, settings and node types. [`doors`]: where a node is reached from outside.
 
 pub mod api;
 pub mod document;
+pub mod doors;
 pub mod execute;
 pub mod nodes;
 pub mod observe;
@@ -75,9 +76,11 @@ impl Platform for N8n {
     }
 
     fn listening(&self, _kind: &Kind, observed: &Value) -> Vec<(String, String)> {
-        let listeners = document::listeners(observed).into_iter();
-        listeners
-            .map(|(method, path)| (method, format!("/webhook/{path}")))
-            .collect()
+        let nodes = observed.get("nodes").and_then(Value::as_array).into_iter().flatten();
+        let doors = nodes.flat_map(doors::doors).filter(|door| door.provable);
+        doors.map(|door| (door.method, door.url)).collect()
     }
 }
+
+#[cfg(test)]
+mod properties;

@@ -2,6 +2,8 @@
 //!
 //! Facts were measured on n8n 2.41.1 in November 2026.
 
+use super::doors::Entrance;
+
 /// The keys a workflow is written with. Everything else in an export is n8n's own.
 pub const WORKFLOW_KEYS: [&str; 5] = ["name", "nodes", "connections", "settings", "nodeGroups"];
 
@@ -91,21 +93,6 @@ pub fn reset_value(setting: &str) -> Option<serde_json::Value> {
     })
 }
 
-/// How a node is reached from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entrance {
-    /// `/webhook/<path>`, or `/webhook/<webhookId>/<path>` when the path has a `:parameter`.
-    Webhook,
-    /// `/form/<path>`, or `/form/<webhookId>` without a path.
-    Form,
-    /// `/webhook/<webhookId>/chat`.
-    Chat,
-    /// `/mcp/<path>`.
-    Mcp,
-    /// By its webhook id alone, in a way only the node type knows.
-    ById,
-}
-
 /// The entrance of a node type; `None` when it has none that upa knows of.
 pub fn entrance(node_type: &str) -> Option<Entrance> {
     Some(match node_type {
@@ -124,18 +111,13 @@ pub fn only_resumes(node_type: &str) -> bool {
         || !(node_type.ends_with("Trigger") || node_type.ends_with(".webhook"))
 }
 
-/// Whether a parameter of a node is source code.
+/// Whether a parameter of a node is source code, also in types upa does not know.
 pub fn is_code(node_type: &str, parameter: &str) -> bool {
-    let code_node = matches!(
-        node_type,
-        "n8n-nodes-base.code"
-            | "n8n-nodes-base.function"
-            | "n8n-nodes-base.functionItem"
-            | "n8n-nodes-base.aiTransform"
-            | "@n8n/n8n-nodes-langchain.code"
-            | "@n8n/n8n-nodes-langchain.toolCode"
-    );
-    code_node && ["jsCode", "pythonCode", "functionCode", "code"].contains(&parameter)
+    match parameter {
+        "jsCode" | "pythonCode" | "functionCode" => true,
+        "code" => node_type.to_ascii_lowercase().contains("code") || node_type.ends_with(".aiTransform"),
+        _ => false,
+    }
 }
 
 /// Whether a node only decorates the canvas.
@@ -151,6 +133,36 @@ pub fn is_call(node_type: &str) -> bool {
             | "@n8n/n8n-nodes-langchain.toolWorkflow"
             | "@n8n/n8n-nodes-langchain.retrieverWorkflow"
     )
+}
+
+/// Node types whose `workflowId` is always one of the instance: other services have workflows too.
+pub fn names_workflows(node_type: &str) -> bool {
+    is_call(node_type) || reaches_the_instance(node_type)
+}
+
+/// Node types that speak to n8n's own API.
+pub fn reaches_the_instance(node_type: &str) -> bool {
+    node_type == "n8n-nodes-base.n8n"
+}
+
+/// Whether a type comes with n8n, so that upa knows what its parameters mean.
+pub fn is_from_n8n(node_type: &str) -> bool {
+    node_type.starts_with("n8n-nodes-base.") || node_type.starts_with("@n8n/n8n-nodes-langchain.")
+}
+
+/// Whether a text has the form of a workflow's id.
+pub fn is_workflow_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether a parameter names an object of the instance that upa does not manage: a data table, an agent, a credential.
+pub fn names_instance_object(node_type: &str, parameter: &str) -> bool {
+    match parameter {
+        "dataTableId" => true,
+        "agentId" => node_type == "n8n-nodes-base.messageAnAgent",
+        "credentialId" => reaches_the_instance(node_type),
+        _ => false,
+    }
 }
 
 /// Resource locators that name a customer's data; fixed in a template they are the same for every tenant.

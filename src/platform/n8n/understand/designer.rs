@@ -1,0 +1,266 @@
+//! What ties an export to the instance it was designed on: ids, addresses and credentials that no tenant may hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use crate::platform::n8n::nodes;
+use crate::platform::{Template, Templates};
+
+/// Shorter ids (instances that were born before 2023 count `1`, `2`, …) would be found in every text.
+const SHORTEST_ID: usize = 8;
+
+/// The folders below which n8n serves what has a path.
+const FOLDERS: [&str; 6] = ["webhook", "webhook-test", "form", "form-test", "mcp", "mcp-test"];
+
+static UUID: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new("(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        .unwrap_or_else(|error| panic!("bug: {error}"))
+});
+
+/// What a trace points at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target<'a> {
+    /// A workflow of the version.
+    Workflow(&'a str),
+    /// Where a workflow of the version is reached.
+    Address(&'a str),
+    /// A credential, by its name.
+    Credential(&'a str),
+    /// Anything else n8n numbers: versions, projects, folders, the instance itself.
+    Instance,
+}
+
+/// A text that must not stand in any tenant's document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trace<'a> {
+    pub text: String,
+    pub target: Target<'a>,
+    /// `webhook/lead` is not found in `webhook/leads`.
+    whole: bool,
+}
+
+impl Trace<'_> {
+    fn within(&self, text: &str) -> Option<Range<usize>> {
+        let joins = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        let mut from = 0;
+        while let Some(found) = text.get(from..)?.find(&self.text) {
+            let at = from + found..from + found + self.text.len();
+            let apart = |c: Option<char>| !self.whole || c.is_none_or(|c| !joins(c));
+            if apart(text[..at.start].chars().next_back()) && apart(text[at.end..].chars().next()) {
+                return Some(at);
+            }
+            from = at.end;
+        }
+        None
+    }
+}
+
+/// Everything that is known about where a version's workflows come from.
+pub struct Designer<'a> {
+    pub by_id: BTreeMap<String, BTreeSet<&'a str>>,
+    pub by_name: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    traces: BTreeSet<Trace<'a>>,
+}
+
+/// The workflow in a template file. Exports come bare, as a list of one (`n8n export:workflow`), or wrapped in
+/// `workflow` (n8n's template library) or `data` (its internal API).
+pub fn workflow(value: &Value) -> Result<&Map<String, Value>, &'static str> {
+    let unwrapped = match value {
+        Value::Array(list) => match list.as_slice() {
+            [one] => one,
+            [] => return Err("it is an empty list"),
+            _ => return Err("it is a list of several workflows: put each into a file of its own"),
+        },
+        other => other,
+    };
+    let inner = ["workflow", "data"].iter().find_map(|key| {
+        let inner = unwrapped.get(key)?.as_object()?;
+        (unwrapped.get("nodes").is_none() && inner.contains_key("nodes")).then_some(inner)
+    });
+    inner.or(unwrapped.as_object()).ok_or("expected a JSON object")
+}
+
+impl<'a> Designer<'a> {
+    pub fn of(templates: &Templates<'a>) -> Self {
+        let mut designer = Self {
+            by_id: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            traces: BTreeSet::new(),
+        };
+        for Template { resource, source, .. } in &templates.templates {
+            if let Ok(workflow) = workflow(&source.value) {
+                designer.learn(resource, workflow);
+            }
+        }
+        designer
+    }
+
+    fn learn(&mut self, resource: &'a str, workflow: &'a Map<String, Value>) {
+        if let Some(id) = workflow.get("id").and_then(text_of) {
+            self.trace(&id, Target::Workflow(resource), false);
+            self.by_id.entry(id).or_default().insert(resource);
+        }
+        if let Some(name) = workflow.get("name").and_then(Value::as_str) {
+            self.by_name.entry(name).or_default().insert(resource);
+        }
+        for (key, value) in workflow.iter().filter(|(key, _)| nodes::EXPORT_ONLY.contains(&&***key)) {
+            // Pinned and static data are a run's, and `id` is known already.
+            if !["id", "pinData", "staticData", "description"].contains(&&**key) {
+                self.learn_instance(key, value);
+            }
+        }
+        for node in workflow.get("nodes").and_then(Value::as_array).into_iter().flatten() {
+            self.learn_node(resource, node);
+        }
+    }
+
+    fn learn_instance(&mut self, key: &str, value: &Value) {
+        let names_something = key.ends_with("Id") || key == "id";
+        match value {
+            Value::String(text) if names_something => self.trace(text, Target::Instance, false),
+            // A published version repeats the nodes; their ids are no addresses.
+            Value::Object(map) if key != "nodes" => map.iter().for_each(|(key, value)| self.learn_instance(key, value)),
+            Value::Array(items) if key != "nodes" => items.iter().for_each(|item| self.learn_instance("", item)),
+            _ => {}
+        }
+    }
+
+    fn learn_node(&mut self, resource: &'a str, node: &'a Value) {
+        if let Some(id) = node.get("webhookId").and_then(Value::as_str) {
+            self.trace(id, Target::Address(resource), false);
+        }
+        for reference in node
+            .get("credentials")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(Map::values)
+        {
+            let name = reference.get("name").and_then(Value::as_str).unwrap_or_default();
+            if let Some(id) = reference.get("id").and_then(text_of) {
+                self.trace(&id, Target::Credential(name), false);
+            }
+        }
+        if node
+            .get("type")
+            .and_then(Value::as_str)
+            .and_then(nodes::entrance)
+            .is_none()
+        {
+            return;
+        }
+        for pointer in ["/parameters/path", "/parameters/options/path"] {
+            let path = node
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .trim_matches('/');
+            if path.is_empty() || path.starts_with('=') {
+                continue;
+            }
+            for uuid in UUID.find_iter(path) {
+                self.trace(uuid.as_str(), Target::Address(resource), false);
+            }
+            for folder in FOLDERS {
+                self.trace(&format!("{folder}/{path}"), Target::Address(resource), true);
+            }
+        }
+    }
+
+    fn trace(&mut self, text: &str, target: Target<'a>, whole: bool) {
+        if text.chars().count() >= SHORTEST_ID && !text.contains("<%=") {
+            self.traces.insert(Trace {
+                text: text.to_owned(),
+                target,
+                whole,
+            });
+        }
+    }
+
+    /// The first trace in a text.
+    pub fn found_in(&self, text: &str) -> Option<(Range<usize>, &Trace<'a>)> {
+        let found = self
+            .traces
+            .iter()
+            .filter_map(|trace| Some((trace.within(text)?, trace)));
+        // Of those that start together the longest says most.
+        found.min_by_key(|(at, _)| (at.start, usize::MAX - at.end))
+    }
+
+    /// The text with every trace cut out; `None` when there is none.
+    pub fn cut_from(&self, text: &str) -> Option<String> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((at, _)) = self.found_in(rest) {
+            out.push_str(&rest[..at.start]);
+            out.push('…');
+            rest = &rest[at.end..];
+        }
+        (!out.is_empty()).then(|| out + rest)
+    }
+}
+
+/// A string, or a number as old instances have them, in words.
+pub fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+    .filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_path_is_found_as_a_whole_and_an_id_anywhere() {
+        let path = Trace {
+            text: "webhook/lead".to_owned(),
+            target: Target::Address("a"),
+            whole: true,
+        };
+        for text in [
+            "https://n8n.x/webhook/lead",
+            "webhook/lead?x=1",
+            "'/webhook/lead'",
+            "webhook/leads, webhook/lead",
+        ] {
+            assert!(path.within(text).is_some(), "{text}");
+        }
+        for text in [
+            "https://x/webhook/leads",
+            "my-webhook/lead",
+            "webhook/lead-2",
+            "ñwebhook/leadñ",
+        ] {
+            assert!(path.within(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn exports_are_unwrapped() {
+        let bare = json!({"nodes": [], "connections": {}});
+        for value in [
+            bare.clone(),
+            json!([bare]),
+            json!({"workflow": bare}),
+            json!({"data": bare}),
+            json!([{"workflow": bare}]),
+        ] {
+            assert_eq!(
+                workflow(&value).map(|map| map.contains_key("nodes")),
+                Ok(true),
+                "{value}"
+            );
+        }
+        for value in [json!([]), json!([1]), json!("x"), json!([bare, bare]), json!(null)] {
+            assert!(workflow(&value).is_err(), "{value}");
+        }
+    }
+}

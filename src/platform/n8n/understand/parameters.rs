@@ -1,0 +1,393 @@
+//! A node's parameters, leaf by leaf.
+
+use serde_json::{Map, Value};
+
+use super::designer::Target;
+use super::{Node, Pass};
+use crate::platform::n8n::nodes;
+use crate::problem::Problem;
+use crate::template::{Piece, expression};
+
+/// What n8n evaluates to something the whole instance shares.
+const SHARED: [(&str, &str); 3] = [
+    ("$env", "the server's environment"),
+    ("$vars", "the instance's variables"),
+    ("$secrets", "the instance's secrets"),
+];
+
+impl Pass<'_> {
+    /// Goes through a node's parameters, key by key.
+    pub fn parameters(&mut self, node: Node<'_>, key: &str, value: Value) -> Value {
+        if key == "workflowId" {
+            return self.call(node, value);
+        }
+        if key == "workflowJson" && nodes::is_call(node.kind) && !is_blank(&value) {
+            self.refuse_node(
+                node,
+                "it carries a whole workflow inside, which cannot be checked",
+                "make it a workflow of the version and call that",
+            );
+        }
+        if nodes::names_instance_object(node.kind, key) && !is_blank(&value) && !mentions_expression(&value) {
+            self.refuse_node(
+                node,
+                format!("`{key}` names one fixed object of the instance, which every tenant would share"),
+                "render its id from an input: `<%= inputs.… %>`",
+            );
+            return Value::Null;
+        }
+        if nodes::DATA_LOCATORS.contains(&key) && !node.disabled {
+            self.warn_about_fixed_data(node, key, &value);
+        }
+        match value {
+            Value::String(text) => {
+                self.check_leaf(node, key, &text);
+                Value::String(self.without_traces(node, key, text))
+            }
+            Value::Array(items) => items.into_iter().map(|item| self.parameters(node, "", item)).collect(),
+            Value::Object(mut map) => {
+                // A locator that is rendered would otherwise show every tenant whose document the designer used.
+                if map.get("__rl").is_some() && map.get("value").is_some_and(mentions_expression) {
+                    map.retain(|key, _| !key.starts_with("cachedResult"));
+                }
+                let mut out = Map::new();
+                for (key, item) in map {
+                    self.without_traces(node, "a key", key.clone());
+                    let item = self.parameters(node, &key, item);
+                    out.insert(key, item);
+                }
+                out.into()
+            }
+            other => other,
+        }
+    }
+
+    fn warn_about_fixed_data(&mut self, node: Node<'_>, key: &str, value: &Value) {
+        let fixed = value
+            .get("value")
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty() && !text.starts_with('=') && !expression::has_expression(text));
+        if let Some(text) = fixed {
+            let place = self.source.find(text);
+            self.warn(
+                Problem::warning(format!(
+                    "node \"{}\": `{key}` is fixed, so every tenant uses the same one",
+                    node.name
+                ))
+                .at(place)
+                .hint("if it is a customer's own, render it from an input: `<%= inputs.… %>`"),
+            );
+        }
+    }
+
+    /// What may stand in a text: expressions upa can render safely there, and nothing all tenants would share unseen.
+    fn check_leaf(&mut self, node: Node<'_>, key: &str, text: &str) {
+        let evaluated = text.starts_with('=') || nodes::is_code(node.kind, key);
+        if evaluated && expression::has_expression(text) {
+            for piece in expression::pieces(text).unwrap_or_default() {
+                let Piece::Value(path, written) = piece else { continue };
+                if !["tenant", "resources", "webhooks"].contains(&path.root()) {
+                    let place = self.source.find(written);
+                    self.refuse(
+                        Problem::configuration(format!(
+                            "node \"{}\": `{written}` stands where n8n evaluates code, and only `tenant`, `resources` and `webhooks` may",
+                            node.name
+                        ))
+                        .at(place)
+                        .hint("put the value into a field of a Set node and read that field in the expression"),
+                    );
+                }
+            }
+        }
+        for (word, what) in SHARED.iter().filter(|(word, _)| evaluated && text.contains(word)) {
+            let place = self.source.find(word);
+            self.warn(
+                Problem::warning(format!(
+                    "node \"{}\": `{word}` reads {what}, the same for every tenant",
+                    node.name
+                ))
+                .at(place)
+                .hint("if it differs by tenant, render it from an input in a Set node"),
+            );
+        }
+        let calls_webhook = ["/webhook/", "/webhook-test/"].iter().any(|part| text.contains(part));
+        if calls_webhook && !nodes::is_decoration(node.kind) && !expression::has_expression(text) {
+            let place = self.source.find("/webhook");
+            self.warn(
+                Problem::warning(format!(
+                    "node \"{}\": `{key}` holds a fixed webhook address, the same for every tenant",
+                    node.name
+                ))
+                .at(place)
+                .hint("if it is one of this version's, write `<%= webhooks.….url %>`"),
+            );
+        }
+    }
+
+    /// Refuses a text that ties tenants to the designer's instance; on a sticky note, which nobody runs, it is cut out.
+    fn without_traces(&mut self, node: Node<'_>, key: &str, text: String) -> String {
+        // A node's own path is rewritten.
+        if key == "path" && nodes::entrance(node.kind).is_some() {
+            return text;
+        }
+        if nodes::is_decoration(node.kind) {
+            return self.readable(node, text);
+        }
+        if let Some((why, hint)) = self.tie(key, &text) {
+            self.refuse_node(node, why, hint);
+        }
+        text
+    }
+
+    /// A text for people, without ids and addresses of the designer's instance.
+    pub fn readable(&mut self, node: Node<'_>, text: String) -> String {
+        let Some(cut) = self.designer.cut_from(&text) else {
+            return text;
+        };
+        let place = self.source.find_name(node.name);
+        self.warn(
+            Problem::warning(format!(
+                "node \"{}\": an id or address of the designer's instance was cut out of its text",
+                node.name
+            ))
+            .at(place)
+            .hint("tenants have their own: write `<%= webhooks.….url %>` or nothing"),
+        );
+        cut
+    }
+
+    /// Refuses a text outside of nodes that ties tenants to the designer's instance.
+    pub fn check_text(&mut self, within: &str, key: &str, value: &Value) {
+        for text in strings(value) {
+            if let Some((why, hint)) = self.tie(&format!("{within}.{key}"), text) {
+                let place = self.source.find(text);
+                self.refuse(Problem::configuration(why).at(place).hint(hint));
+            }
+        }
+    }
+
+    /// Why a text cannot be given to tenants, and what to write instead.
+    fn tie(&self, key: &str, text: &str) -> Option<(String, String)> {
+        let (_, trace) = self.designer.found_in(text)?;
+        let found = &trace.text;
+        Some(match &trace.target {
+            Target::Address(resource) => (
+                format!(
+                    "`{key}` holds the address `{found}` of workflow `{resource}`, as it is in the designer's instance"
+                ),
+                "write `<%= webhooks.….url %>` instead".to_owned(),
+            ),
+            Target::Workflow(resource) => (
+                format!("`{key}` holds the id `{found}` of workflow `{resource}`, as it is in the designer's instance"),
+                format!("write `<%= resources.{resource}.id %>` instead"),
+            ),
+            Target::Credential(name) => (
+                format!(
+                    "`{key}` holds the id `{found}` of the credential \"{name}\", as it is in the designer's instance"
+                ),
+                "write `<%= credentials.….id %>` instead".to_owned(),
+            ),
+            Target::Instance => (
+                format!("`{key}` holds `{found}`, which n8n gave to something of the designer's instance"),
+                "remove it, or render it from an input: `<%= inputs.… %>`".to_owned(),
+            ),
+        })
+    }
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(strings).collect(),
+        Value::Object(map) => map.values().flat_map(strings).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether nothing is chosen.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Object(map) if map.contains_key("__rl") => map.get("value").is_none_or(is_blank),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+fn mentions_expression(value: &Value) -> bool {
+    strings(value).into_iter().any(expression::has_expression)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::examples::{Version, WEBHOOK, export, node, with};
+    use super::*;
+
+    const SET: &str = "n8n-nodes-base.set";
+    const CODE: &str = "n8n-nodes-base.code";
+    const UUID: &str = "7d4f0f1e-1111-4222-8333-00000000aaaa";
+
+    /// A version with one more node beside a webhook at `lead`, one at a tenant's path, and a form.
+    fn beside(other: Value) -> Version {
+        let inbound = with(node("In", WEBHOOK, json!({"path": "lead"})), json!({"webhookId": UUID}));
+        let theirs = node(
+            "Theirs",
+            WEBHOOK,
+            json!({"path": "welcs-11111111-1111-4222-8333-00000000bbbb/x"}),
+        );
+        let form = with(
+            node(
+                "Form",
+                "n8n-nodes-base.formTrigger",
+                json!({"options": {"path": "book"}}),
+            ),
+            json!({"typeVersion": 2.5}),
+        );
+        let mut sibling = export("Sibling", "AAAABBBBCCCC0001", vec![inbound, theirs, form]);
+        sibling["shared"] = json!([{"projectId": "PROJECT123456789"}]);
+        Version::of([
+            ("main", export("Main", "AAAABBBBCCCC0000", vec![other])),
+            ("sibling", sibling),
+        ])
+    }
+
+    #[test]
+    fn addresses_and_ids_of_the_designers_instance_are_refused_wherever_they_stand() {
+        let http = "n8n-nodes-base.httpRequest";
+        for (kind, parameters, found) in [
+            (http, json!({"url": "https://n8n.x/webhook/lead"}), "webhook/lead"),
+            (
+                http,
+                json!({"url": "=https://n8n.x/webhook-test/lead?x={{ 1 }}"}),
+                "webhook-test/lead",
+            ),
+            (http, json!({"url": "{{ $env.URL }}webhook/lead"}), "webhook/lead"),
+            (http, json!({"url": "https://n8n.x/form/book"}), "form/book"),
+            (http, json!({"url": "https://n8n.x/form-test/book"}), "form-test/book"),
+            (http, json!({"url": format!("https://n8n.x/webhook/{UUID}/chat")}), UUID),
+            (
+                http,
+                json!({"url": "https://n8n.x/x/11111111-1111-4222-8333-00000000bbbb"}),
+                "00000000bbbb",
+            ),
+            (CODE, json!({"jsCode": "fetch(base + '/webhook/lead')"}), "webhook/lead"),
+            (
+                SET,
+                json!({"assignments": {"assignments": [{"value": "see AAAABBBBCCCC0001"}]}}),
+                "AAAABBBBCCCC0001",
+            ),
+            (
+                SET,
+                json!({"columns": {"value": {"AAAABBBBCCCC0001": true}}}),
+                "AAAABBBBCCCC0001",
+            ),
+            (SET, json!({"x": "PROJECT123456789"}), "PROJECT123456789"),
+            (SET, json!({"x": "f".repeat(64)}), "designer's instance"),
+            (
+                SET,
+                json!({"x": "7d4f0f1e-0000-4000-8000-00000000dddd"}),
+                "designer's instance",
+            ),
+            (
+                "n8n-nodes-acme.thing",
+                json!({"deep": [{"deeper": [["/webhook/lead"]]}]}),
+                "webhook/lead",
+            ),
+        ] {
+            beside(node("Näme \"1\"", kind, parameters.clone())).refuses(&["node \"Näme \"1\"\"", found]);
+            beside(with(node("N", kind, parameters), json!({"disabled": true}))).refuses(&["node \"N\"", found]);
+        }
+        beside(node("N", http, json!({"url": "https://other.x/webhook/leads-of-ours"}))).ready();
+    }
+
+    #[test]
+    fn on_sticky_notes_and_in_notes_they_are_cut_out() {
+        let sticky = node(
+            "Note",
+            "n8n-nodes-base.stickyNote",
+            json!({"content": "POST https://n8n.x/webhook/lead or AAAABBBBCCCC0001!"}),
+        );
+        let version = beside(sticky);
+        assert_eq!(
+            version.node("main", "Note")["parameters"]["content"],
+            "POST https://n8n.x/… or …!"
+        );
+        assert!(version.warnings()[0].contains("cut out"));
+        let noted = with(node("N", SET, json!({})), json!({"notes": format!("id {UUID}")}));
+        assert_eq!(beside(noted).node("main", "N")["notes"], "id …");
+    }
+
+    #[test]
+    fn only_known_values_may_stand_where_n8n_evaluates() {
+        for (kind, parameters) in [
+            (SET, json!({"x": "={{ '<%= inputs.name %>' }}"})),
+            (CODE, json!({"jsCode": "const a = '<%= credentials.crm.name %>'"})),
+            ("n8n-nodes-acme.coder", json!({"code": "'<%= inputs.name %>'"})),
+            ("n8n-nodes-acme.any", json!({"jsCode": "'<%= inputs.name %>'"})),
+            (
+                "@n8n/n8n-nodes-langchain.code",
+                json!({"code": {"execute": {"code": "'<%= version.product %>'"}}}),
+            ),
+        ] {
+            beside(node("N", kind, parameters)).refuses(&["node \"N\"", "stands where n8n evaluates", "Set node"]);
+        }
+        for text in [
+            "<%= inputs.name %>",
+            "={{ '<%= tenant.name %>' }}",
+            "=<%= webhooks.lead.url %>",
+            "={{ $execution.resumeUrl }}",
+        ] {
+            beside(node("N", SET, json!({"x": text}))).ready();
+        }
+    }
+
+    #[test]
+    fn objects_of_the_instance_are_refused_and_shared_values_reported() {
+        let table = json!({"dataTableId": {"__rl": true, "mode": "list", "value": "T", "cachedResultName": "Clients"}});
+        for (kind, parameters) in [
+            ("n8n-nodes-base.dataTable", table.clone()),
+            ("n8n-nodes-base.evaluation", json!({"dataTableId": "T"})),
+            (
+                "n8n-nodes-base.dataTable",
+                json!({"dataTableId": {"__rl": true, "mode": "id", "value": "={{ $json.t }}"}}),
+            ),
+            ("n8n-nodes-base.messageAnAgent", json!({"agentId": "A"})),
+            ("n8n-nodes-base.n8n", json!({"credentialId": "C"})),
+        ] {
+            beside(with(node("N", kind, parameters), json!({"disabled": true}))).refuses(&[
+                "node \"N\"",
+                "one fixed object",
+                "inputs",
+            ]);
+        }
+        let rendered = json!({"dataTableId": {"__rl": true, "mode": "id", "value": "<%= inputs.table %>", "cachedResultName": "Clients", "cachedResultUrl": "/x"}});
+        let kept = beside(node("N", "n8n-nodes-base.dataTable", rendered)).node("main", "N");
+        assert_eq!(
+            kept["parameters"]["dataTableId"],
+            json!({"__rl": true, "mode": "id", "value": "<%= inputs.table %>"})
+        );
+        for (kind, parameters, warned) in [
+            (SET, json!({"x": "={{ $env.SECRET }}"}), "the server's environment"),
+            (CODE, json!({"jsCode": "return $vars.x"}), "the instance's variables"),
+            (
+                SET,
+                json!({"x": "https://hooks.other.example/webhook/abc"}),
+                "a fixed webhook address",
+            ),
+            (
+                "n8n-nodes-base.googleSheets",
+                json!({"documentId": {"__rl": true, "value": "S"}}),
+                "every tenant uses the same one",
+            ),
+        ] {
+            let warnings = beside(node("N", kind, parameters)).warnings();
+            assert!(
+                warnings.len() == 1 && warnings[0].contains("node \"N\"") && warnings[0].contains(warned),
+                "{warnings:?}"
+            );
+        }
+    }
+}
