@@ -35,6 +35,8 @@ pub struct DesiredTenant {
     /// What the version wants to be shown as the tenant's configuration.
     pub record: Value,
     pub place: Place,
+    /// Where the tenant names its version.
+    pub version_place: Place,
     /// Where the tenant names each credential.
     pub credentials: BTreeMap<String, Place>,
 }
@@ -110,6 +112,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         resources: BTreeMap::new(),
         record: Value::Null,
         place: tenant.toml.key("/status"),
+        version_place: tenant.toml.value_place("/version"),
         credentials: credential_places(tenant),
     };
     let Some(version) = version.filter(|_| tenant.file.status != Status::Deprovisioned) else {

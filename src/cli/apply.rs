@@ -65,6 +65,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let mut session = Session::open(global, at, &args.tenants)?;
     let commit = session.repo.head()?;
     let desired = survey::wanted(&session, &args.tenants)?;
+    args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
     let result = proceed(args, &mut session, survey, &accounts, approved, &commit).await;

@@ -163,7 +163,7 @@ impl<'a> Pass<'a> {
             ));
             self.refuse(
                 problem
-                    .at(self.tenant.place.clone())
+                    .at(self.tenant.version_place.clone())
                     .hint(format!("set `version = \"{}\"` again", others.first().unwrap_or(&""))),
             );
         }

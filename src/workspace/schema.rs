@@ -86,7 +86,11 @@ impl Schema {
                 vec![
                     Problem::configuration(format!("`{path}` is missing"))
                         .at(toml.key(&at))
-                        .hint(format!("add `{property} = …`")),
+                        .hint(match self.is_table(error.schema_path().as_str(), property) {
+                            true if name.is_empty() => format!("add `[{property}]`"),
+                            true => format!("add `{property} = {{ … }}`"),
+                            false => format!("add `{property} = …`"),
+                        }),
                 ]
             }
             ValidationErrorKind::Type { kind } => {
@@ -117,6 +121,20 @@ impl Schema {
                     .hint(self.meaning(error.schema_path().as_str())),
             ],
         }
+    }
+
+    /// Whether a required property, whose absence was found at a place in the schema, is a table.
+    fn is_table(&self, schema_path: &str, property: &str) -> bool {
+        let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let declared = self
+            .schema_at(parent)
+            .and_then(|table| table.get("properties")?.get(property));
+        let target = declared
+            .and_then(|declared| declared.get("$ref")?.as_str())
+            .and_then(|target| self.schema.pointer(target.trim_start_matches('#')));
+        target
+            .or(declared)
+            .is_some_and(|declared| declared.get("type").and_then(Value::as_str) == Some("object"))
     }
 
     /// What the schema says that a value is for, where it says anything.

@@ -367,3 +367,77 @@ fn wrong_usage_is_64() {
         assert_eq!(run.status, 64, "{run}");
     }
 }
+
+#[test]
+fn an_address_that_nobody_has_is_not_recreated() {
+    let space = Space::with(&["ana"]);
+    assert_snapshot!(space.upa(&["plan", "--recreate", "ana@v1/anser"]), @r#"
+    exit 64
+    --- stderr
+    error: --recreate: there is no `ana@v1/anser`
+    hint: did you mean `ana@v1/answer`?
+    "#);
+    assert_eq!(space.upa(&["apply", "--yes", "--recreate", "zoe@v1/x"]).status, 64);
+    assert_eq!(space.objects(), 0);
+}
+
+#[test]
+fn another_version_is_more_than_a_change() {
+    let space = Space::with(&["ana"]);
+    space.apply();
+    let version = space.read(product::VERSION_FILE);
+    space.write("versions/bot/v2.toml", version.replace("\"v1\"", "\"v2\""));
+    for file in ["answer.json", "record.json", "assistant.json"] {
+        space.write(
+            &format!("templates/bot/v2/{file}"),
+            space.read(&format!("templates/bot/v1/{file}")),
+        );
+    }
+    space.edit("tenants/ana.toml", "\"v1\"", "\"v2\"");
+    assert_snapshot!(space.refused(), @r#"
+    exit 5
+    --- stdout
+    No changes; 1 tenant could not be planned.
+    --- stderr
+    error: tenant `ana` is provisioned on v1, and this upa cannot upgrade it to v2 yet
+     --> tenants/ana.toml:2:11
+      |
+    2 | version = "v2"
+      |           ^^^^
+      |
+    help: set `version = "v1"` again
+    "#);
+}
+
+#[test]
+fn a_value_cannot_become_code() {
+    let space = Space::with(&["ana"]);
+    space.edit("tenants/ana.toml", "Hello from ana", "={{ $env.SECRET }}");
+    assert_snapshot!(space.refused(), @r#"
+    exit 5
+    --- stderr
+    error: `<%= inputs.greeting %>` in templates/bot/v1/answer.json: the value makes the text start with `=`, which the platform would evaluate
+     --> tenants/ana.toml:8:12
+      |
+    8 | greeting = "={{ $env.SECRET }}"
+      |            ^^^^^^^^^^^^^^^^^^^^
+      |
+    help: give another value in `[inputs]`, or change the template
+    error: `<%= inputs.greeting %>` in templates/bot/v1/assistant.json: the value contains `{{`, which the platform would evaluate
+     --> tenants/ana.toml:8:12
+      |
+    8 | greeting = "={{ $env.SECRET }}"
+      |            ^^^^^^^^^^^^^^^^^^^^
+      |
+    help: give another value in `[inputs]`, or change the template
+    2 errors
+    "#);
+    // Nor does it bring expressions of its own.
+    space.edit("tenants/ana.toml", "={{ $env.SECRET }}", "<%= tenant.operator %>");
+    space.commit("harmless");
+    space.apply();
+    server::on(&space, |server: &Server| {
+        assert_eq!(server.assistants()[0]["firstMessage"], json!("<%= tenant.operator %>"));
+    });
+    space.settled();
+}

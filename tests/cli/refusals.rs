@@ -37,7 +37,7 @@ fn unknown_keys_in_every_kind_of_file() {
     5 | [resource.contact]
       |           ^^^^^^^
       |
-    help: add `list = …`
+    help: add `list = { … }`
     error: unknown key `lisst` in `resource.contact`
      --> platforms/crm.toml:6:1
       |
@@ -805,6 +805,15 @@ fn places_that_are_no_workspace() {
     --- stderr
     error: there is no folder `nowhere`
     hint: name the workspace's folder: `-C DIR`
+    "#);
+    space.write("upa.toml", "");
+    assert_snapshot!(space.upa(&["plan"]), @r#"
+    exit 5
+    --- stderr
+    error: `workspace` is missing
+    --> upa.toml
+     |
+    help: add `[workspace]`
     "#);
     std::fs::create_dir(space.path("sub")).unwrap();
     space.commit("settings");
