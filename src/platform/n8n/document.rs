@@ -169,7 +169,7 @@ fn normal_node(node: &Value) -> Value {
                 if value == &Value::Bool(false) => {}
             "parameters" => {
                 let parameters = without_caches(value);
-                if parameters.as_object().is_some_and(|map| !map.is_empty()) {
+                if parameters != json!({}) && !parameters.is_null() {
                     out.insert(key.clone(), parameters);
                 }
             }

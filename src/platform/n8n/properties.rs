@@ -236,6 +236,8 @@ fn owned_leaves(value: &Value, at: &str, out: &mut Vec<String>) {
                 .enumerate()
                 .for_each(|(index, item)| owned_leaves(item, &format!("{at}/{index}"), out));
         }
+        // An empty list or table cannot become a text: n8n refuses that.
+        Value::Object(_) | Value::Array(_) => {}
         _ => out.push(at.to_owned()),
     }
 }
