@@ -87,25 +87,25 @@ fn status_and_show() {
     exit 0
     --- stdout
     Provisioning request
-      created_at             [TIME]
-      error_log              -
-      operator               ana@example.test
-      product_type           bot
       request_id             [UUID]
-      schema_ref             versions/bot/v1.toml@[COMMIT]
+      tenant_name            ana
+      product_type           bot
+      version                v1
       state                  COMPLETED
-      tenant_name            ana
+      created_at             [TIME]
       updated_at             [TIME]
-      version                v1
+      schema_ref             versions/bot/v1.toml@[COMMIT]
+      operator               ana@example.test
+      error_log              -
     Tenant configuration
-      provisioned_at         [TIME]
-      status                 active
       tenant_name            ana
-      version                v1
       webhook_base_path      ana-[UUID]
       workflow_ids
         answer               [ID]
         record               [ID]
+      version                v1
+      provisioned_at         [TIME]
+      status                 active
     "#);
     assert_snapshot!(space.upa(&["show", "bo"]), @r#"
     exit 0
@@ -113,12 +113,12 @@ fn status_and_show() {
     Provisioning request
       none yet: run `upa apply bo`
     Tenant configuration
+      tenant_name            bo
+      webhook_base_path      -
+      workflow_ids           
+      version                v1
       provisioned_at         -
       status                 active
-      tenant_name            bo
-      version                v1
-      webhook_base_path      -
-      workflow_ids
     "#);
     let json = space.upa(&["show", "ana", "--format", "json"]).exits(0).json();
     assert_eq!(json["provisioning_request"]["tenant_name"], json!("ana"), "{json:#}");
@@ -277,28 +277,18 @@ fn the_shipped_workspace() {
     let run = space.upa(&["show", "welcs"]).exits(0);
     assert_snapshot!(seen(&run.stdout), @r#"
     Provisioning request
-      created_at             [TIME]
-      error_log              -
-      operator               ana@nexumops.example
-      product_type           recepcionista-ia
       request_id             [UUID]
-      schema_ref             versions/recepcionista-ia/v2.0.toml@[COMMIT]
+      tenant_name            welcs
+      product_type           recepcionista-ia
+      version                v2.0
       state                  COMPLETED
-      tenant_name            welcs
+      created_at             [TIME]
       updated_at             [TIME]
-      version                v2.0
+      schema_ref             versions/recepcionista-ia/v2.0.toml@[COMMIT]
+      operator               ana@nexumops.example
+      error_log              -
     Tenant configuration
-      calendar_config
-        calendar             agenda@welcs.example
-        credential           welcs · Google Calendar
-      crm_config
-        credential           welcs · CRM
-        url                  https://crm.welcs.example/api/eventos
-      provisioned_at         [TIME]
-      status                 active
       tenant_name            welcs
-      vapi_assistant_id      [UUID]
-      version                v2.0
       webhook_base_path      welcs-[UUID]
       workflow_ids
         booking              [ID]
@@ -307,5 +297,15 @@ fn the_shipped_workspace() {
         inbound-call         [ID]
         post-call-summary    [ID]
         reminders            [ID]
+      version                v2.0
+      provisioned_at         [TIME]
+      status                 active
+      calendar_config
+        calendar             agenda@welcs.example
+        credential           welcs · Google Calendar
+      crm_config
+        credential           welcs · CRM
+        url                  https://crm.welcs.example/api/eventos
+      vapi_assistant_id      [UUID]
     "#);
 }

@@ -1,6 +1,6 @@
 //! Whether a webhook really answers. `active: true` only says that somebody asked for it.
 //!
-//! A CORS preflight runs nothing and leaves no execution: 204 with the method allowed means live, anything else not
+//! A CORS preflight runs nothing and leaves no execution: 204 with the method among those allowed means live, anything else not
 //! (measured on 2.41.1). It says that *some* workflow answers; that it is ours follows from the path, which is random
 //! and checked to be unique in the plan.
 
@@ -24,7 +24,7 @@ pub enum Verdict {
 impl Api {
     async fn probe(&self, method: &str, path: &str) -> Result<Verdict, PlatformError> {
         let url = format!("{}{path}", self.webhook_url);
-        let (status, allowed) = self.client.preflight(&url, method).await?;
+        let (status, allowed) = self.client.preflight(&url).await?;
         let live = status == 204
             && allowed
                 .split(',')
