@@ -5,6 +5,7 @@
 pub mod check;
 pub mod files;
 pub mod load;
+mod names;
 pub mod release;
 pub mod schema;
 pub mod settings;
