@@ -105,7 +105,7 @@ fn a_lockfile_that_was_edited_by_hand() {
     error: `tenants/ana.lock` is not as upa wrote it
     --> tenants/ana.lock
      |
-    help: git checkout HEAD -- tenants/ana.lock
+    help: git checkout main -- tenants/ana.lock
     "#);
     assert_eq!(space.head(), head);
     // What the hint says works.
@@ -219,7 +219,7 @@ fn a_pull_request_may_not_edit_a_lockfile() {
     error: `tenants/ana.lock` is not as upa wrote it
     --> tenants/ana.lock
      |
-    help: git checkout HEAD -- tenants/ana.lock
+    help: git checkout main -- tenants/ana.lock
     error: `tenants/bo.lock` is not as upa wrote it
     --> tenants/bo.lock
      |
@@ -227,6 +227,29 @@ fn a_pull_request_may_not_edit_a_lockfile() {
     2 errors
     "#);
     assert_eq!(space.upa(&["validate"]).status, 5);
+    space.git(&["rm", "--quiet", "--force", "tenants/ana.lock", "tenants/bo.lock"]);
+    assert_eq!(space.upa(&["validate"]).status, 5, "removing one is editing it");
+    space.commit("removed");
     // What counts is on main, whatever the branch says.
     space.settled();
+}
+
+#[test]
+fn a_pull_request_may_hold_lockfiles_that_are_older() {
+    let space = Space::with(&["ana"]);
+    space.edit(
+        "upa.toml",
+        "[accounts.n8n]",
+        "[git]\nlock_branch = \"main\"\n\n[accounts.n8n]",
+    );
+    space.commit("lockfiles are on main");
+    space.apply();
+    space.git(&["branch", "pull-request"]);
+    space.edit("tenants/ana.toml", "Hello", "Hi");
+    space.commit("another change, merged meanwhile");
+    space.apply();
+    space.git(&["checkout", "--quiet", "pull-request"]);
+    let run = space.upa(&["validate"]);
+    assert_eq!(run.status, 0, "{run}");
+    space.upa(&["validate", "--at", "pull-request"]).exits(0);
 }
