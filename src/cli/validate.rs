@@ -1,5 +1,6 @@
 //! `upa validate`: every file, without asking any platform.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use clap::Args;
@@ -8,10 +9,10 @@ use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::{Global, survey};
 use crate::exit::Exit;
-use crate::lockstore;
+use crate::lockstore::LockStore;
 use crate::problem::{Place, Problem};
 use crate::render::counted;
-use crate::workspace::files::Entry;
+use crate::workspace::files::{Entry, Files};
 
 /// Check every file of the workspace, without asking any platform.
 #[derive(Debug, Args)]
@@ -41,31 +42,47 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Lockfiles that are not as upa wrote them: a pull request may not edit them.
+/// Lockfiles that are not as upa wrote them: a pull request may not edit them. It may hold older ones, because others
+/// are applied while it is open, so what counts is where it branched off.
 fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> {
-    if !matches!(session.store, lockstore::LockStore::Branch(_)) {
+    let LockStore::Branch(reference) = &session.store else {
         return Ok(Vec::new());
-    }
-    let files = match at {
-        At::WorkTree => session.repo.work_tree()?,
-        At::Revision(revision) => session.repo.at(&session.repo.resolve(revision)?)?,
     };
-    let mut problems = Vec::new();
-    for path in files.in_folder("tenants/", ".lock") {
-        let tenant = path.trim_start_matches("tenants/").trim_end_matches(".lock");
-        let kept = session.texts.get(tenant);
-        let same = matches!((files.entries.get(path), kept), (Some(Entry::Text(text)), Some(kept)) if text == kept);
-        if !same {
-            problems.push(
-                Problem::configuration(format!("`{path}` is not as upa wrote it"))
-                    .at(Place::file(path))
-                    .hint(if kept.is_some() {
-                        format!("git checkout HEAD -- {path}")
-                    } else {
-                        format!("remove {path}: `upa apply` writes lockfiles")
-                    }),
-            );
+    let Ok(tip) = session.repo.resolve(reference) else {
+        return Ok(Vec::new());
+    };
+    let (files, commit) = match at {
+        At::WorkTree => (session.repo.work_tree()?, session.repo.head()?),
+        At::Revision(revision) => {
+            let commit = session.repo.resolve(revision)?;
+            (session.repo.at(&commit)?, commit)
         }
+    };
+    let Some(base) = session.repo.merge_base(&commit, &tip)? else {
+        return Ok(Vec::new());
+    };
+    let before = session.repo.at(&base)?;
+    let locks =
+        |files: &Files| -> BTreeSet<String> { files.in_folder("tenants/", ".lock").map(str::to_owned).collect() };
+    let branch = reference.trim_start_matches("refs/heads/");
+    let mut problems = Vec::new();
+    for path in locks(&files).union(&locks(&before)) {
+        let tenant = path.trim_start_matches("tenants/").trim_end_matches(".lock");
+        let newest = session.texts.get(tenant);
+        let as_kept =
+            matches!((files.entries.get(path), newest), (Some(Entry::Text(text)), Some(newest)) if text == newest);
+        if as_kept || files.entries.get(path) == before.entries.get(path) {
+            continue;
+        }
+        problems.push(
+            Problem::configuration(format!("`{path}` is not as upa wrote it"))
+                .at(Place::file(&**path))
+                .hint(if newest.is_some() {
+                    format!("git checkout {branch} -- {path}")
+                } else {
+                    format!("remove {path}: `upa apply` writes lockfiles")
+                }),
+        );
     }
     Ok(problems)
 }

@@ -104,6 +104,18 @@ impl Repo {
         Ok(commit.id().to_string())
     }
 
+    /// The commit where two lines of history parted, if they ever were one.
+    pub fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, RepoError> {
+        match self
+            .git
+            .merge_base(git2::Oid::from_str(one)?, git2::Oid::from_str(other)?)
+        {
+            Ok(base) => Ok(Some(base.to_string())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The commit that is checked out.
     pub fn head(&self) -> Result<String, RepoError> {
         match self.git.head() {

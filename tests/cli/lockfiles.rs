@@ -105,7 +105,7 @@ fn a_lockfile_that_was_edited_by_hand() {
     error: `tenants/ana.lock` is not as upa wrote it
     --> tenants/ana.lock
      |
-    help: git checkout HEAD -- tenants/ana.lock
+    help: git checkout main -- tenants/ana.lock
     "#);
     assert_eq!(space.head(), head);
     // What the hint says works.
@@ -196,4 +196,60 @@ fn a_lockfile_that_was_deleted() {
     "#);
     // Whatever happens, there are no twins.
     assert_eq!(space.objects(), 3);
+}
+
+#[test]
+fn a_pull_request_may_not_edit_a_lockfile() {
+    let space = Space::with(&["ana"]);
+    space.edit(
+        "upa.toml",
+        "[accounts.n8n]",
+        "[git]\nlock_branch = \"main\"\n\n[accounts.n8n]",
+    );
+    space.commit("lockfiles are on main");
+    space.apply();
+    space.git(&["checkout", "--quiet", "-b", "pull-request"]);
+    space.upa(&["validate"]).exits(0);
+    space.edit("tenants/ana.lock", "revision = 1", "revision = 7");
+    space.write("tenants/bo.lock", "format = 1\n");
+    space.commit("an edited lockfile");
+    assert_snapshot!(space.upa(&["validate", "--at", "HEAD"]), @r#"
+    exit 5
+    --- stderr
+    error: `tenants/ana.lock` is not as upa wrote it
+    --> tenants/ana.lock
+     |
+    help: git checkout main -- tenants/ana.lock
+    error: `tenants/bo.lock` is not as upa wrote it
+    --> tenants/bo.lock
+     |
+    help: remove tenants/bo.lock: `upa apply` writes lockfiles
+    2 errors
+    "#);
+    assert_eq!(space.upa(&["validate"]).status, 5);
+    space.git(&["rm", "--quiet", "--force", "tenants/ana.lock", "tenants/bo.lock"]);
+    assert_eq!(space.upa(&["validate"]).status, 5, "removing one is editing it");
+    space.commit("removed");
+    // What counts is on main, whatever the branch says.
+    space.settled();
+}
+
+#[test]
+fn a_pull_request_may_hold_lockfiles_that_are_older() {
+    let space = Space::with(&["ana"]);
+    space.edit(
+        "upa.toml",
+        "[accounts.n8n]",
+        "[git]\nlock_branch = \"main\"\n\n[accounts.n8n]",
+    );
+    space.commit("lockfiles are on main");
+    space.apply();
+    space.git(&["branch", "pull-request"]);
+    space.edit("tenants/ana.toml", "Hello", "Hi");
+    space.commit("another change, merged meanwhile");
+    space.apply();
+    space.git(&["checkout", "--quiet", "pull-request"]);
+    let run = space.upa(&["validate"]);
+    assert_eq!(run.status, 0, "{run}");
+    space.upa(&["validate", "--at", "pull-request"]).exits(0);
 }

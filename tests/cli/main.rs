@@ -19,3 +19,4 @@ mod plan;
 mod refusals;
 mod release;
 mod sandbox;
+mod templates;
