@@ -35,6 +35,8 @@ pub struct DesiredTenant {
     /// What the version wants to be shown as the tenant's configuration.
     pub record: Value,
     pub place: Place,
+    /// Where the tenant names its version.
+    pub version_place: Place,
     /// Where the tenant names each credential.
     pub credentials: BTreeMap<String, Place>,
 }
@@ -110,6 +112,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         resources: BTreeMap::new(),
         record: Value::Null,
         place: tenant.toml.key("/status"),
+        version_place: tenant.toml.value_place("/version"),
         credentials: credential_places(tenant),
     };
     let Some(version) = version.filter(|_| tenant.file.status != Status::Deprovisioned) else {
@@ -129,7 +132,9 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
     match template::render(&Value::Object(version.file.record.clone()), &scope, &Guard::default()) {
         Ok(record) => desired.record = record,
         Err(faults) => problems.extend(faults.into_iter().map(|fault| {
-            Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(tenant.toml.key("/inputs"))
+            Problem::configuration(format!("`{}`: {}", fault.written, fault.why))
+                .at(tenant.toml.key("/inputs"))
+                .hint("give the value in `[inputs]`, or change `[record]` of the version")
         })),
     }
     if problems.is_empty() {
@@ -172,6 +177,7 @@ fn resource(
                 // The template is right for other tenants, so the tenant's input is the place to look at.
                 Problem::configuration(format!("`{}` in {}: {}", fault.written, source.file, fault.why))
                     .at(input_place(tenant, &fault.written))
+                    .hint("give another value in `[inputs]`, or change the template")
             })
             .collect::<Vec<_>>()
     })?;

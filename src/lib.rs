@@ -1,4 +1,33 @@
-//! upa
+//! upa reads **tenants** from Git into a *desired* state, **observes** the platforms, **plans** the difference against the
+//! **lockfile**, **renders** the plan, **applies** it through **platforms**, and commits the lockfile.
+//!
+//! # The map
+//!
+//! | room | what happens there | |
+//! |---|---|---|
+//! | [`repo`] | reads a work tree or a commit, commits lockfiles; the only place that names Git | effect |
+//! | [`workspace`] | files → tenants, versions, accounts, and everything that is wrong with them | pure |
+//! | [`template`] | `<%= %>` in JSON documents | pure |
+//! | [`desired`] | what Git asks for, tenant by tenant; [`symbol`]s where a value is not known yet | pure |
+//! | [`observe`] | asks every account at once | effect |
+//! | [`plan`] | desired × observed × locked → changes, with their reasons | pure |
+//! | [`render`] | plans and tables as text and JSON | pure |
+//! | [`apply`] | carries a plan out, tenants side by side, with a [`journal`] and a [`lease`] | effect |
+//! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
+//! | [`platform`] | what upa knows about platforms, how it asks them, how it writes to them | both |
+//! | [`sandbox`] | every platform, imitated on loopback | effect |
+//! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
+//!
+//! Follow one plan: [`cli`]'s `plan.rs` → `session.rs` (repo, workspace, lockfiles) → `survey.rs` (desired, observe, plan)
+//! → [`render::plan`]. `apply.rs` adds [`apply`] and the commit.
+//!
+//! # What always holds
+//!
+//! - What plans holds no writer: it is given [`platform::Observer`]s; only apply gets [`platform::Executor`]s.
+//! - What could not be read is not absent ([`platform::Reading`]), and unknown never creates or deletes.
+//! - A stranger's object is never touched: ours is what carries our mark *and* stands in a lockfile.
+//! - A value from a tenant never becomes code, and no tenant's document holds an id, path or credential of another.
+//! - `tests/architecture.rs` proves which rooms are pure.
 
 pub mod apply;
 pub mod cli;

@@ -10,6 +10,30 @@ use crate::lockfile::{Lockfile, Provisioned};
 use crate::plan::Values;
 use crate::platform::n8n::WORKFLOW;
 
+/// The fields of the provisioning request, in the order of the requirements.
+pub const REQUEST: [&str; 10] = [
+    "request_id",
+    "tenant_name",
+    "product_type",
+    "version",
+    "state",
+    "created_at",
+    "updated_at",
+    "schema_ref",
+    "operator",
+    "error_log",
+];
+
+/// The fields of the tenant configuration; what a version adds follows behind.
+pub const CONFIGURATION: [&str; 6] = [
+    "tenant_name",
+    "webhook_base_path",
+    "workflow_ids",
+    "version",
+    "provisioned_at",
+    "status",
+];
+
 /// Both records of a tenant; fields nobody has a value for are null.
 pub fn records(tenant: &DesiredTenant, lock: &Lockfile) -> Value {
     let provisioned = lock

@@ -1,6 +1,10 @@
 //! The rooms of the house: pure modules name no effect, and what plans holds nothing that can write.
 
-#![expect(clippy::disallowed_methods, reason = "tests are an edge of their own")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests are an edge of their own, and panic on purpose"
+)]
 
 use std::path::{Path, PathBuf};
 

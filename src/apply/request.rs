@@ -13,17 +13,6 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
     if desired.status == Status::Deprovisioned {
         return begin_deprovision(context, desired, lock);
     }
-    let now = (context.now)();
-    let new_request = || Request {
-        request_id: Uuid::now_v7(),
-        purpose: Purpose::Provision,
-        state: RequestState::Provisioning,
-        created_at: now.clone(),
-        updated_at: now.clone(),
-        schema_ref: schema_ref(context, desired),
-        operator: desired.operator.clone(),
-        error_log: Vec::new(),
-    };
     let event = |provisioned| {
         vec![Event::Version {
             version: desired.version.clone(),
@@ -38,7 +27,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
             webhook_base_path: base_path(&desired.name, base, desired.named_paths),
             base,
             provisioned_at: None,
-            request: new_request(),
+            request: opened(context, desired, Purpose::Provision),
         });
     };
     let creates = changes
@@ -56,13 +45,31 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
         return Vec::new();
     }
     event(Provisioned {
-        request: new_request(),
+        request: opened(context, desired, Purpose::Provision),
         ..known.clone()
     })
 }
 
-fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile) -> Vec<Event> {
+/// A request that has just been opened.
+fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> Request {
     let now = (context.now)();
+    Request {
+        request_id: Uuid::now_v7(),
+        purpose,
+        state: RequestState::Provisioning,
+        created_at: now.clone(),
+        updated_at: now,
+        schema_ref: format!(
+            "{}@{}",
+            Version::path(&desired.product, &desired.version),
+            context.commit
+        ),
+        operator: desired.operator.clone(),
+        error_log: Vec::new(),
+    }
+}
+
+fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile) -> Vec<Event> {
     let unfinished = |known: &&Provisioned| {
         known.request.purpose != Purpose::Deprovision || matches!(known.request.state, RequestState::Failed)
     };
@@ -71,16 +78,7 @@ fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lock
         .map(|(version, known)| Event::Version {
             version: version.clone(),
             provisioned: Provisioned {
-                request: Request {
-                    request_id: Uuid::now_v7(),
-                    purpose: Purpose::Deprovision,
-                    state: RequestState::Provisioning,
-                    created_at: now.clone(),
-                    updated_at: now.clone(),
-                    schema_ref: schema_ref(context, desired),
-                    operator: desired.operator.clone(),
-                    error_log: Vec::new(),
-                },
+                request: opened(context, desired, Purpose::Deprovision),
                 ..known.clone()
             },
         })
@@ -125,12 +123,4 @@ pub fn end(
         }
     }
     events
-}
-
-fn schema_ref(context: &Context<'_>, desired: &DesiredTenant) -> String {
-    format!(
-        "{}@{}",
-        Version::path(&desired.product, &desired.version),
-        context.commit
-    )
 }

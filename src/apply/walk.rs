@@ -173,6 +173,8 @@ impl Walk<'_> {
     }
 
     fn applied(&self, change: &Change, id: String, read: Digest) -> Event {
+        let wanted = self.desired.resources.get(&change.address);
+        let runs = wanted.is_some_and(|resource| resource.runs);
         Event::Applied {
             address: change.address.clone(),
             applied: Applied {
@@ -182,6 +184,7 @@ impl Walk<'_> {
                 keys: change.work.keys.clone(),
                 commit: self.context.commit.to_owned(),
                 revision: change.revision,
+                stopped: change.work.drafts && !runs,
             },
         }
     }

@@ -9,9 +9,10 @@ use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
-use crate::platform::error::ErrorKind;
+use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
+use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::workspace::Workspace;
 
@@ -37,7 +38,7 @@ impl Accounts {
                 .is_some_and(|settings| settings.sandbox)
         };
         let (sandbox, url) = if names.iter().any(|name| in_sandbox(&name)) {
-            match start_sandbox(workspace, root, None).await {
+            match start_sandbox(workspace, root, None, &Options::default()).await {
                 Ok(sandbox) => {
                     let url = sandbox.url();
                     (Some(sandbox), url)
@@ -106,7 +107,7 @@ impl Accounts {
 fn no_platform(name: &str) -> PlatformError {
     PlatformError::new(
         ErrorKind::Refused,
-        "connect",
+        CONNECT,
         format!("account `{name}` belongs to no known platform"),
     )
 }
@@ -120,7 +121,7 @@ fn account(
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
-        return Err(PlatformError::new(ErrorKind::Unreachable, "connect", why));
+        return Err(PlatformError::new(ErrorKind::Unreachable, CONNECT, why));
     };
     let mut credentials = BTreeMap::new();
     let base_url = if settings.sandbox {
@@ -159,14 +160,19 @@ fn secret(variable: &str) -> Result<Secret, PlatformError> {
         Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
         _ => Err(PlatformError::new(
             ErrorKind::Unauthorised,
-            "connect",
+            CONNECT,
             format!("the environment variable {variable} is not set"),
         )),
     }
 }
 
 /// Starts the sandbox of a workspace with every account that lives in it.
-pub async fn start_sandbox(workspace: &Workspace, root: &Path, port: Option<u16>) -> Result<Sandbox, SandboxError> {
+pub async fn start_sandbox(
+    workspace: &Workspace,
+    root: &Path,
+    port: Option<u16>,
+    n8n: &Options,
+) -> Result<Sandbox, SandboxError> {
     let folder = root.join(".upa");
     prepare_folder(&folder).map_err(|error| SandboxError::Store(error.to_string()))?;
     let mut served = Vec::new();
@@ -178,7 +184,7 @@ pub async fn start_sandbox(workspace: &Workspace, root: &Path, port: Option<u16>
         .map(|(name, _)| name)
     {
         let service = match workspace.registry.known(workspace.platform_of(name)) {
-            Some(Known::N8n) => Service::N8n(sandbox::n8n::Options::default()),
+            Some(Known::N8n) => Service::N8n(n8n.clone()),
             Some(Known::Defined(definition)) => Service::Rest(definition.clone()),
             None => continue,
         };
@@ -214,11 +220,17 @@ pub fn url_file(root: &Path) -> std::path::PathBuf {
     reason = "edge: this is where a running sandbox is found"
 )]
 fn running_sandbox(root: &Path) -> Result<String, Failure> {
-    match std::fs::read_to_string(url_file(root)) {
-        Ok(url) => Ok(url.trim().to_owned()),
-        Err(_) => Err(
-            Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")
-                .hint("run again when it is done"),
-        ),
+    let url = std::fs::read_to_string(url_file(root)).unwrap_or_default();
+    // A server that was killed leaves its address behind; whoever has the store now is another one.
+    let listens = url
+        .trim()
+        .strip_prefix("http://")
+        .is_some_and(|address| std::net::TcpStream::connect(address).is_ok());
+    if listens {
+        return Ok(url.trim().to_owned());
     }
+    Err(
+        Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")
+            .hint("run again when it is done"),
+    )
 }

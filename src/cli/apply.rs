@@ -10,20 +10,20 @@ use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Global;
 use super::accounts::Accounts;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::Lines;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
+use super::{Global, wait_for_signal};
 use crate::apply::{self, Context, Outcome};
 use crate::exit::Exit;
 use crate::journal::{self, Journal};
 use crate::lease::{self, Lease};
 use crate::lockfile::{self, Lockfile};
 use crate::plan::{Action, Plan};
-use crate::problem::{Class, Problem};
+use crate::problem::{Class, Place, Problem};
 use crate::render::{self, BOLD, counted, styled};
 
 /// Make the platforms as Git says, and commit the lockfiles. Works from the commit that is checked out.
@@ -43,7 +43,13 @@ pub struct ApplyArgs {
 
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let approved = args.plan.as_deref().map(read_plan).transpose()?;
-    let session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    // What is only tried in the sandbox need not be committed.
+    let at = if global.sandbox {
+        At::WorkTree
+    } else {
+        At::Revision("HEAD")
+    };
+    let session = Session::open(global, at, &args.tenants)?;
     refuse_uncommitted(&session, global)?;
     let _lease = match Lease::take(&session.repo.private_dir()) {
         Ok(lease) => lease,
@@ -56,9 +62,10 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         Err(lease::Taken::Failed(error)) => return Err(error.into()),
     };
     // Somebody may have finished a run between reading the lockfiles and taking the lease.
-    let mut session = Session::open(global, At::Revision("HEAD"), &args.tenants)?;
+    let mut session = Session::open(global, at, &args.tenants)?;
     let commit = session.repo.head()?;
     let desired = survey::wanted(&session, &args.tenants)?;
+    args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
     let result = proceed(args, &mut session, survey, &accounts, approved, &commit).await;
@@ -110,7 +117,7 @@ async fn execute(
     commit: &str,
     interrupted: &AtomicBool,
 ) -> Result<Vec<Outcome>, Failure> {
-    let folder = session.repo.private_dir();
+    let folder = session.journals.clone();
     let journal = Journal::start(&folder, run).map_err(|error| {
         Failure::new(
             Exit::Failed,
@@ -157,15 +164,22 @@ fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure>
         return Ok(());
     }
     let problems = uncommitted.iter().map(|path| {
-        let what = if path.ends_with(".lock") {
-            "was edited by hand; upa alone writes lockfiles"
-        } else {
-            "is not committed"
+        let problem = match path
+            .strip_prefix("tenants/")
+            .and_then(|name| name.strip_suffix(".lock"))
+        {
+            Some(tenant) if session.texts.contains_key(tenant) => {
+                Problem::configuration(format!("`{path}` was edited by hand; upa alone writes lockfiles"))
+                    .hint(format!("git checkout HEAD -- {path}"))
+            }
+            Some(_) => Problem::configuration(format!("`{path}` was made by hand; upa alone writes lockfiles"))
+                .hint(format!("remove {path}")),
+            None => Problem::configuration(format!("`{path}` is not committed"))
+                .hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"),
         };
-        Problem::configuration(format!("`{path}` {what}")).at(crate::problem::Place::file(&**path))
+        problem.at(Place::file(&**path))
     });
-    Err(Failure::problems(problems.collect())
-        .hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"))
+    Err(Failure::problems(problems.collect()))
 }
 
 fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
@@ -219,8 +233,9 @@ impl Approved {
         Err(Failure::new(
             Exit::Stale,
             format!(
-                "this is not the plan that was reviewed: {} differs ({})",
+                "this is not the plan that was reviewed: {} {} not in it ({})",
                 counted(other.len(), "change"),
+                if other.len() == 1 { "is" } else { "are" },
                 other.join(", ")
             ),
         )
@@ -237,7 +252,13 @@ fn read_plan(file: &Path) -> Result<Approved, Failure> {
         )
         .hint("make one with `upa plan --out FILE`")
     };
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::new(
+            Exit::Configuration,
+            format!("cannot read the plan `{}`: {error}", file.display()),
+        )
+        .hint("make one with `upa plan --out FILE`")
+    })?;
     let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if value.get("format").and_then(Value::as_u64) != Some(u64::from(render::json::FORMAT)) {
         return Err(wrong("its format is not known to this upa".to_owned()));
@@ -274,21 +295,6 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
     interrupted
-}
-
-async fn wait_for_signal() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
 }
 
 /// What was kept.
@@ -409,6 +415,7 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
     let steps: usize = outcomes.iter().map(|outcome| outcome.done).sum();
     let tenants = counted(outcomes.len(), "tenant");
     let head = match (failed.len(), interrupted.len()) {
+        (0, 0) if outcomes.is_empty() => "What an earlier run did is recorded.".to_owned(),
         (0, 0) => format!("Applied: {} in {tenants}.", counted(steps, "step")),
         (0, _) => format!(
             "Interrupted after {}; unfinished: {}.",

@@ -15,6 +15,7 @@ use super::{Global, accounts, apply, plan, release};
 use crate::exit::Exit;
 use crate::render::{BOLD, CYAN, styled};
 use crate::repo::Repo;
+use crate::sandbox::n8n::Options;
 
 static TENANTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tenants");
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -66,6 +67,9 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     story.plan().await?;
     say("That is where you are now. Go on by yourself:")?;
     let mut out = anstream::stdout().lock();
+    if let Some(program) = not_on_the_path() {
+        writeln!(out, "  alias upa={}", program.display())?;
+    }
     writeln!(out, "  cd {}", dir.display())?;
     writeln!(
         out,
@@ -76,6 +80,14 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     writeln!(out, "  upa show welcs       # what is recorded of one tenant")?;
     writeln!(out, "  upa new my-client    # another one")?;
     Ok(Exit::Done)
+}
+
+/// This program, unless `upa` is found without a path.
+fn not_on_the_path() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).any(|folder| Some(&*folder) == program.parent());
+    (!found).then_some(program)
 }
 
 fn say(text: &str) -> Result<(), Failure> {
@@ -289,7 +301,7 @@ struct SandboxClient {
 
 impl SandboxClient {
     async fn start(session: &Session) -> Result<Self, Failure> {
-        let sandbox = accounts::start_sandbox(&session.workspace, session.repo.root(), None)
+        let sandbox = accounts::start_sandbox(&session.workspace, session.repo.root(), None, &Options::default())
             .await
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         Ok(Self {

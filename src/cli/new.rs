@@ -23,7 +23,7 @@ pub struct NewArgs {
     #[arg(long)]
     product: Option<String>,
     /// The version; the newest released one by default
-    #[arg(long = "use-version", value_name = "VERSION")]
+    #[arg(id = "of-version", long = "use-version", value_name = "VERSION")]
     version: Option<String>,
     #[arg(long, default_value = "client", value_parser = tier)]
     tier: Tier,

@@ -1,5 +1,6 @@
 //! `upa plan`: what apply would do, and why.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -9,8 +10,10 @@ use super::Global;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
+use crate::desired::DesiredState;
 use crate::exit::Exit;
 use crate::plan::Rules;
+use crate::problem::did_you_mean;
 use crate::render;
 use crate::resource::Address;
 
@@ -53,6 +56,27 @@ pub enum Format {
 }
 
 impl RuleArgs {
+    /// An address that nobody has is a slip of the pen, which must not go unnoticed.
+    pub fn check(&self, session: &Session, desired: &DesiredState) -> Result<(), Failure> {
+        let wanted = desired.tenants.values().flat_map(|tenant| tenant.resources.keys());
+        let recorded = session.locks.values().flat_map(|lock| lock.resources.keys());
+        let known: BTreeSet<String> = wanted.chain(recorded).map(Address::to_string).collect();
+        let Some(unknown) = self
+            .recreate
+            .iter()
+            .find(|address| !known.contains(&address.to_string()))
+        else {
+            return Ok(());
+        };
+        let failure = Failure::new(Exit::Usage, format!("--recreate: there is no `{unknown}`"));
+        Err(
+            match did_you_mean(&unknown.to_string(), known.iter().map(String::as_str)) {
+                Some(word) => failure.hint(format!("did you mean `{word}`?")),
+                None => failure.hint("`upa plan` names the addresses it could not read"),
+            },
+        )
+    }
+
     /// Together with the workspace's own.
     pub fn rules(&self, session: &Session) -> Rules {
         Rules {
@@ -67,6 +91,7 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
     let session = Session::open(global, at, &args.tenants)?;
     let desired = survey::wanted(&session, &args.tenants)?;
+    args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
     accounts.close().await;

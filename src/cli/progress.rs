@@ -14,18 +14,16 @@ impl Progress for Lines {
     fn started(&self, _address: &Address, _step: Step) {}
 
     fn done(&self, address: &Address, step: Step, note: Option<&str>) {
-        let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
-        line(format!(
-            "  {} {address} {}",
-            styled(GREEN, done(step)),
-            styled(DIM, note)
-        ));
+        let note = note
+            .map(|note| format!("  {}", styled(DIM, format!("({note})"))))
+            .unwrap_or_default();
+        line(format!("  {} {address}{note}", styled(GREEN, done(step))));
     }
 
     fn failed(&self, address: &Address, step: Step, why: &str) {
         line(format!(
-            "  {} {address} {}: {why}",
-            styled(RED, "failed"),
+            "  {} {address}: {}: {why}",
+            styled(RED, "failed     "),
             step.as_str()
         ));
     }

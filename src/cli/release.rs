@@ -15,6 +15,8 @@ use crate::workspace::{self, Version, release};
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
     pub product: String,
+    // The id `version` is taken by `--version`.
+    #[arg(id = "of-version", value_name = "VERSION")]
     pub version: String,
 }
 

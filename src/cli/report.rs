@@ -59,9 +59,11 @@ impl From<RepoError> for Failure {
         let exit = match &error {
             RepoError::Busy(_) => Exit::Platform,
             RepoError::Git(_) | RepoError::Io { .. } => Exit::Failed,
-            RepoError::NotARepository(_) | RepoError::NoCommit | RepoError::NoRevision(_) | RepoError::Detached => {
-                Exit::Configuration
-            }
+            RepoError::NoFolder(_)
+            | RepoError::NotARepository(_)
+            | RepoError::NoCommit
+            | RepoError::NoRevision(_)
+            | RepoError::Detached => Exit::Configuration,
         };
         let failure = Failure::new(exit, error.to_string());
         match error.hint() {

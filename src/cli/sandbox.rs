@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::accounts::{SANDBOX_KEY, start_sandbox, url_file};
@@ -10,6 +10,7 @@ use super::report::Failure;
 use super::session::{At, Session};
 use crate::exit::Exit;
 use crate::sandbox::SandboxError;
+use crate::sandbox::n8n::{Endpoints, Options, Publication};
 
 /// Serve the sandbox on a loopback port until it is stopped. Other commands use it while it runs.
 #[derive(Debug, Args)]
@@ -17,6 +18,34 @@ pub struct SandboxArgs {
     /// The port; a free one by default
     #[arg(long)]
     port: Option<u16>,
+    /// Which n8n to imitate
+    #[arg(long, value_enum, default_value_t = Age::Newest)]
+    n8n: Age,
+}
+
+/// How n8n behaved over time.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Age {
+    /// Publication takes effect some time after the answer
+    Newest,
+    /// Publication takes effect before the answer
+    Synchronous,
+    /// Besides, publishing is called `/activate`
+    Old,
+}
+
+impl Age {
+    fn options(self) -> Options {
+        let publication = match self {
+            Age::Newest => Publication::default(),
+            Age::Synchronous | Age::Old => Publication::Synchronous,
+        };
+        let endpoints = match self {
+            Age::Newest | Age::Synchronous => Endpoints::New,
+            Age::Old => Endpoints::Old,
+        };
+        Options { publication, endpoints }
+    }
 }
 
 #[expect(
@@ -25,7 +54,7 @@ pub struct SandboxArgs {
 )]
 pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
-    let sandbox = match start_sandbox(&session.workspace, session.repo.root(), args.port).await {
+    let sandbox = match start_sandbox(&session.workspace, session.repo.root(), args.port, &args.n8n.options()).await {
         Ok(sandbox) => sandbox,
         Err(error @ SandboxError::InUse) => {
             return Err(Failure::new(Exit::Leased, error.to_string()).hint("stop the other one first"));
@@ -49,14 +78,14 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     {
         writeln!(
             out,
-            "  {name:<12} {}  {}",
+            "  {name:<12} {:<12} {}",
             session.workspace.platform_of(name),
             sandbox.account_url(name)
         )?;
     }
     out.flush()?;
     drop(out);
-    let _ = tokio::signal::ctrl_c().await;
+    super::wait_for_signal().await;
     let _ = std::fs::remove_file(&file);
     sandbox.stop().await;
     Ok(Exit::Done)

@@ -1,6 +1,7 @@
 //! What every command starts from: the repository, the workspace at some moment, and the lockfiles.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Global;
@@ -30,6 +31,8 @@ pub struct Session {
     /// Their texts as they are kept.
     pub texts: BTreeMap<String, Arc<str>>,
     pub leftovers: Vec<Leftover>,
+    /// Where runs keep their journals. What was only tried in the sandbox is never read by a run that is not.
+    pub journals: PathBuf,
     /// Warnings of loading.
     pub warnings: Vec<Problem>,
 }
@@ -61,11 +64,12 @@ impl Session {
         let (mut locks, wrong) = lockstore::parse(&texts);
         problems.extend(wrong);
         problems.extend(vanished(&workspace, &locks));
-        let leftovers = if global.sandbox {
-            Vec::new()
+        let journals = if global.sandbox {
+            repo.root().join(".upa/journals")
         } else {
-            journal::leftovers(&repo.private_dir())?
+            repo.private_dir()
         };
+        let leftovers = journal::leftovers(&journals)?;
         for entry in leftovers.iter().flat_map(|leftover| &leftover.entries) {
             let lock = locks
                 .entry(entry.tenant.clone())
@@ -93,6 +97,7 @@ impl Session {
             locks,
             texts,
             leftovers,
+            journals,
             warnings: problems,
         })
     }

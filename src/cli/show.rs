@@ -39,13 +39,17 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     match args.format {
         Format::Json => writeln!(out, "{records:#}")?,
         Format::Text => {
-            for (title, key) in [
-                ("Provisioning request", "provisioning_request"),
-                ("Tenant configuration", "tenant_configuration"),
+            for (title, key, order) in [
+                ("Provisioning request", "provisioning_request", &record::REQUEST[..]),
+                (
+                    "Tenant configuration",
+                    "tenant_configuration",
+                    &record::CONFIGURATION[..],
+                ),
             ] {
                 writeln!(out, "{}", styled(BOLD, title))?;
                 match records.get(key) {
-                    Some(Value::Object(record)) => write_fields(&mut out, record, 2)?,
+                    Some(Value::Object(record)) => write_record(&mut out, record, order)?,
                     _ => writeln!(out, "  none yet: run `upa apply {}`", args.tenant)?,
                 }
             }
@@ -54,33 +58,50 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The fields in their order, then any others.
+fn write_record(
+    out: &mut dyn std::io::Write,
+    record: &serde_json::Map<String, Value>,
+    order: &[&str],
+) -> std::io::Result<()> {
+    let known = order.iter().filter_map(|key| record.get_key_value(*key));
+    let others = record.iter().filter(|(key, _)| !order.contains(&key.as_str()));
+    for (key, value) in known.chain(others) {
+        write_field(out, key, value, 2)?;
+    }
+    Ok(())
+}
+
 fn write_fields(
     out: &mut dyn std::io::Write,
     record: &serde_json::Map<String, Value>,
     indent: usize,
 ) -> std::io::Result<()> {
-    for (key, value) in record {
-        match value {
-            Value::Object(inner) if !inner.is_empty() => {
-                writeln!(out, "{:indent$}{key}", "")?;
-                write_fields(out, inner, indent + 2)?;
-            }
-            Value::Array(items) if !items.is_empty() => {
-                writeln!(out, "{:indent$}{key}", "")?;
-                for item in items {
-                    writeln!(out, "{:indent$}  {}", "", plain(item))?;
-                }
-            }
-            other => writeln!(
-                out,
-                "{:indent$}{key:<width$} {}",
-                "",
-                plain(other),
-                width = 24usize.saturating_sub(indent)
-            )?,
+    record
+        .iter()
+        .try_for_each(|(key, value)| write_field(out, key, value, indent))
+}
+
+fn write_field(out: &mut dyn std::io::Write, key: &str, value: &Value, indent: usize) -> std::io::Result<()> {
+    match value {
+        Value::Object(inner) if !inner.is_empty() => {
+            writeln!(out, "{:indent$}{key}", "")?;
+            write_fields(out, inner, indent + 2)
         }
+        Value::Array(items) if !items.is_empty() => {
+            writeln!(out, "{:indent$}{key}", "")?;
+            items
+                .iter()
+                .try_for_each(|item| writeln!(out, "{:indent$}  {}", "", plain(item)))
+        }
+        other => writeln!(
+            out,
+            "{:indent$}{key:<width$} {}",
+            "",
+            plain(other),
+            width = 24usize.saturating_sub(indent)
+        ),
     }
-    Ok(())
 }
 
 fn plain(value: &Value) -> String {

@@ -33,18 +33,17 @@ struct Found<'a> {
 
 pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
+    // A URL from a log has a query; whose it is does not depend on that.
+    let what = args.what.split(['?', '#']).next().unwrap_or_default();
     let mut found = Vec::new();
     for lock in session.locks.values() {
-        let by_id = lock
-            .resources
-            .iter()
-            .filter(|(_, locked)| locked.id() == Some(&*args.what));
+        let by_id = lock.resources.iter().filter(|(_, locked)| locked.id() == Some(what));
         found.extend(by_id.map(|(address, locked)| Found {
             address,
             locked,
             webhook: None,
         }));
-        found.extend(by_webhook(&session, lock, &args.what));
+        found.extend(by_webhook(&session, lock, what));
     }
     if found.is_empty() {
         return Err(
@@ -83,7 +82,9 @@ fn by_webhook<'a>(session: &Session, lock: &'a Lockfile, what: &str) -> Vec<Foun
     for resource in state.tenants.values().flat_map(|tenant| tenant.resources.values()) {
         for entry in &resource.entries {
             let (path, url) = (text(&entry.path), text(&entry.url));
-            let named = what.trim_end_matches('/').ends_with(&path) || what.trim_end_matches('/').ends_with(&url);
+            let what = what.trim_end_matches('/');
+            // A base alone names everything below it.
+            let named = what.ends_with(&path) || what.ends_with(&url) || path.starts_with(&format!("{what}/"));
             if let (true, Some((address, locked))) = (named, lock.resources.get_key_value(&resource.address)) {
                 found.push(Found {
                     address,

@@ -60,7 +60,7 @@ fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> 
                 Problem::configuration(format!("`{path}` is not as upa wrote it"))
                     .at(Place::file(path))
                     .hint(if kept.is_some() {
-                        format!("git checkout -- {path}")
+                        format!("git checkout HEAD -- {path}")
                     } else {
                         format!("remove {path}: `upa apply` writes lockfiles")
                     }),

@@ -75,6 +75,8 @@ pub enum Reason {
     ReferenceChanged,
     /// Nothing to write, but it does not run as it should.
     NotRunning,
+    /// It did not run because Git said so, and now Git says that it should.
+    Resumed,
     Suspended,
     Deprovisioned,
     /// The version does not have this resource any more.
@@ -91,6 +93,7 @@ impl Reason {
             Reason::Changed => "it differs",
             Reason::ReferenceChanged => "what it refers to gets a new id",
             Reason::NotRunning => "it does not run as it is",
+            Reason::Resumed => "Git wants it to run again",
             Reason::Suspended => "the tenant is suspended",
             Reason::Deprovisioned => "the tenant is deprovisioned",
             Reason::NoLongerInVersion => "the version has no such resource any more",
@@ -170,7 +173,10 @@ impl Change {
     pub fn is_drift(&self) -> bool {
         match self.action {
             Action::Create => self.reason == Reason::DeletedOnPlatform,
-            Action::Update => self.mover == Some(Mover::Platform) || self.reason == Reason::NotRunning,
+            Action::Update => match self.reason {
+                Reason::Resumed | Reason::Suspended => false,
+                reason => self.mover == Some(Mover::Platform) || reason == Reason::NotRunning,
+            },
             Action::Adopt | Action::Delete | Action::Forget => false,
         }
     }

@@ -69,7 +69,14 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     let marked = marked(basis.observed);
     let mut plan = Plan::default();
     let mut failed_accounts = BTreeSet::new();
+    // Whoever has another's lockfile is not planned from it: whatever would be said of its objects would mislead.
+    let copied = shared_bases(basis.locks);
+    let is_copy = |tenant: &str| copied.iter().any(|problem| problem.tenant.as_deref() == Some(tenant));
     for tenant in basis.desired.tenants.values() {
+        if is_copy(&tenant.name) {
+            plan.tenants += 1;
+            continue;
+        }
         let empty = Lockfile::new(&*tenant.name);
         let lock = basis.locks.get(&tenant.name).unwrap_or(&empty);
         let outcome = tenant::plan_tenant(basis, &marked, tenant, lock);
@@ -92,7 +99,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
             plan.problems.push(failure.problem(&account));
         }
     }
-    plan.problems.extend(shared_bases(basis.locks));
+    plan.problems.extend(copied);
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan.problems.extend(policy::check(&plan, basis.rules));
     plan

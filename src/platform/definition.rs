@@ -202,7 +202,11 @@ impl Definition {
             match credential_of(text) {
                 Ok(Some(name)) => credentials.push(name),
                 Ok(None) => {}
-                Err(why) => problems.push(Problem::configuration(why).at(toml.key("/auth"))),
+                Err(why) => problems.push(
+                    Problem::configuration(why)
+                        .at(toml.key("/auth"))
+                        .hint("name one credential in it: `{cred.api_key}`"),
+                ),
             }
         }
         for (name, kind) in &definition.resource {
@@ -212,7 +216,11 @@ impl Definition {
                     let problem = Problem::configuration(format!(
                         "`{key}` of `{name}` does not say which object: its path has no `{{id}}`"
                     ));
-                    problems.push(problem.at(toml.value_place(&pointer(key))));
+                    problems.push(
+                        problem
+                            .at(toml.value_place(&pointer(key)))
+                            .hint("write `{id}` where the id goes, as in `GET /things/{id}`"),
+                    );
                 }
             }
         }
@@ -304,7 +312,11 @@ impl Platform for Definition {
         for template in &templates.templates {
             if !template.source.value.is_object() {
                 let place = crate::problem::Place::file(&*template.source.file);
-                problems.push(Problem::configuration(format!("a {} is a JSON object", template.kind)).at(place));
+                problems.push(
+                    Problem::configuration(format!("a {} is a JSON object", template.kind))
+                        .at(place)
+                        .hint("write `{ … }`"),
+                );
             }
             let evaluates = self
                 .kind(&template.kind)

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::problem::{Class, Problem};
 
+/// The name of the call when no call was made yet: the account could not be opened.
+pub const CONNECT: &str = "connect";
+
 /// What went wrong, classed by what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{call}: {why}")]
@@ -85,6 +88,11 @@ impl PlatformError {
 
     fn hint(&self, account: &str) -> Option<String> {
         Some(match self.kind {
+            ErrorKind::Unauthorised if self.call == CONNECT => {
+                format!(
+                    "`accounts.{account}.credentials` in upa.toml names it: set it in the environment of this command"
+                )
+            }
             ErrorKind::Unauthorised => {
                 format!(
                     "check the key that `accounts.{account}.credentials` in upa.toml names: it is wrong, expired or of another instance"

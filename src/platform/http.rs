@@ -52,7 +52,7 @@ impl Call {
     /// Method and path without the query: what may stand in a log or an error.
     pub fn name(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
-        format!("{} {path}", self.method)
+        format!("{} /{}", self.method, path.trim_start_matches('/'))
     }
 
     fn may_repeat(&self) -> bool {
@@ -349,4 +349,14 @@ fn broken(call: &Call, error: &reqwest::Error) -> PlatformError {
         (ErrorKind::Unclear, format!("the connection broke: {reason}"))
     };
     PlatformError::new(kind, call.name(), why)
+}
+
+/// Percent-encodes what goes into a path segment or a query value.
+pub fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }

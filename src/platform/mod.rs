@@ -212,6 +212,16 @@ pub enum Reading {
     Unreadable(String),
 }
 
+/// What every reading of an unproven 404 says.
+pub const SAYS_MISSING: &str = "says it does not exist";
+
+impl Reading {
+    /// Whether the platform answered that it is not there, which alone proves nothing: the key may not see it.
+    pub fn is_said_missing(&self) -> bool {
+        matches!(self, Reading::Unreadable(why) if why.contains(SAYS_MISSING))
+    }
+}
+
 /// What an account answered.
 #[derive(Debug, Default)]
 pub struct Answer {

@@ -56,7 +56,11 @@ impl Registry {
         match definition {
             Ok(definition) if definition.name() == "n8n" => {
                 let why = "n8n is built in as code and cannot be overridden by a definition";
-                problems.push(Problem::configuration(why).at(Place::file(file)));
+                problems.push(
+                    Problem::configuration(why)
+                        .at(Place::file(file))
+                        .hint("remove the file"),
+                );
             }
             Ok(definition) => {
                 let definition = Arc::new(definition);

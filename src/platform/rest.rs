@@ -10,8 +10,11 @@ use serde_json::Value;
 use super::compare;
 use super::definition::{self, CallText, Definition, KindDefinition, Next};
 use super::error::{ErrorKind, PlatformError};
-use super::http::{Call, Client};
-use super::{Account, Activity, Answer, Executor, Job, Object, Observer, Platform, Question, Reading, Receipt, Step};
+use super::http::{Call, Client, encode};
+use super::{
+    Account, Activity, Answer, Executor, Job, Object, Observer, Platform, Question, Reading, Receipt, SAYS_MISSING,
+    Step,
+};
 use crate::digest::Digest;
 use crate::resource::Kind;
 
@@ -162,7 +165,7 @@ impl Rest {
                             Reading::Absent
                         } else {
                             Reading::Unreadable(format!(
-                                "{} says it does not exist, but this key sees none of the recorded objects of that kind",
+                                "{} {SAYS_MISSING}, but this key sees none of the recorded objects of that kind",
                                 kind.platform()
                             ))
                         }
@@ -353,16 +356,6 @@ fn fill(text: &str, account: &Account) -> String {
             .unwrap_or_default(),
         _ => text.to_owned(),
     }
-}
-
-/// Percent-encodes what goes into a path segment or a query value.
-fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }
 
 fn is_gone(kind: &KindDefinition, object: &Value) -> bool {

@@ -17,6 +17,8 @@ pub use commit::Committed;
 /// Something about the repository that stops a run.
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
+    #[error("there is no folder `{0}`")]
+    NoFolder(String),
     #[error("`{0}` is not in a Git repository")]
     NotARepository(String),
     #[error("the repository has no commit yet")]
@@ -27,7 +29,7 @@ pub enum RepoError {
     Detached,
     #[error("branch `{0}` was moved by somebody else again and again")]
     Busy(String),
-    #[error("git: {0}")]
+    #[error("git: {}", .0.message())]
     Git(#[from] git2::Error),
     #[error("`{path}`: {error}")]
     Io { path: String, error: std::io::Error },
@@ -37,11 +39,16 @@ impl RepoError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            RepoError::NoFolder(_) => "name the workspace's folder: `-C DIR`",
             RepoError::NotARepository(_) => "change to the workspace's folder (`-C DIR`), or make one: `git init`",
             RepoError::NoCommit => "commit the workspace first: `git add . && git commit`",
             RepoError::Detached => "check out a branch, or set `git.lock_branch` in upa.toml",
             RepoError::Busy(_) => "run again when the other run is done",
-            RepoError::NoRevision(_) | RepoError::Git(_) | RepoError::Io { .. } => return None,
+            RepoError::NoRevision(_) => "name a branch, a tag or a commit: `git log --oneline` lists them",
+            RepoError::Git(error) if error.code() == ErrorCode::Locked => {
+                "another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest"
+            }
+            RepoError::Git(_) | RepoError::Io { .. } => return None,
         })
     }
 }
@@ -60,7 +67,9 @@ impl Repo {
     #[expect(clippy::disallowed_methods, reason = "edge: this is where Git is opened")]
     pub fn open(root: &Path) -> Result<Self, RepoError> {
         let not = || RepoError::NotARepository(root.display().to_string());
-        let root = root.canonicalize().map_err(|_| not())?;
+        let root = root
+            .canonicalize()
+            .map_err(|_| RepoError::NoFolder(root.display().to_string()))?;
         let git = Repository::discover(&root).map_err(|_| not())?;
         let top = git.workdir().ok_or_else(not)?.canonicalize().map_err(|_| not())?;
         let inside = root.strip_prefix(&top).map_err(|_| not())?;
@@ -83,6 +92,8 @@ impl Repo {
 
     /// The hex id of the commit a revision names.
     pub fn resolve(&self, revision: &str) -> Result<String, RepoError> {
+        // Without any commit no revision exists, and that is what must be said.
+        self.head()?;
         let object = self
             .git
             .revparse_single(revision)

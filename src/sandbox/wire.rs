@@ -153,7 +153,10 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let wire = self.get_mut();
+        // Hyper may be waiting for the next request already: the timer has to wake it by itself.
+        let _ = wire.idle.as_mut().poll(context);
+        Pin::new(&mut wire.stream).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -34,7 +34,11 @@ pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Pr
                 &account.webhook_url
             };
             if let Some(why) = url.as_deref().and_then(wrong_url) {
-                problems.push(Problem::configuration(format!("account `{name}`: `{key}` {why}")).at(at(key)));
+                problems.push(
+                    Problem::configuration(format!("account `{name}`: `{key}` {why}"))
+                        .at(at(key))
+                        .hint("write the address of the platform: `https://…`"),
+                );
             }
         }
         if account.sandbox {
@@ -140,18 +144,31 @@ fn expressions(version: &Version) -> Vec<Problem> {
             template::render(&prepared.template, &names, &template::Guard::default()),
             version.sources.get(resource),
         ) {
-            problems.extend(faults.into_iter().map(|fault| {
-                Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(source.find(&fault.written))
-            }));
+            problems.extend(
+                faults
+                    .into_iter()
+                    .map(|fault| undefined(&fault).at(source.find(&fault.written))),
+            );
         }
     }
     let record = Value::Object(version.file.record.clone());
     if let Err(faults) = template::render(&record, &names, &template::Guard::default()) {
-        problems.extend(faults.into_iter().map(|fault| {
-            Problem::configuration(format!("`{}`: {}", fault.written, fault.why)).at(version.toml.key("/record"))
-        }));
+        problems.extend(
+            faults
+                .into_iter()
+                .map(|fault| undefined(&fault).at(version.toml.key("/record"))),
+        );
     }
     problems
+}
+
+/// What is wrong with an expression; what follows its last semicolon is what to do about it.
+fn undefined(fault: &template::Fault) -> Problem {
+    let (why, hint) = fault
+        .why
+        .rsplit_once("; ")
+        .unwrap_or((&fault.why, "`upa schema version` lists what a version defines"));
+    Problem::configuration(format!("`{}`: {why}", fault.written)).hint(hint)
 }
 
 /// The names a version defines, without any tenant's values.
@@ -367,6 +384,7 @@ fn check_credentials(tenant: &Tenant, version: &Version) -> Vec<Problem> {
         let problem = problem.at(tenant.toml.key(&pointer(["credentials", name])));
         problems.push(match did_you_mean(name, slots.keys().map(String::as_str)) {
             Some(word) => problem.hint(format!("did you mean `{word}`?")),
+            None if slots.is_empty() => problem.hint("it needs none: remove the line"),
             None => problem.hint(format!("it knows: {}", listed(slots.keys().map(String::as_str)))),
         });
     }
@@ -386,7 +404,7 @@ fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> 
             let problem = Problem::configuration(format!(
                 "account `{account}` belongs to `{belongs}`, not to `{platform}`"
             ));
-            problems.push(problem.at(place()));
+            problems.push(problem.at(place()).hint(format!("name an account of `{platform}`")));
         }
     }
     let used: BTreeSet<&str> = version
@@ -414,18 +432,20 @@ fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> 
     problems
 }
 
+/// The tenants that are not taken down, each with its version.
+fn living(workspace: &Workspace) -> impl Iterator<Item = (&Tenant, &Version)> {
+    let living = workspace
+        .tenants
+        .values()
+        .filter(|tenant| tenant.file.status != Status::Deprovisioned);
+    living.filter_map(|tenant| Some((tenant, workspace.version_of(tenant)?)))
+}
+
 /// One object cannot belong to two tenants.
 fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut seen: BTreeMap<(String, String, String), &str> = BTreeMap::new();
     let mut problems = Vec::new();
-    for tenant in workspace
-        .tenants
-        .values()
-        .filter(|tenant| tenant.file.status != Status::Deprovisioned)
-    {
-        let Some(version) = workspace.version_of(tenant) else {
-            continue;
-        };
+    for (tenant, version) in living(workspace) {
         for (resource, id) in &tenant.file.adopt {
             let Some(spec) = version.file.resources.get(resource) else {
                 continue;
@@ -453,14 +473,7 @@ type CredentialUser<'a> = (&'a Tenant, &'a str, bool);
 /// A live credential reaches one customer's data: two tenants may use it only if both say so.
 fn credentials_used_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut users: BTreeMap<(String, String, String), Vec<CredentialUser<'_>>> = BTreeMap::new();
-    for tenant in workspace
-        .tenants
-        .values()
-        .filter(|tenant| tenant.file.status != Status::Deprovisioned)
-    {
-        let Some(version) = workspace.version_of(tenant) else {
-            continue;
-        };
+    for (tenant, version) in living(workspace) {
         for (slot, choice) in &tenant.file.credentials {
             let Some(spec) = version.file.credentials.get(slot) else {
                 continue;
@@ -494,9 +507,11 @@ fn credentials_used_twice(workspace: &Workspace) -> Vec<Problem> {
 /// A tenant file that vanished: named by whoever holds its lockfile.
 pub fn vanished(tenant: &str, objects: usize) -> Problem {
     Problem::configuration(format!(
-        "tenant `{tenant}` has no file any more, but its lockfile holds {objects} objects that still exist"
+        "tenant `{tenant}` has no file any more, but its lockfile still holds its objects ({objects})"
     ))
     .at(Place::file(format!("tenants/{tenant}.toml")))
     .tenant(tenant)
-    .hint("restore the file; to delete its objects set `status = \"deprovisioned\"` in it and apply")
+    .hint(format!(
+        "restore the file (`git log -- tenants/{tenant}.toml` names the commit that removed it); to delete the objects set `status = \"deprovisioned\"` in it and apply"
+    ))
 }

@@ -1,11 +1,12 @@
 //! Reading every file of a workspace. Each problem is kept and reading goes on, so that one run reports them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::schema::{self, Schema};
+use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
-use super::{Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, check, release};
+use super::{Entry, Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, check, release};
 use crate::platform::{Registry, Template, Templates};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::{Kind, is_tenant_name};
@@ -22,15 +23,10 @@ pub fn load(files: &Files) -> Loaded {
     let settings = settings(files, &registry, &mut problems);
     let versions = versions(files, &registry, &mut problems);
     let tenants = tenants(files, &mut problems);
-    let Some(settings) = settings else {
-        return Loaded {
-            workspace: None,
-            problems,
-        };
-    };
+    let usable = settings.is_some();
     let workspace = Workspace {
         origin: files.origin.clone(),
-        settings,
+        settings: settings.unwrap_or_else(|| stand_in(&registry, &tenants)),
         registry,
         tenants,
         versions,
@@ -39,8 +35,30 @@ pub fn load(files: &Files) -> Loaded {
     problems.sort_by(|a, b| place_key(a).cmp(&place_key(b)));
     problems.dedup();
     Loaded {
-        workspace: Some(workspace),
+        workspace: usable.then_some(workspace),
         problems,
+    }
+}
+
+/// Settings in which every account exists, so that a broken `upa.toml` hides no finding in another file.
+fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>) -> Settings {
+    let named = tenants.values().flat_map(|tenant| &tenant.file.accounts);
+    let named = named.map(|(platform, account)| (account.clone(), platform.clone()));
+    let defaults = registry.names().map(|name| (name.to_owned(), name.to_owned()));
+    Settings {
+        workspace: Section { name: String::new() },
+        accounts: named
+            .chain(defaults)
+            .map(|(name, platform)| {
+                let account = Account {
+                    platform: Some(platform),
+                    ..Account::default()
+                };
+                (name, account)
+            })
+            .collect(),
+        policy: Policy::default(),
+        git: Git::default(),
     }
 }
 
@@ -88,6 +106,7 @@ fn settings(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
 
 fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenant> {
     let mut tenants = BTreeMap::new();
+    problems.extend(overlooked(files));
     for path in files.in_folder("tenants/", ".toml") {
         let name = path.trim_start_matches("tenants/").trim_end_matches(".toml");
         if !is_tenant_name(name) {
@@ -111,6 +130,32 @@ fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenan
         }
     }
     tenants
+}
+
+/// Files that somebody put where they would be overlooked: a tenant who is nobody's must not go unnoticed.
+fn overlooked(files: &Files) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for path in files.under("tenants/").filter(|path| path.ends_with(".toml")) {
+        if path.matches('/').count() > 1 {
+            problems.push(
+                Problem::configuration(format!(
+                    "`{path}` is in a folder of its own, where no tenant is looked for"
+                ))
+                .at(Place::file(path))
+                .hint("move it into `tenants/`; use `labels` to tell groups of tenants apart"),
+            );
+        }
+    }
+    let link = |path: &&str| !path.ends_with(".toml") && matches!(files.entries.get(*path), Some(Entry::Link(_)));
+    for folder in ["tenants/", "versions/", "platforms/"] {
+        problems.extend(
+            files
+                .under(folder)
+                .filter(link)
+                .filter_map(|path| files.text(path)?.err()),
+        );
+    }
+    problems
 }
 
 fn versions(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> BTreeMap<(String, String), Version> {
@@ -152,12 +197,17 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
     let mut problems = Vec::new();
     let folder = Version::folder(&file.product, &file.version);
     let mut texts = BTreeMap::new();
+    let mut unusable = BTreeSet::new();
     for path in files.under(&folder) {
+        let name = path.get(folder.len()..).unwrap_or_default().to_owned();
         match files.text(path) {
             Some(Ok(text)) => {
-                texts.insert(path.get(folder.len()..).unwrap_or_default().to_owned(), text.clone());
+                texts.insert(name, text.clone());
             }
-            Some(Err(problem)) => problems.push(problem),
+            Some(Err(problem)) => {
+                problems.push(problem);
+                unusable.insert(name);
+            }
             None => {}
         }
     }
@@ -165,7 +215,11 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
         Ok(schema) => Some(schema),
         Err(why) => {
             let problem = Problem::configuration(format!("`inputs` is not a JSON Schema: {why}"));
-            problems.push(problem.at(toml.key("/inputs")));
+            problems.push(
+                problem
+                    .at(toml.key("/inputs"))
+                    .hint("mend it as JSON Schema 2020-12 asks: https://json-schema.org/understanding-json-schema"),
+            );
             None
         }
     };
@@ -174,6 +228,7 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
         toml,
         inputs,
         texts,
+        unusable,
         sources: BTreeMap::new(),
         prepared: BTreeMap::new(),
         warnings: Vec::new(),

@@ -12,7 +12,7 @@ pub mod tenant;
 pub mod toml;
 pub mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use files::{Entry, Files, Origin};
@@ -60,6 +60,8 @@ pub struct Version {
     pub inputs: Option<Schema>,
     /// The text files of its template folder, by path within it.
     pub texts: BTreeMap<String, Arc<str>>,
+    /// Files there that cannot be read as text.
+    pub unusable: BTreeSet<String>,
     /// The template of each resource.
     pub sources: BTreeMap<String, Source>,
     /// The templates, made safe for any tenant.

@@ -26,16 +26,20 @@ pub fn unreleased(version: &Version) -> Vec<Problem> {
     for (name, digest) in &actual {
         let message = match file.files.get(name) {
             Some(released) if released == digest => continue,
-            Some(_) => "was edited without a release",
-            None => "was added without a release",
+            Some(_) => "was edited without a release: revision",
+            None => "was added without a release: it is not part of revision",
         };
-        let problem = Problem::configuration(format!(
-            "`{folder}{name}` {message} (revision {} has another)",
-            file.revision
-        ));
+        let has = if file.files.contains_key(name) {
+            " has another"
+        } else {
+            ""
+        };
+        let problem = Problem::configuration(format!("`{folder}{name}` {message} {}{has}", file.revision));
         problems.push(problem.at(Place::file(format!("{folder}{name}"))).hint(command.clone()));
     }
-    for name in file.files.keys().filter(|name| !actual.contains_key(*name)) {
+    // A file that is there and cannot be used has its own problem already.
+    let there = |name: &str| actual.contains_key(name) || version.unusable.contains(name);
+    for name in file.files.keys().filter(|name| !there(name)) {
         let place = version.toml.key(&super::toml::pointer(["files", name]));
         let problem = Problem::configuration(format!(
             "`{folder}{name}` is part of revision {} and is missing",

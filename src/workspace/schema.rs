@@ -43,9 +43,19 @@ impl Schema {
         let Some(instance) = toml.value.pointer(base) else {
             return self.missing(toml, base);
         };
-        self.validator
-            .iter_errors(instance)
-            .flat_map(|error| self.word(&error, toml, base))
+        let errors: Vec<ValidationError<'_>> = self.validator.iter_errors(instance).collect();
+        let is_choice = |error: &ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Enum { .. });
+        // A value that is none of the choices need not be told that it has the wrong type as well.
+        let said = |error: &ValidationError<'_>| {
+            matches!(error.kind(), ValidationErrorKind::Type { .. })
+                && errors
+                    .iter()
+                    .any(|other| is_choice(other) && other.instance_path() == error.instance_path())
+        };
+        errors
+            .iter()
+            .filter(|error| !said(error))
+            .flat_map(|error| self.word(error, toml, base))
             .collect()
     }
 
@@ -76,7 +86,11 @@ impl Schema {
                 vec![
                     Problem::configuration(format!("`{path}` is missing"))
                         .at(toml.key(&at))
-                        .hint(format!("add `{property} = …`")),
+                        .hint(match self.is_table(error.schema_path().as_str(), property) {
+                            true if name.is_empty() => format!("add `[{property}]`"),
+                            true => format!("add `{property} = {{ … }}`"),
+                            false => format!("add `{property} = …`"),
+                        }),
                 ]
             }
             ValidationErrorKind::Type { kind } => {
@@ -91,7 +105,8 @@ impl Schema {
                 let found = type_name(error.instance());
                 vec![
                     Problem::configuration(format!("`{name}` must be {}, not {found}", article(&expected)))
-                        .at(toml.value_place(&at)),
+                        .at(toml.value_place(&at))
+                        .hint(form(&expected)),
                 ]
             }
             ValidationErrorKind::Enum { options } => {
@@ -100,7 +115,37 @@ impl Schema {
             ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
                 vec![self.no_variant(error, &name).at(toml.value_place(&at))]
             }
-            _ => vec![Problem::configuration(format!("`{name}`: {error}")).at(toml.value_place(&at))],
+            _ => vec![
+                Problem::configuration(format!("`{name}`: {error}"))
+                    .at(toml.value_place(&at))
+                    .hint(self.meaning(error.schema_path().as_str())),
+            ],
+        }
+    }
+
+    /// Whether a required property, whose absence was found at a place in the schema, is a table.
+    fn is_table(&self, schema_path: &str, property: &str) -> bool {
+        let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let declared = self
+            .schema_at(parent)
+            .and_then(|table| table.get("properties")?.get(property));
+        let target = declared
+            .and_then(|declared| declared.get("$ref")?.as_str())
+            .and_then(|target| self.schema.pointer(target.trim_start_matches('#')));
+        target
+            .or(declared)
+            .is_some_and(|declared| declared.get("type").and_then(Value::as_str) == Some("object"))
+    }
+
+    /// What the schema says that a value is for, where it says anything.
+    fn meaning(&self, schema_path: &str) -> String {
+        let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let about = self.schema_at(parent);
+        let word = |key: &str| about?.get(key)?.as_str();
+        match (word("title"), word("description")) {
+            (Some(title), Some(description)) => format!("{title}: {description}"),
+            (Some(one), None) | (None, Some(one)) => one.to_owned(),
+            (None, None) => "give a value that fits".to_owned(),
         }
     }
 
@@ -170,6 +215,7 @@ impl Schema {
             "`{name}` has none of the allowed forms: {} does not fit",
             shown(found)
         ))
+        .hint(self.meaning(error.schema_path().as_str()))
     }
 
     fn schema_at(&self, schema_path: &str) -> Option<&Value> {
@@ -210,7 +256,7 @@ fn enumeration(name: &str, found: &Value, options: &Value) -> Problem {
         .and_then(|typed| did_you_mean(typed, options.iter().map(String::as_str)))
     {
         Some(word) => problem.hint(format!("did you mean `{word}`?")),
-        None => problem,
+        None => problem.hint("choose one of them"),
     }
 }
 
@@ -244,6 +290,19 @@ fn type_name(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "a table",
+    }
+}
+
+/// How a value of a type is written.
+fn form(kind: &str) -> &'static str {
+    match kind {
+        "string" => "write text in quotes: `\"…\"`",
+        "integer" => "write a whole number, without quotes",
+        "number" => "write a number, without quotes",
+        "boolean" => "write `true` or `false`, without quotes",
+        "array" => "write a list: `[…, …]`",
+        "object" => "write a table: `{ key = … }`",
+        _ => "write a value of one of these types",
     }
 }
 

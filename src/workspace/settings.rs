@@ -31,7 +31,7 @@ pub struct Section {
 }
 
 /// One place on a platform.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// The platform it belongs to; by default the account's own name.

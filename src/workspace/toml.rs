@@ -12,6 +12,7 @@ use crate::problem::{Place, Problem};
 
 /// Tables inside tables inside tables: deeper than anything a person writes.
 const DEEPEST: usize = 32;
+const NEST_LESS: &str = "nest tables and arrays less deep";
 
 /// A parsed TOML file.
 #[derive(Debug, Clone)]
@@ -27,6 +28,13 @@ impl Toml {
     /// Parses a file; syntax errors are all reported, each at its place.
     pub fn parse(file: &str, text: &Arc<str>) -> Result<Self, Vec<Problem>> {
         let (table, errors) = DeTable::parse_recoverable(text);
+        if let Some(span) = conflict(text).filter(|_| !errors.is_empty()) {
+            return Err(vec![
+                Problem::configuration("there are merge conflict markers in this file")
+                    .at(Place::new(file, text, span))
+                    .hint("finish the merge and commit it, then run again"),
+            ]);
+        }
         let mut problems: Vec<Problem> = errors.iter().map(|error| syntax(file, text, error)).collect();
         let mut walk = Walk {
             spans: BTreeMap::new(),
@@ -40,7 +48,8 @@ impl Toml {
         if let Some(span) = walk.too_deep {
             problems.push(
                 Problem::configuration(format!("tables are nested more than {DEEPEST} deep"))
-                    .at(Place::new(file, text, span)),
+                    .at(Place::new(file, text, span))
+                    .hint(NEST_LESS),
             );
         }
         if !problems.is_empty() {
@@ -92,27 +101,28 @@ fn escape(segment: &str) -> String {
 
 fn syntax(file: &str, text: &Arc<str>, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().trim_end_matches('.').replace('\n', "; ");
-    let conflict = ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|marker| {
-        error
-            .span()
-            .and_then(|span| text.get(line_start(text, span.start)..))
-            .is_some_and(|line| line.starts_with(marker))
-    });
     let problem = Problem::configuration(format!("not valid TOML: {message}")).at(Place::new(
         file,
         text,
         error.span().unwrap_or(0..0),
     ));
-    if conflict {
-        return problem.hint("these are merge conflict markers: finish the merge, then run again");
-    }
-    problem
+    problem.hint(if message.contains("recurs") {
+        NEST_LESS
+    } else {
+        "TOML is `key = value`, one to a line, with text in quotes"
+    })
 }
 
-fn line_start(text: &str, at: usize) -> usize {
-    text.get(..at)
-        .and_then(|before| before.rfind('\n'))
-        .map_or(0, |newline| newline + 1)
+/// The first conflict marker Git left. Only a file with errors is searched, because a text may contain such a line.
+fn conflict(text: &str) -> Option<Range<usize>> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ") {
+            return Some(start..start + line.trim_end().len());
+        }
+        start += line.len();
+    }
+    None
 }
 
 struct Walk {
@@ -189,7 +199,8 @@ mod tests {
     fn conflict_markers_are_called_that() {
         let text: Arc<str> = Arc::from("<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> x\n");
         let problems = Toml::parse("t.toml", &text).unwrap_err();
-        assert!(problems[0].hint.as_ref().unwrap().contains("merge"), "{problems:?}");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains("merge conflict"), "{problems:?}");
     }
 
     #[test]

@@ -43,6 +43,8 @@ impl Workspace {
             ),
             None => "sandbox = true".to_owned(),
         };
+        // Another name for each run: what a failed run left on a real instance is a stranger's to the next.
+        let name = format!("{name}-{}", std::process::id());
         let settings =
             format!("[workspace]\nname = \"{name}\"\n\n[accounts.n8n]\n{n8n}\n\n[accounts.vapi]\nsandbox = true\n");
         std::fs::write(folder.path().join("upa.toml"), settings).unwrap();

@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::platform::Account;
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::http::{Call, Client};
+use crate::platform::http::{Call, Client, encode};
 
 /// The most workflows n8n puts on one page.
 pub const PAGE: usize = 250;
@@ -72,18 +72,8 @@ impl Api {
     ) -> Result<(Vec<Value>, Option<String>), PlatformError> {
         if let Some(cursor) = cursor {
             // The cursor is base64: its `=` and `+` must be encoded.
-            let encoded: String = cursor
-                .bytes()
-                .map(|byte| {
-                    if byte.is_ascii_alphanumeric() {
-                        char::from(byte).to_string()
-                    } else {
-                        format!("%{byte:02X}")
-                    }
-                })
-                .collect();
             path.push_str("&cursor=");
-            path.push_str(&encoded);
+            path.push_str(&encode(cursor));
         }
         let name = path.split('?').next().unwrap_or_default().to_owned();
         let mut body = self.call(Method::GET, path, None).await?;
@@ -99,8 +89,12 @@ impl Api {
     }
 
     pub async fn get(&self, id: &str) -> Result<Value, PlatformError> {
-        self.call(Method::GET, format!("/workflows/{id}?excludePinnedData=true"), None)
-            .await
+        self.call(
+            Method::GET,
+            format!("/workflows/{}?excludePinnedData=true", encode(id)),
+            None,
+        )
+        .await
     }
 
     pub async fn create(&self, body: Value) -> Result<Value, PlatformError> {
@@ -113,7 +107,7 @@ impl Api {
             Dialect::Publish => "?publishIfActive=false",
             Dialect::Activate => "",
         };
-        self.call(Method::PUT, format!("/workflows/{id}{query}"), Some(body))
+        self.call(Method::PUT, format!("/workflows/{}{query}", encode(id)), Some(body))
             .await
     }
 
@@ -124,10 +118,13 @@ impl Api {
                 if let (Some(map), Some(version)) = (body.as_object_mut(), version) {
                     map.insert("versionId".to_owned(), Value::from(version));
                 }
-                self.call(Method::POST, format!("/workflows/{id}/publish"), Some(body))
+                self.call(Method::POST, format!("/workflows/{}/publish", encode(id)), Some(body))
                     .await
             }
-            Dialect::Activate => self.call(Method::POST, format!("/workflows/{id}/activate"), None).await,
+            Dialect::Activate => {
+                self.call(Method::POST, format!("/workflows/{}/activate", encode(id)), None)
+                    .await
+            }
         }
     }
 
@@ -136,16 +133,18 @@ impl Api {
             Dialect::Publish => "unpublish",
             Dialect::Activate => "deactivate",
         };
-        self.call(Method::POST, format!("/workflows/{id}/{verb}"), None).await
+        self.call(Method::POST, format!("/workflows/{}/{verb}", encode(id)), None)
+            .await
     }
 
     pub async fn unarchive(&self, id: &str) -> Result<Value, PlatformError> {
-        self.call(Method::POST, format!("/workflows/{id}/unarchive"), None)
+        self.call(Method::POST, format!("/workflows/{}/unarchive", encode(id)), None)
             .await
     }
 
     pub async fn delete(&self, id: &str) -> Result<Value, PlatformError> {
-        self.call(Method::DELETE, format!("/workflows/{id}"), None).await
+        self.call(Method::DELETE, format!("/workflows/{}", encode(id)), None)
+            .await
     }
 
     /// n8n does not state its version; the calls it offers say what it can do.

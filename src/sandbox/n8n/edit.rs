@@ -165,7 +165,7 @@ pub fn transfer(session: &Session<'_>) -> Result<Answer, Refusal> {
     found(session, "Could not find workflow with the id")?;
     let to = session.text("destinationProjectId").unwrap_or_default();
     if to == PROJECT {
-        let message = "You can't transfer a workflow into the project that's already owning it.";
+        let message = "You can't transfer a workflow into the same destination it already belongs to.";
         return Err(Refusal::new(400, message));
     }
     let message = format!(

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::clock::Moment;
 use super::super::store::Rows;
 use super::super::store::StoreError;
+use super::cache;
 use super::nodes;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -104,7 +106,7 @@ fn normal(path: &str) -> &str {
 }
 
 /// What the check before publishing sees: another workflow, or another node of this one, on the same address.
-pub fn conflict(rows: &Rows, workflow: &str, wanted: &[Hook]) -> Result<bool, StoreError> {
+pub fn conflict(rows: &Rows, workflow: &str, wanted: &[Hook], now: Moment) -> Result<bool, StoreError> {
     for (at, hook) in wanted.iter().enumerate() {
         let again = |other: &Hook| other.key() == hook.key() && other.webhook_id == hook.webhook_id;
         if wanted[..at].iter().any(again) {
@@ -114,7 +116,7 @@ pub fn conflict(rows: &Rows, workflow: &str, wanted: &[Hook]) -> Result<bool, St
             Some(id) => format!("{id}/{}", hook.path),
             None => hook.path.clone(),
         };
-        if find(rows, &hook.method, &address)?.is_some_and(|live| live.workflow != workflow) {
+        if cache::find(rows, &hook.method, &address, now)?.is_some_and(|live| live.workflow != workflow) {
             return Ok(true);
         }
     }
@@ -174,6 +176,7 @@ pub fn claim(rows: &Rows, workflow: &str, wanted: &[Hook]) -> Result<Option<Stri
             continue;
         }
         rows.put("hook", &hook.key(), hook)?;
+        cache::forget(rows, hook)?;
         if let Some(address) = hook.address() {
             rows.put("address", &address, hook)?;
         }

@@ -10,12 +10,13 @@
 //! | `workflow`, `view` | what is stored, and how endpoints show it |
 //! | `edit`, `draft`, `history`, `list`, `publish`, `tag`, `credential`, `execution`, `openapi` | the endpoints |
 //! | `binding` | how saving rewrites credentials |
-//! | `publication`, `hook`, `webhook` | what is live, under which address, and how it answers |
+//! | `publication`, `hook`, `cache`, `webhook` | what is live, under which address, and how it answers |
 //! | `nodes`, `credential_type` | the little it knows about types |
 
 mod auth;
 mod binding;
 mod bodies;
+mod cache;
 mod credential;
 mod credential_type;
 mod draft;
@@ -155,7 +156,7 @@ impl N8n {
 
     fn webhook(&self, request: &Request, path: &str, form: bool) -> Answer {
         let now = Moment::now();
-        let answered = self.transaction(webhook::runs(request), now, |rows| {
+        let answered = self.transaction(webhook::writes(request), now, |rows| {
             Ok(webhook::call(rows, request, path, form, now)?)
         });
         answered.unwrap_or_else(Refusal::answer)

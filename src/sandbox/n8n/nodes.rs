@@ -82,31 +82,33 @@ pub fn fill_ids(nodes: &mut [Value]) {
     }
 }
 
-/// n8n's `triggerCount` of a live version: called workflows and error handlers do not count.
+/// n8n's `triggerCount` of a live version: the triggers that started; called workflows and error handlers do not count.
 pub fn count_triggers(nodes: &[Value]) -> u64 {
     let counts = |node: &&Value| {
         let of = type_of(node);
-        let trigger = of.ends_with("Trigger") || of == WEBHOOK;
-        is_enabled(node) && trigger && is_start(of) && of != EXECUTE_WORKFLOW_TRIGGER && of != ERROR_TRIGGER
+        let trigger = is_start(of) && (of.ends_with("Trigger") || of == WEBHOOK);
+        let started = is_enabled(node) && !is_broken(node);
+        trigger && started && of != EXECUTE_WORKFLOW_TRIGGER && of != ERROR_TRIGGER
     };
     nodes.iter().filter(counts).count() as u64
 }
 
 /// A schedule that cannot start, with the reason the synchronous mode gives.
 pub fn broken_trigger(nodes: &[Value]) -> Option<String> {
-    let broken = |node: &&Value| {
-        let intervals = node["parameters"]["rule"]["interval"].as_array();
-        is_enabled(node)
-            && type_of(node) == SCHEDULE_TRIGGER
-            && intervals.into_iter().flatten().any(|interval| {
-                let expression = interval["expression"].as_str().unwrap_or_default();
-                interval["field"] == "cronExpression" && !is_cron(expression)
-            })
-    };
     nodes
         .iter()
-        .find(broken)
-        .map(|_| "There was a problem activating the workflow: \"Invalid cron expression\"".to_owned())
+        .any(is_broken)
+        .then(|| "There was a problem activating the workflow: \"Invalid cron expression\"".to_owned())
+}
+
+fn is_broken(node: &Value) -> bool {
+    let intervals = node["parameters"]["rule"]["interval"].as_array();
+    is_enabled(node)
+        && type_of(node) == SCHEDULE_TRIGGER
+        && intervals.into_iter().flatten().any(|interval| {
+            let expression = interval["expression"].as_str().unwrap_or_default();
+            interval["field"] == "cronExpression" && !is_cron(expression)
+        })
 }
 
 fn is_cron(expression: &str) -> bool {

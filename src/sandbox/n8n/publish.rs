@@ -61,7 +61,7 @@ pub fn publish(
     }
     let saved = Version::load(rows, workflow.id(), version)?;
     let mut saved = saved.ok_or_else(|| Refusal::new(404, "Version not found"))?;
-    check(rows, workflow.id(), &saved)?;
+    check(session, workflow.id(), &saved)?;
     if let (Publication::Synchronous, Some(reason)) = (session.options.publication, nodes::broken_trigger(&saved.nodes))
     {
         return Err(publication::take_down(rows, workflow, reason)?);
@@ -98,12 +98,14 @@ pub fn unpublish(session: &Session<'_>, workflow: &mut Workflow) -> Result<(), R
 }
 
 /// Everything n8n checks before anything happens, in its order.
-fn check(rows: &Rows, workflow: &str, version: &Version) -> Result<(), Refusal> {
+fn check(session: &Session<'_>, workflow: &str, version: &Version) -> Result<(), Refusal> {
+    let rows = session.rows;
     let unknown = version.nodes.iter().map(nodes::type_of).find(|of| !nodes::is_known(of));
     if let Some(of) = unknown {
         return Err(Refusal::new(400, format!("Unrecognized node type: {of}")));
     }
-    if hook::conflict(rows, workflow, &hook::of_version(workflow, &version.nodes))? {
+    let hooks = hook::of_version(workflow, &version.nodes);
+    if hook::conflict(rows, workflow, &hooks, session.now)? {
         return Err(Refusal::new(409, "There is a conflict with one of the webhooks."));
     }
     if let Some(reason) = nodes::refusal(&version.nodes, &version.connections) {

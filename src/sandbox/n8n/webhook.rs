@@ -13,6 +13,7 @@ use super::super::http::Request;
 use super::super::http::decode;
 use super::super::store::Rows;
 use super::super::store::StoreError;
+use super::cache;
 use super::execution;
 use super::hook;
 use super::hook::Hook;
@@ -22,13 +23,14 @@ use super::workflow::Version;
 use super::workflow::Workflow;
 
 const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+const METHOD_NAMED: &str = "access-control-request-method";
 const INACTIVE: &str = "The workflow must be active for a production URL to run successfully. You can activate the \
     workflow using the toggle in the top-right of the editor. Note that unlike test URL calls, production URL calls \
     aren't shown on the canvas (only in the executions list)";
 
-/// Does this call need a transaction that writes? Preflights and refusals record nothing, but who knows beforehand.
-pub fn runs(request: &Request) -> bool {
-    request.method != "OPTIONS"
+/// Does this request need a transaction that writes? A preflight that names a method may (see [`cache`]).
+pub fn writes(request: &Request) -> bool {
+    request.method != "OPTIONS" || request.header(METHOD_NAMED).is_some()
 }
 
 /// A request below `/webhook/` or `/form/`; `path` is what follows, as it was sent.
@@ -48,12 +50,12 @@ pub fn call(rows: &Rows, request: &Request, path: &str, form: bool, now: Moment)
         let allowed = [vec!["OPTIONS".to_owned()], hook::methods(rows, path)?].concat();
         headers.push(("access-control-allow-methods", allowed.join(", ")));
         let wanted = match method {
-            "OPTIONS" => request.header("access-control-request-method"),
+            "OPTIONS" => request.header(METHOD_NAMED),
             other => Some(other),
         };
         // n8n looks the webhook up outside its error handling here, hence the HTML (seen).
         if let Some(wanted) = wanted {
-            if hook::find(rows, wanted, path)?.is_none() {
+            if cache::find_for_preflight(rows, wanted, path, now)?.is_none() {
                 return Ok(with_all(page(500, "Internal Server Error"), headers));
             }
             headers.push(("access-control-allow-origin", origin.to_owned()));
@@ -68,11 +70,11 @@ pub fn call(rows: &Rows, request: &Request, path: &str, form: bool, now: Moment)
     if method == "OPTIONS" {
         return Ok(with_all(Answer::empty(204), headers));
     }
-    if form && method == "POST" && hook::find(rows, method, path)?.is_some() && !is_form(request) {
+    if form && method == "POST" && cache::find(rows, method, path, now)?.is_some() && !is_form(request) {
         let body = json!({"code": 415, "message": "Expected multipart/form-data"});
         return Ok(Answer::json(415, &body));
     }
-    let found = hook::find(rows, method, path)?.filter(|hook| hook.form == form);
+    let found = cache::find(rows, method, path, now)?.filter(|hook| hook.form == form);
     let answer = match found {
         Some(hook) => run(rows, &hook, method, now)?,
         None => not_registered(rows, method, path, form)?,
@@ -101,7 +103,7 @@ fn unreadable(request: &Request) -> Option<Answer> {
 fn not_registered(rows: &Rows, method: &str, path: &str, form: bool) -> Result<Answer, StoreError> {
     let methods = hook::methods(rows, path)?;
     if form {
-        return Ok(form_page(404, "Problem loading form"));
+        return Ok(html(404, "Problem loading form"));
     }
     let body = match methods.split_last() {
         None => json!({
@@ -125,7 +127,9 @@ fn not_registered(rows: &Rows, method: &str, path: &str, form: bool) -> Result<A
 
 fn run(rows: &Rows, hook: &Hook, method: &str, now: Moment) -> Result<Answer, StoreError> {
     let Some(live) = Live::load(rows, &hook.workflow)? else {
-        return Ok(page(500, "Internal Server Error"));
+        // Only the cache remembers this one.
+        let message = format!("Published version not found for workflow with id \"{}\"", hook.workflow);
+        return Ok(Answer::json(404, &json!({"code": 404, "message": message})));
     };
     let mark = |answer: Answer| answer.with("x-upa-sandbox-workflow", hook.workflow.as_str());
     let version = Version::load(rows, &hook.workflow, &live.version)?;
@@ -133,13 +137,15 @@ fn run(rows: &Rows, hook: &Hook, method: &str, now: Moment) -> Result<Answer, St
         let own = |node: &Value| node["name"] == hook.node.as_str();
         version.nodes.into_iter().find(own)
     });
-    if let Some(node) = node.filter(|node| nodes::type_of(node) == nodes::CHAT_TRIGGER)
-        && node["parameters"]["public"] != json!(true)
+    let chat = node.filter(|node| nodes::type_of(node) == nodes::CHAT_TRIGGER);
+    if chat
+        .as_ref()
+        .is_some_and(|node| node["parameters"]["public"] != json!(true))
     {
         return Ok(mark(Answer::empty(404)));
     }
-    if hook.form && method == "GET" {
-        return Ok(mark(form_page(200, "Form")));
+    if method == "GET" && (hook.form || chat.is_some()) {
+        return Ok(mark(html(200, "Form")));
     }
     let workflow = Workflow::load(rows, &hook.workflow)?;
     let keeps =
@@ -150,7 +156,7 @@ fn run(rows: &Rows, hook: &Hook, method: &str, now: Moment) -> Result<Answer, St
     Ok(mark(Answer::json(200, &json!({"message": "Workflow was started"}))))
 }
 
-fn form_page(status: u16, title: &str) -> Answer {
+fn html(status: u16, title: &str) -> Answer {
     let page =
         format!("<!DOCTYPE html>\n<html lang='en'>\n<head>\n<title>{title}</title>\n</head>\n<body></body>\n</html>\n");
     Answer::text(status, "text/html; charset=utf-8", page)

@@ -1,0 +1,145 @@
+//! A recorded resource that Git says is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Pass, listening};
+use crate::lockfile::Locked;
+use crate::plan::change::{Action, Change, Reason, Work};
+use crate::plan::decide::{self, Decision, Found};
+use crate::platform::{Activity, Reading, Step};
+use crate::problem::{Class, Problem};
+use crate::resource::{Address, Owner};
+use crate::workspace::Status;
+
+impl<'a> Pass<'a> {
+    /// A recorded resource that Git says is gone.
+    pub(super) fn plan_gone(&mut self, address: &Address, locked: &Locked) {
+        if self.tenant.status != Status::Deprovisioned
+            && matches!(&address.owner, Owner::Version { version, .. } if *version != self.tenant.version)
+        {
+            // Said by `check_version` already.
+            return;
+        }
+        let reading = match locked.id() {
+            Some(id) => self.basis.observed.reading(&locked.account, &locked.kind, id),
+            None => self.search(&locked.account, &locked.kind, address, Some(locked)),
+        };
+        if let (Reading::Unreadable(_), Some(answer)) = (&reading, self.basis.observed.accounts.get(&locked.account))
+            && answer.failure.is_some()
+        {
+            self.out.failed_accounts.insert(locked.account.clone());
+            return self.account_failed(&locked.account);
+        }
+        let mark = address.mark(self.basis.workspace);
+        let ours = matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
+        let deleting = locked
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.step == Step::Delete);
+        let found = match &reading {
+            Reading::Present(_) => Found::Same,
+            Reading::Absent => Found::Absent,
+            Reading::Unreadable(_) if self.basis.rules.recreate.contains(address) => Found::Absent,
+            // An earlier run was cut off while it deleted just this object.
+            Reading::Unreadable(_) if deleting && reading.is_said_missing() => Found::Absent,
+            Reading::Unreadable(_) => Found::Unreadable,
+        };
+        let action = match decide::decide(false, Self::lock_state(Some(locked)), found, ours, false) {
+            Decision::Delete => Action::Delete,
+            Decision::Forget => Action::Forget,
+            Decision::Stop(_) => return self.stop_gone(address, &reading),
+            Decision::Nothing | Decision::Create | Decision::Adopt | Decision::Update => return,
+        };
+        let object = match &reading {
+            Reading::Present(object) => Some(&**object),
+            Reading::Absent | Reading::Unreadable(_) => None,
+        };
+        let runs = object.is_some_and(|object| matches!(object.activity, Activity::Running | Activity::Outdated));
+        let steps = match (action, runs) {
+            (Action::Delete, true) => vec![Step::Unpublish, Step::Delete],
+            (Action::Delete, false) => vec![Step::Delete],
+            _ => Vec::new(),
+        };
+        let platform = self.platform(&locked.kind);
+        let listening = object
+            .zip(platform)
+            .map(|(object, platform)| listening(platform, &locked.kind, object));
+        let reason = if self.tenant.status == Status::Deprovisioned {
+            Reason::Deprovisioned
+        } else {
+            Reason::NoLongerInVersion
+        };
+        self.out.changes.push(Change {
+            address: address.clone(),
+            kind: locked.kind.clone(),
+            account: locked.account.clone(),
+            action,
+            reason,
+            mover: None,
+            steps,
+            id: object.map(|object| object.id.clone()),
+            fields: Vec::new(),
+            place: Some(self.tenant.place.clone()),
+            revision: self.tenant.revision,
+            work: Work {
+                fingerprint: locked.fingerprint.clone(),
+                document: Value::Null,
+                marked: true,
+                listening: listening.unwrap_or_default(),
+                calls: object
+                    .map(|object| self.mentioned(&object.document, address))
+                    .unwrap_or_default(),
+                ..Work::default()
+            },
+        });
+    }
+
+    pub(super) fn stop_gone(&mut self, address: &Address, reading: &Reading) {
+        let problem = match reading {
+            Reading::Present(object) => Problem::error(
+                Class::Decision,
+                format!(
+                    "{address} should go, but object {} does not carry its mark: it is not deleted",
+                    object.id
+                ),
+            )
+            .hint("if it is a stranger's, remove the block from the lockfile in a commit of your own"),
+            Reading::Unreadable(why) => Problem::error(
+                Class::Platform,
+                format!("{address} should go, but it could not be read: {why}"),
+            )
+            .hint(format!("if it is really gone: --recreate {address}")),
+            Reading::Absent => return,
+        };
+        self.refuse(problem);
+    }
+
+    /// The other recorded objects of the tenant whose ids stand in a document.
+    pub(super) fn mentioned(&self, document: &Value, own: &Address) -> BTreeSet<Address> {
+        let ids: BTreeMap<&str, &Address> = self
+            .lock
+            .resources
+            .iter()
+            .filter(|(address, _)| *address != own)
+            .filter_map(|(address, locked)| Some((locked.id()?, address)))
+            .collect();
+        let mut found = BTreeSet::new();
+        collect_mentioned(document, &ids, &mut found);
+        found
+    }
+}
+
+fn collect_mentioned(document: &Value, ids: &BTreeMap<&str, &Address>, found: &mut BTreeSet<Address>) {
+    match document {
+        Value::String(text) => {
+            if let Some(address) = ids.get(text.as_str()) {
+                found.insert((*address).clone());
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_mentioned(item, ids, found)),
+        Value::Object(map) => map.values().for_each(|item| collect_mentioned(item, ids, found)),
+        _ => {}
+    }
+}

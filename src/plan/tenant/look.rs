@@ -1,0 +1,146 @@
+//! What is known about one resource: what the lockfile remembers, and what was found.
+
+use super::{Pass, Seen};
+use crate::desired::Resource;
+use crate::lockfile::Locked;
+use crate::plan::decide::Lock;
+use crate::platform::{Object, Reading};
+use crate::problem::{Class, Problem, listed};
+use crate::resource::{Address, Kind};
+
+impl<'a> Pass<'a> {
+    /// Everything that is known about a desired resource; `None` after a problem.
+    pub(super) fn look(&mut self, resource: &Resource) -> Option<Seen<'a>> {
+        let locked = self.lock.resources.get(&resource.address);
+        if let Some(locked) = locked
+            && (locked.account != resource.account
+                || locked.fingerprint != resource.fingerprint
+                || locked.kind != resource.kind)
+        {
+            let problem = Problem::error(
+                Class::Decision,
+                if locked.kind != resource.kind {
+                    format!(
+                        "{} is recorded as a {}, and Git wants a {}",
+                        resource.address, locked.kind, resource.kind
+                    )
+                } else if locked.account != resource.account {
+                    format!(
+                        "{} is recorded in account `{}`, and Git wants it in account `{}`",
+                        resource.address, locked.account, resource.account
+                    )
+                } else {
+                    format!(
+                        "{} is recorded in account `{}`, which points to another place now",
+                        resource.address, locked.account
+                    )
+                },
+            );
+            self.refuse(
+                problem
+                    .at(resource.place.clone())
+                    .hint("point the account to where the objects are; to move a tenant, deprovision it there first"),
+            );
+            return None;
+        }
+        let mark = resource.address.mark(self.basis.workspace);
+        let (reading, lock) = match locked.and_then(|locked| locked.id()) {
+            Some(id) => (
+                self.basis.observed.reading(&resource.account, &resource.kind, id),
+                Self::lock_state(locked),
+            ),
+            None => match &resource.adopt {
+                Some(id) if locked.is_none() => (
+                    self.basis.observed.reading(&resource.account, &resource.kind, id),
+                    Lock::Empty,
+                ),
+                _ => (
+                    self.search(&resource.account, &resource.kind, &resource.address, locked),
+                    Self::lock_state(locked),
+                ),
+            },
+        };
+        let ours = matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
+        let adopted = match (&reading, &resource.adopt) {
+            (Reading::Present(object), Some(id)) => {
+                object.id == *id && object.mark.as_ref().is_none_or(|found| *found == mark)
+            }
+            (_, adopt) => adopt.is_some() && lock == Lock::Empty,
+        };
+        if let Reading::Unreadable(_) = &reading
+            && self
+                .basis
+                .observed
+                .accounts
+                .get(&resource.account)
+                .is_some_and(|answer| answer.failure.is_some())
+        {
+            // One finding per account says it for all its objects.
+            self.out.failed_accounts.insert(resource.account.clone());
+            self.account_failed(&resource.account);
+            return None;
+        }
+        Some(Seen {
+            lock,
+            locked,
+            reading,
+            ours,
+            adopted,
+        })
+    }
+
+    pub(super) fn lock_state(locked: Option<&Locked>) -> Lock {
+        match locked {
+            None => Lock::Empty,
+            Some(locked) if locked.applied.is_some() => Lock::Applied,
+            Some(_) => Lock::Pending,
+        }
+    }
+
+    pub(super) fn account_failed(&mut self, account: &str) {
+        let why = self
+            .basis
+            .observed
+            .accounts
+            .get(account)
+            .and_then(|answer| answer.failure.as_ref());
+        let class = why.map_or(Class::Platform, |failure| failure.problem(account).class);
+        let message = format!(
+            "tenant `{}` was not planned: account `{account}` could not be read",
+            self.tenant.name
+        );
+        if !self.out.problems.iter().any(|problem| problem.message == message) {
+            self.refuse(Problem::error(class, message));
+        }
+    }
+
+    /// An object whose id nobody knows: by its mark, and by the attempt that was to create it.
+    pub(super) fn search(&self, account: &str, kind: &Kind, address: &Address, locked: Option<&Locked>) -> Reading {
+        let mark = address.mark(self.basis.workspace);
+        let candidates = self
+            .marked
+            .get(&(account, mark.as_str()))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let attempt = locked
+            .and_then(|locked| locked.pending.as_ref())
+            .map(|pending| pending.attempt.to_string());
+        let matching: Vec<&&Object> = match &attempt {
+            Some(attempt) => candidates
+                .iter()
+                .filter(|object| object.attempt.as_ref() == Some(attempt))
+                .collect(),
+            None => candidates.iter().collect(),
+        };
+        match matching.as_slice() {
+            [object] => Reading::Present(Box::new((**object).clone())),
+            [] if self.basis.observed.is_complete(account, kind) => Reading::Absent,
+            [] => Reading::Unreadable("the list of objects could not be read to its end".to_owned()),
+            several => Reading::Unreadable(format!(
+                "{} objects carry its mark ({}), and nothing tells which is the one upa made",
+                several.len(),
+                listed(several.iter().map(|object| object.id.as_str()))
+            )),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The plan of one tenant: `look` at every resource, decide about those that are `wanted` and those that are `gone`, and mind
+//! the `neighbours`.
+
+mod gone;
+mod look;
+mod neighbours;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::change::Change;
+use super::decide::Lock;
+use super::{Basis, Marked, Values, order};
+use crate::desired::{DesiredTenant, Resource};
+use crate::lockfile::{Locked, Lockfile, RequestState};
+use crate::platform::{Activity, Object, Platform, Reading};
+use crate::problem::{Problem, listed};
+use crate::resource::{Address, Kind, Owner};
+use crate::workspace::Status;
+
+/// What became of planning one tenant.
+#[derive(Default)]
+pub struct Outcome {
+    pub changes: Vec<Change>,
+    pub problems: Vec<Problem>,
+    /// Accounts it needs and that could not be read.
+    pub failed_accounts: BTreeSet<String>,
+    /// Nothing is left to change, but its request is still open.
+    pub due: bool,
+}
+
+/// Plans one tenant. With an error among its problems it has no changes: a tenant is brought about whole or not at all.
+pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenant, lock: &Lockfile) -> Outcome {
+    let mut pass = Pass {
+        basis,
+        marked,
+        tenant,
+        lock,
+        values: Values {
+            bases: Values::bases_of(&lock.versions),
+            ..Values::default()
+        },
+        out: Outcome::default(),
+    };
+    pass.run();
+    let mut out = pass.out;
+    for problem in &mut out.problems {
+        problem.tenant.get_or_insert_with(|| tenant.name.clone());
+    }
+    if out.problems.iter().any(Problem::is_error) {
+        out.changes.clear();
+    } else if let Err(circle) = order::order(&out.changes) {
+        out.problems.push(
+            Problem::configuration(format!("these steps wait for each other: {}", circle.join(" → ")))
+                .tenant(&*tenant.name)
+                .at(tenant.place.clone())
+                .hint("let one of the resources do without the other's id"),
+        );
+        out.changes.clear();
+    }
+    let open = lock.versions.values().any(|version| {
+        matches!(
+            version.request.state,
+            RequestState::Pending | RequestState::Provisioning
+        )
+    });
+    let left_over = tenant.status == Status::Deprovisioned && !lock.versions.is_empty() && lock.resources.is_empty();
+    let blocked = out.problems.iter().any(Problem::is_error);
+    out.due = out.changes.is_empty() && !blocked && (open || left_over) && !is_finished(tenant, lock);
+    out
+}
+
+/// A deprovisioned tenant keeps the record of its last request.
+fn is_finished(tenant: &DesiredTenant, lock: &Lockfile) -> bool {
+    let deprovisioned = |version: &crate::lockfile::Provisioned| {
+        version.request.purpose == crate::lockfile::Purpose::Deprovision
+            && version.request.state == RequestState::Completed
+    };
+    tenant.status == Status::Deprovisioned && lock.versions.values().all(deprovisioned)
+}
+
+struct Pass<'a> {
+    basis: &'a Basis<'a>,
+    marked: &'a Marked<'a>,
+    tenant: &'a DesiredTenant,
+    lock: &'a Lockfile,
+    values: Values<'a>,
+    out: Outcome,
+}
+
+/// What is known about one address.
+struct Seen<'a> {
+    lock: Lock,
+    locked: Option<&'a Locked>,
+    reading: Reading,
+    /// The object carries the mark of this address.
+    ours: bool,
+    adopted: bool,
+}
+impl<'a> Pass<'a> {
+    fn run(&mut self) {
+        for (account, answer) in &self.basis.observed.accounts {
+            self.values.credentials.insert(account, &answer.credentials);
+        }
+        self.check_version();
+        let desired: Vec<&Resource> = self.tenant.resources.values().collect();
+        let gone: Vec<(&Address, &Locked)> = self
+            .lock
+            .resources
+            .iter()
+            .filter(|(address, _)| !self.tenant.resources.contains_key(*address))
+            .collect();
+        let mut seen = BTreeMap::new();
+        for resource in &desired {
+            if let Some(found) = self.look(resource) {
+                if let Reading::Present(object) = &found.reading {
+                    self.values.ids.insert(resource.address.clone(), object.id.clone());
+                }
+                seen.insert(&resource.address, found);
+            }
+        }
+        for resource in &desired {
+            self.check_credentials(resource);
+        }
+        for resource in desired {
+            if let Some(found) = seen.remove(&resource.address) {
+                self.warn_about_copies(&resource.address, &resource.account, &found.reading);
+                self.plan_desired(resource, found);
+            }
+        }
+        for (address, locked) in gone {
+            self.plan_gone(address, locked);
+        }
+        self.check_listeners();
+    }
+
+    fn refuse(&mut self, problem: Problem) {
+        self.out.problems.push(problem);
+    }
+
+    fn platform(&self, resource_kind: &Kind) -> Option<&'a dyn Platform> {
+        self.basis.registry.of_kind(resource_kind)
+    }
+
+    /// Moving a tenant to another version is an upgrade, which is more than a change of files.
+    fn check_version(&mut self) {
+        let others: Vec<&str> =
+            self.lock
+                .versions
+                .keys()
+                .map(String::as_str)
+                .filter(|version| {
+                    *version != self.tenant.version && self.lock.resources.keys().any(|address| {
+                matches!(&address.owner, Owner::Version { version: owner, .. } if owner == version)
+            })
+                })
+                .collect();
+        if !others.is_empty() && self.tenant.status != Status::Deprovisioned {
+            let problem = Problem::configuration(format!(
+                "tenant `{}` is provisioned on {}, and this upa cannot upgrade it to {} yet",
+                self.tenant.name,
+                listed(others.iter().copied()),
+                self.tenant.version
+            ));
+            self.refuse(
+                problem
+                    .at(self.tenant.version_place.clone())
+                    .hint(format!("set `version = \"{}\"` again", others.first().unwrap_or(&""))),
+            );
+        }
+    }
+}
+
+/// Where an object answers now.
+fn listening(platform: &dyn Platform, kind: &Kind, object: &Object) -> Vec<(String, String)> {
+    match object.activity {
+        Activity::Running | Activity::Outdated => platform.listening(kind, &object.document),
+        Activity::Stopped | Activity::Archived | Activity::NotApplicable => Vec::new(),
+    }
+}

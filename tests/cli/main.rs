@@ -1,0 +1,21 @@
+//! The command line as a person meets it: the real binary, real Git repositories, the embedded sandbox.
+//!
+//! One file per subcommand or story. `support` makes workspaces, runs `upa` with a cleared environment, and turns what
+//! it printed into a transcript in which everything that differs from run to run is replaced.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+mod support;
+
+mod accounts;
+mod adopt;
+mod apply;
+mod demo;
+mod interrupted;
+mod lifecycle;
+mod lockfiles;
+mod misc;
+mod plan;
+mod refusals;
+mod release;
+mod sandbox;

@@ -1,0 +1,311 @@
+//! Small commands: validate, new, status, show, trace, schema, help.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::support::transcript::seen;
+use crate::support::{Server, Space, server};
+
+#[test]
+fn validate() {
+    let space = Space::with(&["ana", "bo"]);
+    assert_snapshot!(space.upa(&["validate"]), @r#"
+    exit 0
+    --- stdout
+    Valid: 2 tenants, 1 version, 6 resources.
+    "#);
+    space.edit("tenants/bo.toml", "\"client\"", "\"klient\"");
+    space.upa(&["validate"]).exits(5);
+    space.upa(&["validate", "--at", "HEAD"]).exits(0);
+}
+
+#[test]
+fn new() {
+    let space = Space::with(&["ana"]);
+    assert_snapshot!(space.upa(&["new", "casa-sol"]), @r#"
+    exit 0
+    --- stdout
+    Wrote tenants/casa-sol.toml. Fill in what is empty, then: upa validate && upa plan casa-sol
+    "#);
+    assert_snapshot!(space.read("tenants/casa-sol.toml"), @r#"
+    product  = "bot"
+    version  = "v1"
+    tier     = "client"
+    status   = "active"               # active | suspended | deprovisioned
+    operator = "ana@example.test"
+
+    [inputs]
+    greeting = ""
+    # minutes = 30
+    "#);
+    // It says itself what is still missing.
+    space.upa(&["validate"]);
+    assert_snapshot!(space.upa(&["new", "casa-sol"]), @r#"
+    exit 5
+    --- stderr
+    error: `tenants/casa-sol.toml` exists already
+    hint: edit it, or choose another name than `casa-sol`
+    "#);
+    assert_snapshot!(space.upa(&["new", "Casa Sol"]), @r#"
+    exit 64
+    --- stderr
+    error: `Casa Sol` is not a tenant's name
+    hint: use lower case letters, digits and single hyphens, at most 40 characters
+    "#);
+    assert_snapshot!(space.upa(&["new", "casa", "--product", "nothing"]), @r#"
+    exit 5
+    --- stderr
+    error: there is no such version for this tier
+    hint: versions: bot v1
+    "#);
+    assert_snapshot!(space.upa(&["new", "casa", "--use-version", "v9"]), @r#"
+    exit 5
+    --- stderr
+    error: there is no such version for this tier
+    hint: versions: bot v1
+    "#);
+}
+
+#[test]
+fn status_and_show() {
+    let space = Space::with(&["ana", "bo"]);
+    space.upa(&["apply", "--yes", "ana"]).exits(0);
+    assert_snapshot!(space.upa(&["status"]), @r#"
+    exit 0
+    --- stdout
+    TENANT  TIER    STATUS  VERSION  REVISION  REQUEST    OBJECTS  SINCE
+    ana     client  active  bot v1   1         COMPLETED  3        [TIME]
+    bo      client  active  bot v1   -         none yet   0        -
+    "#);
+    assert_snapshot!(space.upa(&["status", "bo"]), @r#"
+    exit 0
+    --- stdout
+    TENANT  TIER    STATUS  VERSION  REVISION  REQUEST   OBJECTS  SINCE
+    bo      client  active  bot v1   -         none yet  0        -
+    "#);
+    assert_snapshot!(space.upa(&["show", "ana"]), @r#"
+    exit 0
+    --- stdout
+    Provisioning request
+      created_at             [TIME]
+      error_log              -
+      operator               ana@example.test
+      product_type           bot
+      request_id             [UUID]
+      schema_ref             versions/bot/v1.toml@[COMMIT]
+      state                  COMPLETED
+      tenant_name            ana
+      updated_at             [TIME]
+      version                v1
+    Tenant configuration
+      provisioned_at         [TIME]
+      status                 active
+      tenant_name            ana
+      version                v1
+      webhook_base_path      ana-[UUID]
+      workflow_ids
+        answer               [ID]
+        record               [ID]
+    "#);
+    assert_snapshot!(space.upa(&["show", "bo"]), @r#"
+    exit 0
+    --- stdout
+    Provisioning request
+      none yet: run `upa apply bo`
+    Tenant configuration
+      provisioned_at         -
+      status                 active
+      tenant_name            bo
+      version                v1
+      webhook_base_path      -
+      workflow_ids
+    "#);
+    let json = space.upa(&["show", "ana", "--format", "json"]).exits(0).json();
+    assert_eq!(json["provisioning_request"]["tenant_name"], json!("ana"), "{json:#}");
+    assert_eq!(json["provisioning_request"]["state"], json!("COMPLETED"), "{json:#}");
+    assert_snapshot!(space.upa(&["show", "zoe"]), @r#"
+    exit 5
+    --- stderr
+    error: there is no tenant `zoe`
+    hint: make it with `upa new zoe`, or list the tenants with `upa status`
+    "#);
+}
+
+#[test]
+fn trace() {
+    let space = Space::with(&["ana", "bo"]);
+    space.apply();
+    let id = space.id("ana", "ana@v1/answer");
+    assert_snapshot!(space.upa(&["trace", &id]), @r#"
+    exit 0
+    --- stdout
+    tenant     ana
+    resource   ana@v1/answer
+    kind       n8n.workflow
+    account    n8n
+    id         [ID]
+    version    bot v1 revision 1
+    request    [UUID] (COMPLETED, [TIME])
+    operator   ana@example.test
+    commit     [COMMIT]
+    "#);
+    let base = space.lock("ana")["versions"]["v1"]["webhook_base_path"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for what in [
+        format!("https://sandbox.invalid/n8n/webhook/{base}/inbound"),
+        format!("https://sandbox.invalid/n8n/webhook/{base}/inbound?test=1"),
+        format!("{base}/inbound"),
+        format!("{base}/inbound/"),
+    ] {
+        let run = space.upa(&["trace", &what]).exits(0);
+        assert!(run.stdout.contains("resource   ana@v1/answer"), "{what}: {run}");
+        assert!(run.stdout.contains("webhook    POST"), "{what}: {run}");
+        assert!(!run.stdout.contains("bo@v1"), "{what}: {run}");
+    }
+    let bare = space.upa(&["trace", &base]);
+    assert!(bare.stdout.contains("ana"), "{bare}");
+    assert_snapshot!(space.upa(&["trace", "AbCdEfGh12345678"]), @r#"
+    exit 1
+    --- stderr
+    error: no lockfile records `[ID]`
+    hint: give the id as the platform shows it, or the webhook's URL
+    "#);
+}
+
+#[test]
+fn schemas_are_json() {
+    let space = Space::bare();
+    for file in ["tenant", "version", "workspace", "platform"] {
+        let schema = space.upa(&["schema", file]).exits(0).json();
+        assert!(schema["properties"].is_object(), "{file}: {schema:#}");
+    }
+    space.upa(&["schema", "lockfile"]).exits(64);
+}
+
+#[test]
+fn help() {
+    let space = Space::bare();
+    assert_snapshot!(space.upa(&["help", "exit-codes"]), @r#"
+    exit 0
+    --- stdout
+      0  done, or nothing to do
+      1  failed
+      2  plan --detailed-exitcode: there are changes
+      3  plan --drift: there is only drift
+      4  some tenants failed, others did not
+      5  invalid configuration: nothing was written
+      6  a platform refused the key, or it lacks a scope
+      7  platform error or quota: safe to run again
+      8  interrupted: the journal is consistent, run again
+     10  a human must decide
+     11  another run is working
+     12  the plan is stale: what it was made from has moved
+     14  a threshold of [policy] was exceeded
+     15  waiting for an approval (only with --require-complete)
+     64  wrong usage of the command line
+    "#);
+    assert_eq!(
+        space.upa(&["exit-codes"]).stdout,
+        space.upa(&["help", "exit-codes"]).stdout
+    );
+    assert_snapshot!(space.upa(&["--help"]), @r#"
+    exit 0
+    --- stdout
+    Keeps the tenants of a product exactly as Git says they are.
+
+    A tenant is a file in `tenants/`. `plan` shows what would change on the platforms, `apply` does it
+    and commits the lockfile with every id it created. Start with `upa demo`.
+
+    Usage: upa [OPTIONS] <COMMAND>
+
+    Commands:
+      demo      Make an example workspace on the embedded sandbox, and walk through it
+      new       Write a new tenant file
+      validate  Check every file of the workspace, without asking any platform
+      plan      Show what apply would do, and why
+      apply     Make the platforms as Git says, and commit the lockfiles
+      status    Show the fleet as a table
+      show      Show what is recorded of a tenant
+      trace     Find whose an object or a webhook is
+      release   Make edited templates the next revision of their version
+      sandbox   Serve the sandbox on a loopback port until it is stopped
+      schema    Print the JSON Schema of a file people write
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+      -C, --dir <DIR>
+              The workspace's folder
+
+              [default: .]
+
+          --sandbox
+              Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+    "#);
+    for command in [
+        "demo", "new", "validate", "plan", "apply", "status", "show", "trace", "release", "sandbox", "schema",
+    ] {
+        assert!(!space.upa(&[command, "--help"]).exits(0).stdout.is_empty());
+        space.upa(&["help", command]).exits(0);
+    }
+}
+
+#[test]
+fn the_shipped_workspace() {
+    let space = Space::shipped();
+    space.upa(&["validate"]).exits(0);
+    // Credentials are made by people, on the platform.
+    let run = space.upa(&["plan"]).exits(5);
+    assert!(run.stderr.contains("there is no credential \"welcs · CRM\""), "{run}");
+    server::on(&space, |server: &Server| {
+        for tenant in ["demo", "plantilla", "welcs"] {
+            server.credential(&format!("{tenant} · Google Calendar"), "googleCalendarOAuth2Api");
+            server.credential(&format!("{tenant} · CRM"), "httpHeaderAuth");
+        }
+    });
+    space.apply();
+    space.settled();
+    assert_eq!(space.objects(), 21);
+    assert_eq!(space.commits(), 2);
+    let run = space.upa(&["show", "welcs"]).exits(0);
+    assert_snapshot!(seen(&run.stdout), @r#"
+    Provisioning request
+      created_at             [TIME]
+      error_log              -
+      operator               ana@nexumops.example
+      product_type           recepcionista-ia
+      request_id             [UUID]
+      schema_ref             versions/recepcionista-ia/v2.0.toml@[COMMIT]
+      state                  COMPLETED
+      tenant_name            welcs
+      updated_at             [TIME]
+      version                v2.0
+    Tenant configuration
+      calendar_config
+        calendar             agenda@welcs.example
+        credential           welcs · Google Calendar
+      crm_config
+        credential           welcs · CRM
+        url                  https://crm.welcs.example/api/eventos
+      provisioned_at         [TIME]
+      status                 active
+      tenant_name            welcs
+      vapi_assistant_id      [UUID]
+      version                v2.0
+      webhook_base_path      welcs-[UUID]
+      workflow_ids
+        booking              [ID]
+        crm-sync             [ID]
+        error-handler        [ID]
+        inbound-call         [ID]
+        post-call-summary    [ID]
+        reminders            [ID]
+    "#);
+}

@@ -1,0 +1,139 @@
+//! `upa sandbox` as a child, and what people do on a platform themselves.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Child;
+
+use serde_json::{Value, json};
+
+use super::Space;
+
+/// A running sandbox of a workspace. Other commands use it while it runs.
+pub struct Server {
+    child: Child,
+    pub url: String,
+}
+
+impl Server {
+    pub fn start(space: &Space) -> Self {
+        let mut child = space.start(&["sandbox"]);
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line.split(' ').find(|word| word.starts_with("http://"));
+        let url = url.unwrap_or_else(|| panic!("the sandbox said: {line}")).to_owned();
+        Self { child, url }
+    }
+
+    /// Stops it the way a person does.
+    pub fn stop(mut self) {
+        signal(&self.child, "INT");
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    pub fn send(&self, method: &str, path: &str, key: &str, body: Option<&Value>) -> (u16, Value) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let method: reqwest::Method = method.parse().unwrap();
+            let mut request = reqwest::Client::new()
+                .request(method, format!("{}{path}", self.url))
+                .header("X-N8N-API-KEY", key)
+                .bearer_auth(key);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            let text = response.text().await.unwrap();
+            (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+        })
+    }
+
+    /// A call that must succeed.
+    #[track_caller]
+    pub fn ok(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (mut status, mut answer) = self.send(method, path, "sandbox", body);
+        // Unpublishing takes a moment, as in the real n8n.
+        for _ in 0..100 {
+            if status != 409 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            (status, answer) = self.send(method, path, "sandbox", body);
+        }
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Every workflow of an account.
+    pub fn workflows(&self) -> Vec<Value> {
+        let answer = self.ok("GET", "/n8n/api/v1/workflows?limit=250", None);
+        answer["data"].as_array().unwrap().clone()
+    }
+
+    pub fn assistants(&self) -> Vec<Value> {
+        self.ok("GET", "/vapi/assistant?limit=1000", None)
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    pub fn credential(&self, name: &str, kind: &str) {
+        let body = json!({"name": name, "type": kind, "data": {}});
+        self.ok("POST", "/n8n/api/v1/credentials", Some(&body));
+    }
+
+    pub fn fault(&self, fault: &Value) {
+        self.ok("POST", "/_sandbox/faults", Some(fault));
+    }
+
+    /// The calls that wrote something.
+    pub fn writes(&self) -> usize {
+        let answer = self.ok("GET", "/_sandbox/calls", None);
+        let calls = answer["calls"].as_array().unwrap();
+        calls
+            .iter()
+            .filter(|call| !["GET", "OPTIONS"].contains(&call["method"].as_str().unwrap()))
+            .count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a child.
+pub fn signal(child: &Child, name: &str) {
+    let status = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// With a sandbox, for the length of a story.
+pub fn on<T>(space: &Space, story: impl FnOnce(&Server) -> T) -> T {
+    let server = Server::start(space);
+    let result = story(&server);
+    server.stop();
+    result
+}
+
+/// The size of the largest journal below a folder.
+pub fn newest_journal(folder: &std::path::Path) -> u64 {
+    let mut largest = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            largest = largest.max(newest_journal(&entry.path()));
+        } else if entry.path().extension().is_some_and(|extension| extension == "journal") {
+            largest = largest.max(entry.metadata().map_or(0, |facts| facts.len()));
+        }
+    }
+    largest
+}

@@ -1,0 +1,229 @@
+//! What must hold of every plan, whatever the world looks like.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests are an edge of their own, and panic on purpose"
+)]
+
+mod world;
+
+use proptest::prelude::*;
+use upa::plan::{Action, Mover};
+use upa::platform::{Activity, Reading, Step};
+use upa::problem::Class;
+use upa::resource::Address;
+use upa::workspace::Status;
+use world::{World, disturb};
+
+#[test]
+fn a_settled_world_has_an_empty_plan() {
+    let plan = World::settled(3).plan();
+    assert!(plan.is_empty() && plan.problems.is_empty(), "{plan:#?}");
+}
+
+#[test]
+fn nothing_recorded_is_everything_created_callees_before_callers() {
+    let mut world = World::settled(1);
+    world.locks.clear();
+    for answer in world.observed.accounts.values_mut() {
+        answer.objects.clear();
+    }
+    let plan = world.plan();
+    assert_eq!(plan.count(Action::Create), 7, "{plan:#?}");
+    let order = upa::plan::order::order(&plan.changes).unwrap();
+    let position = |resource: &str, step: Step| {
+        let found = order
+            .steps
+            .iter()
+            .position(|(index, at)| plan.changes[*index].address.resource == resource && *at == step);
+        found.unwrap_or_else(|| panic!("{resource} {step:?}"))
+    };
+    for (callee, caller) in [
+        ("error-handler", "inbound-call"),
+        ("booking", "inbound-call"),
+        ("crm-sync", "booking"),
+    ] {
+        assert!(
+            position(callee, Step::Publish) < position(caller, Step::Publish),
+            "{callee} before {caller}"
+        );
+        assert!(
+            position(callee, Step::Create) < position(caller, Step::Fill),
+            "{callee} before {caller}"
+        );
+    }
+}
+
+#[test]
+fn a_platform_that_cannot_be_read_plans_nothing_and_says_it_once() {
+    let mut world = World::settled(3);
+    let n8n = world.observed.accounts.get_mut("n8n").unwrap();
+    n8n.objects.clear();
+    n8n.complete.clear();
+    n8n.credentials.clear();
+    n8n.failure = Some(upa::platform::PlatformError::new(
+        upa::platform::error::ErrorKind::Unreachable,
+        "GET /workflows",
+        "cannot connect",
+    ));
+    let plan = world.plan();
+    assert_eq!(plan.changes, []);
+    let accounts = plan
+        .problems
+        .iter()
+        .filter(|problem| problem.message.contains("cannot connect"))
+        .count();
+    assert_eq!(accounts, 1, "{:#?}", plan.problems);
+    assert_eq!(plan.blocked().len(), 3);
+}
+
+#[test]
+fn a_copied_lockfile_is_found() {
+    let mut world = World::settled(2);
+    let base = world.locks["client-0000"].versions["v2.0"].base;
+    world
+        .locks
+        .get_mut("client-0001")
+        .unwrap()
+        .versions
+        .get_mut("v2.0")
+        .unwrap()
+        .base = base;
+    let problems = world.plan().problems;
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.message.contains("would share their webhook paths")),
+        "{problems:#?}"
+    );
+}
+
+#[test]
+fn somebody_else_listening_at_our_path_stops_the_publication() {
+    let mut world = World::settled(1);
+    let address: Address = "client-0000@v2.0/inbound-call".parse().unwrap();
+    world.object(&address).activity = Activity::Stopped;
+    let path = format!(
+        "{}/inbound",
+        world.locks["client-0000"].versions["v2.0"].webhook_base_path
+    );
+    assert_eq!(world.changes().len(), 1);
+    world
+        .observed
+        .accounts
+        .get_mut("n8n")
+        .unwrap()
+        .listeners
+        .push(upa::platform::Listener {
+            method: "POST".to_owned(),
+            path,
+            object: "a stranger".to_owned(),
+            title: "Stranger".to_owned(),
+        });
+    let problems = world.plan().problems;
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.message.contains("listens at its webhook `inbound`")),
+        "{problems:#?}"
+    );
+}
+
+#[test]
+fn a_tenant_that_goes_is_deleted_callers_first_and_thresholds_hold() {
+    let mut world = World::settled(2);
+    let tenant = world.desired.tenants.get_mut("client-0000").unwrap();
+    tenant.status = Status::Deprovisioned;
+    tenant.resources.clear();
+    let plan = world.plan();
+    assert_eq!(plan.count(Action::Delete), 7);
+    assert!(
+        plan.problems.iter().any(|problem| problem.class == Class::Policy),
+        "7 of 14 is more than 20 %"
+    );
+    let order = upa::plan::order::order(&plan.changes).unwrap();
+    let position = |resource: &str, step: Step| {
+        order
+            .steps
+            .iter()
+            .position(|(index, at)| plan.changes[*index].address.resource == resource && *at == step)
+            .unwrap()
+    };
+    for step in [Step::Unpublish, Step::Delete] {
+        assert!(position("inbound-call", step) < position("booking", step));
+        assert!(position("booking", step) < position("error-handler", step));
+    }
+    world.rules.approved = Some(plan.digest().to_string());
+    assert!(world.plan().problems.is_empty());
+}
+
+/// What can happen to one object behind upa's back.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Deleted,
+    Unreadable,
+    Edited,
+    Stopped,
+    Unmarked,
+    Stolen,
+}
+
+fn fates() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        Just(Fate::Deleted),
+        Just(Fate::Unreadable),
+        Just(Fate::Edited),
+        Just(Fate::Stopped),
+        Just(Fate::Unmarked),
+        Just(Fate::Stolen),
+    ]
+}
+
+fn befall(world: &mut World, address: &Address, fate: Fate) {
+    match fate {
+        Fate::Deleted => *world.reading(address) = Reading::Absent,
+        Fate::Unreadable => *world.reading(address) = Reading::Unreadable("no".to_owned()),
+        Fate::Edited => disturb(&mut world.object(address).document),
+        Fate::Stopped if world.object(address).activity == Activity::NotApplicable => {}
+        Fate::Stopped => world.object(address).activity = Activity::Stopped,
+        Fate::Unmarked => world.object(address).mark = None,
+        Fate::Stolen => world.object(address).mark = Some("upa:nexumops/other@v2.0/x".to_owned()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_befalls_one_tenant_concerns_no_other(fates in prop::collection::vec((0usize..21, fates()), 0..6)) {
+        let mut world = World::settled(3);
+        let addresses = world.addresses();
+        let mut touched = std::collections::BTreeMap::new();
+        for (index, fate) in fates {
+            // One fate per object: what is deleted cannot be edited.
+            if !touched.contains_key(&addresses[index]) {
+                befall(&mut world, &addresses[index], fate);
+                touched.insert(addresses[index].clone(), fate);
+            }
+        }
+        let plan = world.plan();
+        let again = world.plan();
+        prop_assert_eq!(plan.digest(), again.digest(), "the same world has the same plan");
+        let tenants: std::collections::BTreeSet<&str> = touched.keys().map(Address::tenant).collect();
+        for change in &plan.changes {
+            prop_assert!(tenants.contains(change.address.tenant()));
+            prop_assert!(change.action != Action::Delete, "nothing that is wanted is ever deleted");
+            prop_assert!(change.mover != Some(Mover::Git), "nobody moved Git");
+        }
+        let (unreadable, foreign): (Vec<_>, Vec<_>) = touched
+            .iter()
+            .filter(|(_, fate)| matches!(fate, Fate::Unreadable | Fate::Unmarked | Fate::Stolen))
+            .partition(|(_, fate)| matches!(fate, Fate::Unreadable));
+        for (address, _) in unreadable.iter().chain(&foreign) {
+            prop_assert!(plan.blocked().contains(address.tenant()), "{address}: a person is asked");
+            prop_assert!(!plan.changes.iter().any(|change| change.address.tenant() == address.tenant()), "{address}");
+        }
+    }
+}

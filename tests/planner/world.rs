@@ -1,0 +1,240 @@
+//! A fleet in memory: the shipped product, any number of tenants, and platforms that hold exactly what Git wants. A case
+//! changes one thing and looks at the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use upa::desired::{DesiredState, desired};
+use upa::digest::Digest;
+use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, RequestState};
+use upa::plan::{Basis, ObservedState, Plan, Rules, Values, base_path, plan};
+use upa::platform::{Activity, Answer, Credential, Object, Reading};
+use upa::resource::Address;
+use upa::symbol::{self, Symbol, Unknown};
+use upa::workspace::{Entry, Files, Origin, Workspace, load};
+use uuid::Uuid;
+
+/// Everything a plan is made from.
+pub struct World {
+    pub workspace: Workspace,
+    pub desired: DesiredState,
+    pub observed: ObservedState,
+    pub locks: BTreeMap<String, Lockfile>,
+    pub rules: Rules,
+}
+
+/// The shipped product with `tenants` clients, as files.
+pub fn files(tenants: usize) -> Files {
+    let mut entries = BTreeMap::new();
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    read(home, Path::new("upa.toml"), &mut entries);
+    read(home, Path::new("templates"), &mut entries);
+    read(home, Path::new("versions"), &mut entries);
+    let welcs = std::fs::read_to_string(home.join("tenants/welcs.toml")).unwrap();
+    for number in 0..tenants {
+        let name = format!("client-{number:04}");
+        let text = welcs.replace("welcs · ", &format!("{name} · "));
+        entries.insert(format!("tenants/{name}.toml"), Entry::Text(Arc::from(text)));
+    }
+    Files {
+        origin: Origin::WorkTree,
+        entries,
+    }
+}
+
+fn read(home: &Path, path: &Path, entries: &mut BTreeMap<String, Entry>) {
+    let whole = home.join(path);
+    if whole.is_dir() {
+        for child in std::fs::read_dir(&whole).unwrap() {
+            read(home, &path.join(child.unwrap().file_name()), entries);
+        }
+    } else {
+        let text = std::fs::read_to_string(&whole).unwrap();
+        entries.insert(path.to_string_lossy().into_owned(), Entry::Text(Arc::from(text)));
+    }
+}
+
+impl World {
+    /// A world in which everything is as Git wants it.
+    pub fn settled(tenants: usize) -> Self {
+        let loaded = load(&files(tenants));
+        assert!(
+            !loaded.problems.iter().any(upa::problem::Problem::is_error),
+            "{:#?}",
+            loaded.problems
+        );
+        let workspace = loaded.workspace.unwrap();
+        let (desired, problems) = desired(&workspace, |_| true);
+        assert!(problems.is_empty(), "{problems:#?}");
+        let mut world = Self {
+            workspace,
+            desired,
+            observed: ObservedState::default(),
+            locks: BTreeMap::new(),
+            rules: Rules::default(),
+        };
+        world.settle();
+        world
+    }
+
+    fn settle(&mut self) {
+        let mut answers: BTreeMap<String, Answer> = BTreeMap::new();
+        for tenant in self.desired.tenants.values() {
+            for resource in tenant.resources.values() {
+                for symbol in symbol::symbols(&resource.document) {
+                    if let Symbol::Credential { account, name, kind } = symbol {
+                        let credentials = &mut answers.entry(account).or_default().credentials;
+                        let id = format!("cred {name}");
+                        if credentials.iter().all(|known| known.id != id) {
+                            credentials.push(Credential { id, name, kind });
+                        }
+                    }
+                }
+            }
+        }
+        for (number, tenant) in self.desired.tenants.values().enumerate() {
+            let base = Uuid::from_u128(0x1000 + number as u128);
+            let mut lock = Lockfile::new(&*tenant.name);
+            lock.versions.insert(
+                tenant.version.clone(),
+                Provisioned {
+                    product: tenant.product.clone(),
+                    revision: tenant.revision,
+                    webhook_base_path: base_path(&tenant.name, base, tenant.named_paths),
+                    base,
+                    provisioned_at: Some("2026-11-01T00:00:00Z".to_owned()),
+                    request: request(),
+                },
+            );
+            let ids: BTreeMap<Address, String> = tenant
+                .resources
+                .keys()
+                .map(|address| (address.clone(), format!("id {address}")))
+                .collect();
+            let values = Values {
+                ids,
+                bases: Values::bases_of(&lock.versions),
+                credentials: answers
+                    .iter()
+                    .map(|(account, answer)| (account.as_str(), answer.credentials.as_slice()))
+                    .collect(),
+            };
+            let mut objects = Vec::new();
+            for resource in tenant.resources.values() {
+                let platform = self.workspace.registry.of_kind(&resource.kind).unwrap();
+                let document = symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep);
+                assert!(symbol::symbols(&document).is_empty(), "{}", resource.address);
+                let id = format!("id {}", resource.address);
+                lock.resources.insert(
+                    resource.address.clone(),
+                    Locked {
+                        kind: resource.kind.clone(),
+                        account: resource.account.clone(),
+                        fingerprint: resource.fingerprint.clone(),
+                        pending: None,
+                        applied: Some(Applied {
+                            id: id.clone(),
+                            sent: Digest::of_json(&symbol::symbolic(&resource.document)),
+                            read: Digest::of_json(&platform.owned_part(&resource.kind, &resource.document, &document)),
+                            keys: platform.owned(&resource.kind, &resource.document).into_iter().collect(),
+                            commit: "c".to_owned(),
+                            revision: tenant.revision,
+                            stopped: false,
+                        }),
+                    },
+                );
+                let object = Object {
+                    id: id.clone(),
+                    title: resource.address.to_string(),
+                    document,
+                    activity: if resource.runs {
+                        Activity::Running
+                    } else {
+                        Activity::NotApplicable
+                    },
+                    mark: Some(resource.address.mark(&self.workspace.settings.workspace.name)),
+                    attempt: None,
+                };
+                objects.push((resource.account.clone(), resource.kind.clone(), id, object));
+            }
+            drop(values);
+            for (account, kind, id, object) in objects {
+                let answer = answers.entry(account).or_default();
+                answer.complete.insert(kind.clone());
+                answer.objects.insert((kind, id), Reading::Present(Box::new(object)));
+            }
+            self.locks.insert(tenant.name.clone(), lock);
+        }
+        self.observed = ObservedState { accounts: answers };
+    }
+
+    pub fn plan(&self) -> Plan {
+        plan(&Basis {
+            workspace: &self.workspace.settings.workspace.name,
+            desired: &self.desired,
+            observed: &self.observed,
+            locks: &self.locks,
+            registry: &self.workspace.registry,
+            rules: &self.rules,
+        })
+    }
+
+    /// Every object, in a fixed order.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.desired
+            .tenants
+            .values()
+            .flat_map(|tenant| tenant.resources.keys().cloned())
+            .collect()
+    }
+
+    /// What is read of a resource.
+    pub fn reading(&mut self, address: &Address) -> &mut Reading {
+        let locked = &self.locks[address.tenant()].resources[address];
+        let key = (locked.kind.clone(), locked.id().unwrap().to_owned());
+        let account = locked.account.clone();
+        self.observed
+            .accounts
+            .get_mut(&account)
+            .unwrap()
+            .objects
+            .get_mut(&key)
+            .unwrap()
+    }
+
+    pub fn object(&mut self, address: &Address) -> &mut Object {
+        match self.reading(address) {
+            Reading::Present(object) => object,
+            other => panic!("{address} is {other:?}"),
+        }
+    }
+
+    /// `action address` of every change of the plan.
+    pub fn changes(&self) -> BTreeSet<String> {
+        self.plan()
+            .changes
+            .iter()
+            .map(|change| format!("{} {}", change.action.verb(), change.address))
+            .collect()
+    }
+}
+
+fn request() -> Request {
+    Request {
+        request_id: Uuid::from_u128(1),
+        purpose: Purpose::Provision,
+        state: RequestState::Completed,
+        created_at: "2026-11-01T00:00:00Z".to_owned(),
+        updated_at: "2026-11-01T00:00:00Z".to_owned(),
+        schema_ref: "s".to_owned(),
+        operator: "ana".to_owned(),
+        error_log: Vec::new(),
+    }
+}
+
+/// A leaf of a document changes.
+pub fn disturb(document: &mut Value) {
+    document["name"] = Value::from("somebody else's idea");
+}
