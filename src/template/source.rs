@@ -97,6 +97,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let text: Arc<str> = Arc::from("\u{feff}{\"a\": 1}");
+        assert_eq!(Source::parse("t.json", &text).unwrap().value["a"], 1);
+    }
+
+    #[test]
     fn nodes_are_found_by_name_and_not_by_mention() {
         let text: Arc<str> = Arc::from("{\"x\": \"Reception\",\n\"name\": \"Reception\"}");
         let source = Source::parse("t.json", &text).unwrap();

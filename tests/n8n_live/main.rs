@@ -2,6 +2,11 @@
 //! them by hand. Named by `UPA_TEST_N8N_URL` and `UPA_TEST_N8N_KEY`; skipped without, required by `UPA_TEST_REQUIRE_N8N`.
 
 #![expect(clippy::disallowed_methods, reason = "tests are an edge of their own")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may end, and says when it is skipped"
+)]
 
 mod exports;
 mod place;

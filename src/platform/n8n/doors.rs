@@ -153,3 +153,85 @@ pub fn doors(node: &Value) -> Vec<Door> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// `METHOD written-path url`, with `!` where nothing can be proved.
+    fn of(kind: &str, version: f64, parameters: Value) -> Vec<String> {
+        let node = json!({"type": kind, "typeVersion": version, "webhookId": "W", "parameters": parameters});
+        let show = |door: Door| {
+            format!(
+                "{}{} {} {}",
+                if door.provable { "" } else { "!" },
+                door.method,
+                door.path,
+                door.url
+            )
+        };
+        doors(&node).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn doors_are_where_n8n_registers_them() {
+        let (webhook, form) = ("n8n-nodes-base.webhook", "n8n-nodes-base.formTrigger");
+        let (chat, mcp) = (
+            "@n8n/n8n-nodes-langchain.chatTrigger",
+            "@n8n/n8n-nodes-langchain.mcpTrigger",
+        );
+        for (kind, version, parameters, expected) in [
+            (
+                webhook,
+                2.1,
+                json!({"path": "/a/b/", "httpMethod": "PUT"}),
+                vec!["PUT a/b /webhook/a/b"],
+            ),
+            (
+                webhook,
+                2.1,
+                json!({"path": "u/:id"}),
+                vec!["GET u/:id /webhook/W/u/:id"],
+            ),
+            (webhook, 2.1, json!({"path": ""}), vec!["GET W /webhook/W"]),
+            (
+                webhook,
+                2.1,
+                json!({"path": "={{ 1 }}"}),
+                vec!["!GET ={{ 1 }} /webhook/={{ 1 }}"],
+            ),
+            (
+                webhook,
+                2.1,
+                json!({"path": "a", "multipleMethods": true}),
+                vec!["GET a /webhook/a", "POST a /webhook/a"],
+            ),
+            (
+                form,
+                1.0,
+                json!({"path": "f"}),
+                vec!["!GET f /webhook/f/n8n-form", "!POST f /webhook/f/n8n-form"],
+            ),
+            (form, 2.1, json!({"path": "f"}), vec!["GET f /form/f", "POST f /form/f"]),
+            (
+                form,
+                2.2,
+                json!({"path": "old", "options": {"path": "f"}}),
+                vec!["GET f /form/f", "POST f /form/f"],
+            ),
+            (form, 2.5, json!({}), vec!["GET W /form/W", "POST W /form/W"]),
+            (chat, 1.1, json!({}), vec!["POST W/chat /webhook/W/chat"]),
+            (mcp, 1.0, json!({"path": "m"}), vec!["!GET m /mcp/m/sse"]),
+            ("n8n-nodes-base.set", 3.4, json!({"path": "a"}), vec![]),
+        ] {
+            assert_eq!(
+                of(kind, version, parameters.clone()),
+                expected,
+                "{kind} {version} {parameters}"
+            );
+        }
+        let off = json!({"type": webhook, "disabled": true, "parameters": {"path": "a"}});
+        assert_eq!(doors(&off), []);
+    }
+}

@@ -264,4 +264,19 @@ mod tests {
             json!({"settings": {"timezone": "UTC", "errorWorkflow": "DEFAULT"}})
         );
     }
+
+    #[test]
+    fn groups_that_are_wanted_no_longer_are_emptied_and_those_that_are_stay() {
+        let dropped = ["nodeGroups".to_owned()];
+        for (mut body, expected) in [
+            (json!({"settings": {}}), json!({"settings": {}, "nodeGroups": []})),
+            (
+                json!({"settings": {}, "nodeGroups": [1]}),
+                json!({"settings": {}, "nodeGroups": [1]}),
+            ),
+        ] {
+            reset_dropped(&mut body, &dropped);
+            assert_eq!(body, expected);
+        }
+    }
 }

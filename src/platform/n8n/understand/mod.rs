@@ -53,7 +53,7 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
         problems.append(&mut pass.problems);
         prepared.insert(template.resource.to_owned(), pass.out);
     }
-    webhooks::tell_apart(&mut prepared);
+    webhooks::tell_apart(templates, &mut prepared);
     problems.extend(webhooks::check_names(templates, &prepared));
     problems.extend(calls::check_cycles(templates, &prepared));
     if problems.is_empty() {

@@ -6,14 +6,17 @@ use crate::platform::{Prepared, Templates};
 use crate::problem::{Place, Problem, listed};
 
 /// `webhooks.<name>` must mean one thing: entrances without a path of their own take their resource's name too.
-pub fn tell_apart(prepared: &mut BTreeMap<String, Prepared>) {
+pub fn tell_apart(templates: &Templates<'_>, prepared: &mut BTreeMap<String, Prepared>) {
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for entry in prepared.values().flat_map(|prepared| &prepared.entries) {
         *uses.entry(entry.name.clone()).or_default() += 1;
     }
     for (resource, prepared) in prepared.iter_mut() {
         for entry in &mut prepared.entries {
-            if uses.get(&entry.name).is_some_and(|uses| *uses > 1) && !entry.url.contains("{path}") {
+            let shared = uses.get(&entry.name).is_some_and(|uses| *uses > 1);
+            let declared = templates.webhooks.get(&entry.name);
+            let declared = declared.is_some_and(|slot| slot.resource == *resource && slot.node == entry.node);
+            if shared && !declared && !entry.url.contains("{path}") {
                 entry.name = format!("{resource}-{}", entry.name);
             }
         }
@@ -127,6 +130,12 @@ mod tests {
         assert_eq!(
             (&*ready["a"].entries[0].name, &*ready["b"].entries[0].name),
             ("a-chat", "b-chat")
+        );
+        // A name the version declares stays what it is.
+        let ready = version.webhook("chat", "b", "Chat").ready();
+        assert_eq!(
+            (&*ready["a"].entries[0].name, &*ready["b"].entries[0].name),
+            ("a-chat", "chat")
         );
     }
 }
