@@ -50,7 +50,6 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         At::Revision("HEAD")
     };
     let session = Session::open(global, at, &args.tenants)?;
-    refuse_uncommitted(&session, global)?;
     let _lease = match Lease::take(&session.repo.private_dir()) {
         Ok(lease) => lease,
         Err(lease::Taken::ByAnother(who)) => {
@@ -61,6 +60,8 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         }
         Err(lease::Taken::Failed(error)) => return Err(error.into()),
     };
+    session.repo.finish_last_commit()?;
+    refuse_uncommitted(&session, global)?;
     // Somebody may have finished a run between reading the lockfiles and taking the lease.
     let mut session = Session::open(global, at, &args.tenants)?;
     let commit = session.repo.head()?;

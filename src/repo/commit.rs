@@ -1,6 +1,7 @@
 //! Committing lockfiles: one commit, made without the index, and nothing of the user's in it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 
 use git2::build::TreeUpdateBuilder;
@@ -87,7 +88,7 @@ impl Repo {
 
     /// Of some paths, those whose file in the work tree is as it is in a commit.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the work tree is read")]
-    fn clean(&self, commit: &Commit<'_>, paths: &[String]) -> Result<Vec<String>, RepoError> {
+    pub(super) fn clean(&self, commit: &Commit<'_>, paths: &[String]) -> Result<Vec<String>, RepoError> {
         let tree = commit.tree()?;
         let mut clean = Vec::new();
         for path in paths {
@@ -105,7 +106,7 @@ impl Repo {
 
     /// Brings index and work tree to the new commit, at our files only.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the work tree is written")]
-    fn refresh(
+    pub(super) fn refresh(
         &self,
         reference: &str,
         files: &BTreeMap<String, String>,
@@ -137,10 +138,27 @@ impl Repo {
             if let Some(folder) = whole.parent() {
                 std::fs::create_dir_all(folder).map_err(io)?;
             }
-            std::fs::write(&whole, text).map_err(io)?;
+            replace(&self.private_dir(), &whole, text).map_err(io)?;
             index.add_path(Path::new(&format!("{}{path}", self.prefix)))?;
         }
         index.write()?;
         Ok(left_alone)
     }
+}
+
+/// Replaces a file whole or not at all, also when the process is killed. The new file grows where nobody looks.
+#[expect(clippy::disallowed_methods, reason = "edge: this is where the work tree is written")]
+fn replace(private: &Path, target: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::create_dir_all(private)?;
+    let mut file = tempfile::NamedTempFile::new_in(private)?;
+    file.write_all(text.as_bytes())?;
+    let permissions = std::fs::metadata(target).map(|facts| facts.permissions());
+    match permissions {
+        Ok(permissions) => file.as_file().set_permissions(permissions)?,
+        Err(_) => file
+            .as_file()
+            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?,
+    }
+    file.persist(target)?;
+    Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod commit;
 mod init;
+mod mend;
 mod read;
 
 use std::path::{Path, PathBuf};

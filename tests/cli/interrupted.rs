@@ -135,6 +135,23 @@ fn killed_together_with_the_embedded_sandbox() {
     }
 }
 
+/// The commit is made, and index and work tree are as they were before it.
+#[test]
+fn killed_right_after_the_commit() {
+    let space = Space::with(&["ana", "bo"]);
+    space.apply();
+    space.git(&["rm", "-q", "--cached", "tenants/ana.lock", "tenants/bo.lock"]);
+    for tenant in ["ana", "bo"] {
+        std::fs::remove_file(space.path(&format!("tenants/{tenant}.lock"))).unwrap();
+    }
+    space.apply();
+    space.settled();
+    assert_eq!(space.git(&["status", "--porcelain"]), "");
+    // What somebody wrote into a lockfile is not overwritten, also not after a run.
+    space.write("tenants/ana.lock", "mine");
+    space.upa(&["apply", "--yes"]).exits(5);
+}
+
 #[test]
 fn killed_in_the_middle_of_a_change_and_of_a_deletion() {
     for (from, to, objects) in [
