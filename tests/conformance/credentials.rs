@@ -207,7 +207,14 @@ async fn binding(server: &Server) {
     let other = json!({"id": "conf-basic", "name": "conf-basic", "type": "httpBasicAuth", "data": {}});
     server.post("/credentials", other).await.ok();
     let alone = json!({"id": "conf-a", "name": "conf-alone"});
-    let oldest = json!({"id": "conf-old", "name": "conf-oldest"});
+    // Newest first; an instance may hold credentials of others, older than ours.
+    let listed = server.get("/credentials?limit=250").await.ok();
+    let of_type = |credential: &&serde_json::Value| credential["type"] == TYPE;
+    let oldest = listed["data"]
+        .as_array()
+        .and_then(|all| all.iter().rfind(of_type))
+        .expect("ours");
+    let oldest = json!({"id": oldest["id"], "name": oldest["name"]});
     let node = node("H", "n8n-nodes-base.httpRequest", json!(4.2), json!({"url": "x"}));
     for (sent, stored) in [
         // The id counts, and the name is corrected.
