@@ -22,9 +22,11 @@ use crate::exit::Exit;
 use crate::journal::{self, Journal};
 use crate::lease::{self, Lease};
 use crate::lockfile::{self, Lockfile};
+use crate::lockstore::LockStore;
 use crate::plan::{Action, Plan};
 use crate::problem::{Class, Place, Problem};
 use crate::render::{self, BOLD, counted, styled};
+use crate::repo::RepoError;
 
 /// Make the platforms as Git says, and commit the lockfiles. Works from the commit that is checked out.
 #[derive(Debug, Args)]
@@ -50,6 +52,9 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         At::Revision("HEAD")
     };
     let session = Session::open(global, at, &args.tenants)?;
+    if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
+        return Err(RepoError::Detached.into());
+    }
     let _lease = match Lease::take(&session.repo.private_dir()) {
         Ok(lease) => lease,
         Err(lease::Taken::ByAnother(who)) => {

@@ -28,6 +28,9 @@ impl Repo {
         files: &BTreeMap<String, String>,
         message: &str,
     ) -> Result<Option<Committed>, RepoError> {
+        if reference == "HEAD" {
+            return Err(RepoError::Detached);
+        }
         for _ in 0..MOST_TRIES {
             let parent = self.tip(reference)?;
             let mut update = TreeUpdateBuilder::new();
@@ -78,11 +81,11 @@ impl Repo {
         Err(RepoError::Busy(reference.to_owned()))
     }
 
-    /// The commit a branch points to; a branch that does not exist starts where HEAD is.
+    /// The commit a branch points to; a branch that does not exist anywhere starts where HEAD is.
     fn tip(&self, reference: &str) -> Result<Commit<'_>, RepoError> {
-        match self.git.find_reference(reference) {
-            Ok(found) => Ok(found.peel_to_commit()?),
-            Err(_) => Ok(self.git.find_commit(Oid::from_str(&self.head()?)?)?),
+        match self.branch_tip(reference) {
+            Some(found) => Ok(found.peel_to_commit()?),
+            None => Ok(self.git.find_commit(Oid::from_str(&self.head()?)?)?),
         }
     }
 

@@ -11,7 +11,7 @@ mod read;
 
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, Repository};
+use git2::{ErrorCode, Reference, Repository};
 
 pub use commit::Committed;
 
@@ -128,16 +128,26 @@ impl Repo {
         }
     }
 
-    /// The full name of the branch that holds the lockfiles: the named one, or the one that is checked out.
+    /// The full name of what holds the lockfiles: the named branch, or what is checked out. Where CI has checked out a
+    /// commit and no branch that is `HEAD`, which can be read and not written.
     pub fn lock_ref(&self, branch: Option<&str>) -> Result<String, RepoError> {
         if let Some(branch) = branch {
             return Ok(format!("refs/heads/{branch}"));
         }
         let head = self.git.find_reference("HEAD")?;
-        match head.symbolic_target() {
-            Ok(Some(target)) => Ok(target.to_owned()),
-            _ => Err(RepoError::Detached),
-        }
+        Ok(match head.symbolic_target() {
+            Ok(Some(target)) => target.to_owned(),
+            _ => "HEAD".to_owned(),
+        })
+    }
+
+    /// The tip of a branch; of one that only the remote has so far, the remote's.
+    fn branch_tip(&self, reference: &str) -> Option<Reference<'_>> {
+        let here = self.git.find_reference(reference).ok();
+        here.or_else(|| {
+            let branch = reference.strip_prefix("refs/heads/")?;
+            self.git.find_reference(&format!("refs/remotes/origin/{branch}")).ok()
+        })
     }
 
     /// Who makes commits here, for records: the configured address, else the name of the tool.

@@ -122,7 +122,7 @@ impl Repo {
 
     /// The lockfiles at the tip of a branch: tenant → text. Empty when the branch does not exist yet.
     pub fn lockfiles(&self, reference: &str) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
-        let Ok(tip) = self.git.find_reference(reference) else {
+        let Some(tip) = self.branch_tip(reference) else {
             return Ok(BTreeMap::new());
         };
         let tree = tip.peel_to_tree()?;

@@ -271,6 +271,27 @@ fn a_detached_head_has_nowhere_to_commit() {
     hint: check out a branch, or set `git.lock_branch` in upa.toml
     "#);
     assert_eq!(space.objects(), 0);
+    space.git(&["checkout", "--quiet", "main"]);
+    space.apply();
+    // CI checks out a commit and no branch: everything that only reads works there.
+    space.git(&["checkout", "--quiet", "--detach"]);
+    space.upa(&["validate"]).exits(0);
+    space.upa(&["status"]).exits(0);
+    space.upa(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+/// The lockfiles are on a branch that a fresh clone has only as the remote's.
+#[test]
+fn a_lock_branch_of_the_remote_is_read() {
+    let space = Space::with(&["ana"]);
+    let text = space.read("upa.toml");
+    space.write("upa.toml", format!("{text}\n[git]\nlock_branch = \"locks\"\n"));
+    space.commit("lockfiles elsewhere");
+    space.apply();
+    assert!(!space.exists("tenants/ana.lock"), "the checked out branch is another");
+    space.git(&["update-ref", "refs/remotes/origin/locks", "refs/heads/locks"]);
+    space.git(&["branch", "--quiet", "-D", "locks"]);
+    space.upa(&["plan", "--detailed-exitcode"]).exits(0);
 }
 
 #[test]
