@@ -86,11 +86,16 @@ impl Pass<'_> {
         if evaluated && expression::has_expression(text) {
             for piece in expression::pieces(text).unwrap_or_default() {
                 let Piece::Value(path, written) = piece else { continue };
-                if !["tenant", "resources", "webhooks"].contains(&path.root()) {
+                // An operator's address and labels are free text, and could end the string they stand in.
+                let harmless = matches!(
+                    (path.root(), &*path.rest()),
+                    ("tenant", ["name" | "tier"]) | ("resources" | "webhooks", _)
+                );
+                if !harmless {
                     let place = self.source.find(written);
                     self.refuse(
                         Problem::configuration(format!(
-                            "node \"{}\": `{written}` stands where n8n evaluates code, and only `tenant`, `resources` and `webhooks` may",
+                            "node \"{}\": `{written}` stands where n8n evaluates code, and only `tenant.name`, `tenant.tier`, `resources` and `webhooks` may",
                             node.name
                         ))
                         .at(place)
@@ -325,6 +330,8 @@ mod tests {
         for (kind, parameters) in [
             (SET, json!({"x": "={{ '<%= inputs.name %>' }}"})),
             (CODE, json!({"jsCode": "const a = '<%= credentials.crm.name %>'"})),
+            (CODE, json!({"jsCode": "const a = '<%= tenant.labels.city %>'"})),
+            (SET, json!({"x": "={{ '<%= tenant.operator %>' }}"})),
             ("n8n-nodes-acme.coder", json!({"code": "'<%= inputs.name %>'"})),
             ("n8n-nodes-acme.any", json!({"jsCode": "'<%= inputs.name %>'"})),
             (
