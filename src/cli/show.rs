@@ -109,6 +109,7 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Object(map) if map.is_empty() => "-".to_owned(),
         Value::Object(map) => map.values().map(plain).collect::<Vec<_>>().join("  "),
         other => other.to_string(),
     }
