@@ -115,7 +115,7 @@ fn status_and_show() {
     Tenant configuration
       tenant_name            bo
       webhook_base_path      -
-      workflow_ids           
+      workflow_ids           -
       version                v1
       provisioned_at         -
       status                 active
