@@ -72,6 +72,8 @@ pub struct Entry {
     pub path: String,
     /// The address below the account's webhook URL.
     pub url: String,
+    /// The whole address from outside, if the account says where it is.
+    pub address: Option<String>,
     /// Whether two of them at one path would reach each other's callers.
     pub exclusive: bool,
     /// Whether a probe can tell that it is live.
@@ -286,17 +288,24 @@ impl<'a> Values<'a> {
     fn entries(&self, resource: &str) -> Vec<Entry> {
         let prepared = self.version.prepared.get(resource);
         let entries = prepared.map(|prepared| prepared.entries.as_slice()).unwrap_or_default();
+        let spec = self.version.file.resources.get(resource);
+        let public = spec.and_then(|spec| {
+            let kind = Kind::new(&*spec.kind);
+            self.workspace.public_url(self.workspace.account_of(self.tenant, &kind))
+        });
         entries
             .iter()
             .map(|entry| {
                 let path = format!("{}/{}", self.base(), entry.suffix);
+                let url = entry
+                    .url
+                    .replace("{path}", &path)
+                    .replace("{id}", &self.entry_id(resource, &entry.node));
                 Entry {
                     name: entry.name.clone(),
                     method: entry.method.clone(),
-                    url: entry
-                        .url
-                        .replace("{path}", &path)
-                        .replace("{id}", &self.entry_id(resource, &entry.node)),
+                    address: public.as_ref().map(|public| format!("{public}{url}")),
+                    url,
                     // n8n keeps written paths apart, also where the address begins with an id (`:parameters`).
                     exclusive: entry.url.contains("{path}"),
                     provable: entry.provable,
@@ -317,14 +326,10 @@ impl<'a> Values<'a> {
             .entries(resource)
             .into_iter()
             .find(|rendered| rendered.name == name)?;
-        let kind = Kind::new(&*self.version.file.resources.get(resource)?.kind);
         Some(Value::from(match field {
             "path" => rendered.path,
             "id" => self.entry_id(resource, &entry.node),
-            "url" => {
-                let account = self.workspace.account_of(self.tenant, &kind);
-                format!("{}{}", self.workspace.public_url(account)?, rendered.url)
-            }
+            "url" => rendered.address?,
             _ => return None,
         }))
     }

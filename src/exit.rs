@@ -51,7 +51,7 @@ impl Exit {
             Exit::Done => "done, or nothing to do",
             Exit::Failed => "failed",
             Exit::Changes => "plan --detailed-exitcode: there are changes",
-            Exit::OnlyDrift => "plan --drift: there is only drift",
+            Exit::OnlyDrift => "there is only drift (not used yet)",
             Exit::SomeTenantsFailed => "some tenants failed, others did not",
             Exit::Configuration => "invalid configuration: nothing was written",
             Exit::Authentication => "a platform refused the key, or it lacks a scope",
@@ -61,7 +61,7 @@ impl Exit {
             Exit::Leased => "another run is working",
             Exit::Stale => "the plan is stale: what it was made from has moved",
             Exit::Threshold => "a threshold of [policy] was exceeded",
-            Exit::Waiting => "waiting for an approval (only with --require-complete)",
+            Exit::Waiting => "waiting for an approval (not used yet)",
             Exit::Usage => "wrong usage of the command line",
         }
     }

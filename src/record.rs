@@ -9,6 +9,7 @@ use crate::desired::{DesiredTenant, resolve_record};
 use crate::lockfile::{Lockfile, Provisioned};
 use crate::plan::Values;
 use crate::platform::n8n::WORKFLOW;
+use crate::symbol::{self, Unknown};
 
 /// The fields of the provisioning request, in the order of the requirements.
 pub const REQUEST: [&str; 10] = [
@@ -25,9 +26,10 @@ pub const REQUEST: [&str; 10] = [
 ];
 
 /// The fields of the tenant configuration; what a version adds follows behind.
-pub const CONFIGURATION: [&str; 6] = [
+pub const CONFIGURATION: [&str; 7] = [
     "tenant_name",
     "webhook_base_path",
+    "webhooks",
     "workflow_ids",
     "version",
     "provisioned_at",
@@ -82,10 +84,24 @@ fn configuration(tenant: &DesiredTenant, lock: &Lockfile, provisioned: Option<&P
         json!(provisioned.and_then(|provisioned| provisioned.provisioned_at.as_ref())),
     );
     record.insert("status".to_owned(), json!(tenant.status));
-    // What else belongs to it only the version knows.
     let values = values(lock);
+    if provisioned.is_some() {
+        record.insert("webhooks".to_owned(), Value::Object(webhooks(tenant, &values)));
+    }
+    // What else belongs to it only the version knows.
     record.extend(resolve_record(&tenant.record, &|symbol| values.of(symbol)));
     Value::Object(record)
+}
+
+/// The address of every webhook, by name.
+fn webhooks(tenant: &DesiredTenant, values: &Values<'_>) -> Map<String, Value> {
+    let entries = tenant.resources.values().flat_map(|resource| &resource.entries);
+    let known = entries.filter_map(|entry| {
+        let address = Value::from(entry.address.as_deref()?);
+        let address = symbol::resolve(&address, &|symbol| values.of(symbol), Unknown::Blank);
+        Some((entry.name.clone(), address))
+    });
+    known.collect()
 }
 
 /// What a lockfile knows about symbols.

@@ -105,10 +105,11 @@ async fn proceed(
     let run = Uuid::now_v7();
     let interrupted = listen_for_interrupts();
     let outcomes = execute(session, &survey, accounts, run, commit, &interrupted).await?;
+    let unfinished = outcomes.iter().any(|outcome| outcome.failed() || outcome.interrupted);
     for outcome in &outcomes {
         session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
     }
-    let made = keep(session, run, &survey.plan)?;
+    let made = keep(session, run, &survey.plan, unfinished)?;
     let left = leftover(session, args, accounts, &outcomes).await?;
     report_outcomes(&outcomes, &made, &left)?;
     Ok(exit(before, &outcomes, &left))
@@ -310,7 +311,7 @@ struct Kept {
 }
 
 /// Commits every lockfile that changed, in one commit, and removes the journals it holds.
-fn keep(session: &mut Session, run: Uuid, plan: &Plan) -> Result<Kept, Failure> {
+fn keep(session: &mut Session, run: Uuid, plan: &Plan, unfinished: bool) -> Result<Kept, Failure> {
     let changed: Vec<Lockfile> = session
         .locks
         .values()
@@ -326,7 +327,7 @@ fn keep(session: &mut Session, run: Uuid, plan: &Plan) -> Result<Kept, Failure> 
         left_alone: Vec::new(),
     };
     if !changed.is_empty() {
-        let message = commit_message(session, run, plan, changed.len());
+        let message = commit_message(session, run, plan, changed.len(), unfinished);
         if let Some(made) = session.store.keep(&session.repo, &changed, &message)? {
             kept.commit = Some(made.id);
             kept.left_alone = made.left_alone;
@@ -339,7 +340,7 @@ fn keep(session: &mut Session, run: Uuid, plan: &Plan) -> Result<Kept, Failure> 
     Ok(kept)
 }
 
-fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize) -> String {
+fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize, unfinished: bool) -> String {
     let counts: Vec<String> = Action::ALL
         .iter()
         .filter(|action| plan.count(**action) > 0)
@@ -350,8 +351,9 @@ fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize) -> 
     } else {
         counts.join(", ")
     };
+    let unfinished = if unfinished { ", unfinished" } else { "" };
     format!(
-        "upa apply: {what} ({})\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n",
+        "upa apply: {what} ({}){unfinished}\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n",
         counted(tenants, "tenant"),
         session.repo.operator(),
         plan.digest()

@@ -90,7 +90,7 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     std::fs::write(&target, text)?;
     writeln!(
         anstream::stdout(),
-        "Wrote {path}. Fill in what is empty, then: upa validate && upa plan {}",
+        "Wrote {path}. Fill in what is empty or commented out, then: upa validate && upa plan {}",
         args.tenant
     )?;
     Ok(Exit::Done)
@@ -133,8 +133,13 @@ fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
                 let _ = writeln!(text, "# {}", words.replace('\n', "\n# "));
             }
         }
-        let comment = if required.contains(&name.as_str()) { "" } else { "# " };
-        let _ = writeln!(text, "{comment}{name} = {}", placeholder(schema));
+        // A number or a switch that nobody chose must not look like one that somebody did.
+        let line = match placeholder(schema) {
+            Some(value) if required.contains(&name.as_str()) => format!("{name} = {value}"),
+            Some(value) => format!("# {name} = {value}"),
+            None => format!("# {name} = …"),
+        };
+        let _ = writeln!(text, "{line}");
     }
     if !version.file.credentials.is_empty() {
         let _ = writeln!(
@@ -148,22 +153,17 @@ fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
     text
 }
 
-/// A value of the right type: the first choice, the default, or something empty.
-fn placeholder(schema: &Value) -> String {
+/// The default, an example or the first choice, or an empty text or list; `None` where nothing is empty.
+fn placeholder(schema: &Value) -> Option<String> {
     let known = schema
         .get("default")
         .or_else(|| schema.get("examples")?.get(0))
-        .or_else(|| schema.get("enum")?.get(0));
-    let value = match (known, schema.get("type").and_then(Value::as_str)) {
-        (Some(value), _) => value.clone(),
-        (None, Some("integer" | "number")) => schema.get("minimum").cloned().unwrap_or_else(|| Value::from(0)),
-        (None, Some("boolean")) => Value::from(false),
-        (None, Some("array")) => Value::Array(Vec::new()),
-        (None, Some("object")) => return "{}".to_owned(),
-        (None, _) => Value::from(""),
-    };
-    match &value {
-        Value::Object(_) => "{}".to_owned(),
-        other => other.to_string(),
+        .or_else(|| schema.get("enum")?.get(0))
+        .filter(|value| !value.is_object());
+    match (known, schema.get("type").and_then(Value::as_str)) {
+        (Some(value), _) => Some(value.to_string()),
+        (None, Some("array")) => Some("[]".to_owned()),
+        (None, Some("string") | None) => Some("\"\"".to_owned()),
+        (None, Some(_)) => None,
     }
 }

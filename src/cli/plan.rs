@@ -110,14 +110,13 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
 pub fn print(session: &Session, survey: &Survey, format: Format) -> Result<(), Failure> {
     let mut findings = session.warnings.clone();
     findings.extend(survey.plan.problems.iter().cloned());
-    write!(anstream::stderr(), "{}", report::problems(&findings))?;
+    report::heard(write!(anstream::stderr(), "{}", report::problems(&findings)))?;
     let mut out = anstream::stdout().lock();
-    match format {
-        Format::Text => render::plan::write(&mut out, &survey.plan, &survey.desired)?,
-        Format::Json => writeln!(out, "{:#}", render::json::plan(&survey.plan, &survey.desired))?,
-    }
-    out.flush()?;
-    Ok(())
+    let written = match format {
+        Format::Text => render::plan::write(&mut out, &survey.plan, &survey.desired),
+        Format::Json => writeln!(out, "{:#}", render::json::plan(&survey.plan, &survey.desired)),
+    };
+    report::heard(written.and_then(|()| out.flush()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "edge: this is where a plan is written")]

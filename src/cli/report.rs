@@ -83,6 +83,14 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Somebody who stops reading (`upa plan | head`) changes neither what is done nor the exit status.
+pub fn heard(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// The text of a failure.
 pub fn failure(failure: &Failure) -> String {
     let mut text = problems(&failure.problems);

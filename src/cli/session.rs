@@ -12,7 +12,7 @@ use crate::lockfile::Lockfile;
 use crate::lockstore::{self, LockStore};
 use crate::problem::{Problem, did_you_mean};
 use crate::repo::Repo;
-use crate::workspace::{self, Loaded, Workspace};
+use crate::workspace::{self, Files, Loaded, Workspace};
 
 /// Which files count.
 #[derive(Debug, Clone, Copy)]
@@ -33,13 +33,26 @@ pub struct Session {
     pub leftovers: Vec<Leftover>,
     /// Where runs keep their journals. What was only tried in the sandbox is never read by a run that is not.
     pub journals: PathBuf,
-    /// Warnings of loading.
+    /// What loading found: with `open` warnings only.
     pub warnings: Vec<Problem>,
 }
 
 impl Session {
     /// Opens a workspace. Errors that concern only tenants outside `selected` do not count; an empty selection is all.
     pub fn open(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
+        let mut session = Self::look(global, at, selected)?;
+        let concerns = |problem: &Problem| {
+            selected.is_empty() || problem.tenant.as_ref().is_none_or(|tenant| selected.contains(tenant))
+        };
+        session.warnings.retain(concerns);
+        if session.warnings.iter().any(Problem::is_error) {
+            return Err(Failure::problems(session.warnings));
+        }
+        Ok(session)
+    }
+
+    /// Opens a workspace to look at what is recorded: errors in files are told and stop nothing.
+    pub fn look(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
         let repo = Repo::open(&global.dir)?;
         let files = match at {
             At::WorkTree => repo.work_tree()?,
@@ -63,7 +76,7 @@ impl Session {
         let texts = store.texts(&repo)?;
         let (mut locks, wrong) = lockstore::parse(&texts);
         problems.extend(wrong);
-        problems.extend(vanished(&workspace, &locks));
+        problems.extend(vanished(&files, &locks));
         let journals = if global.sandbox {
             repo.root().join(".upa/journals")
         } else {
@@ -77,19 +90,11 @@ impl Session {
             lock.record(&entry.event);
         }
         unknown_tenants(&workspace, &locks, selected)?;
-        let concerns = |problem: &Problem| {
-            selected.is_empty() || problem.tenant.as_ref().is_none_or(|tenant| selected.contains(tenant))
-        };
-        problems.retain(concerns);
-        if problems.iter().any(Problem::is_error) {
-            return Err(Failure::problems(problems));
-        }
-        problems.extend(
-            workspace
-                .versions
-                .values()
-                .flat_map(|version| version.warnings.iter().cloned()),
-        );
+        let notes = workspace
+            .versions
+            .values()
+            .flat_map(|version| version.warnings.iter().cloned());
+        problems.extend(notes);
         Ok(Self {
             repo,
             workspace,
@@ -102,6 +107,15 @@ impl Session {
         })
     }
 
+    /// The errors among what loading found.
+    pub fn errors(&self) -> Vec<Problem> {
+        self.warnings
+            .iter()
+            .filter(|problem| problem.is_error())
+            .cloned()
+            .collect()
+    }
+
     /// The name that stands in marks.
     pub fn name(&self) -> &str {
         &self.workspace.settings.workspace.name
@@ -109,10 +123,11 @@ impl Session {
 }
 
 /// Tenants whose file is gone while their objects exist. Nothing is ever deleted because of that.
-fn vanished(workspace: &Workspace, locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
+fn vanished(files: &Files, locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
     locks
         .iter()
-        .filter(|(tenant, lock)| lock.objects() > 0 && !workspace.tenants.contains_key(*tenant))
+        // A file that is there and cannot be used has findings of its own.
+        .filter(|(tenant, lock)| lock.objects() > 0 && !files.entries.contains_key(&format!("tenants/{tenant}.toml")))
         .map(|(tenant, lock)| workspace::check::vanished(tenant, lock.objects()))
         .collect()
 }

@@ -6,12 +6,12 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::Global;
-use super::report::Failure;
+use super::report::{self, Failure};
 use super::session::{At, Session};
 use crate::exit::Exit;
 use crate::lockfile::Lockfile;
 use crate::render::table::table;
-use crate::workspace::Tenant;
+use crate::workspace::{Status, Tenant};
 
 /// Show the fleet as a table: what Git wants and what the lockfiles record. Asks no platform; `upa plan` does.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub struct StatusArgs {
 }
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, At::WorkTree, &args.tenants)?;
+    let session = Session::look(global, At::WorkTree, &args.tenants)?;
     let names: BTreeSet<&String> = session.workspace.tenants.keys().chain(session.locks.keys()).collect();
     let wanted = names
         .into_iter()
@@ -40,6 +40,7 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
         ],
         rows,
     );
+    report::heard(write!(anstream::stderr(), "{}", report::problems(&session.errors())))?;
     write!(anstream::stdout(), "{text}")?;
     Ok(Exit::Done)
 }
@@ -75,7 +76,7 @@ fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Loc
     vec![
         name.to_owned(),
         tenant.map_or_else(none, |tenant| tenant.file.tier.to_string()),
-        tenant.map_or_else(|| "no file".to_owned(), |tenant| tenant.file.status.to_string()),
+        tenant.map_or_else(|| "no file".to_owned(), |tenant| status(tenant, lock)),
         tenant.map_or_else(none, |tenant| {
             format!("{} {}", tenant.file.product, tenant.file.version)
         }),
@@ -89,4 +90,21 @@ fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Loc
             .and_then(|recorded| recorded.provisioned_at.clone())
             .unwrap_or_else(none),
     ]
+}
+
+/// What Git wants, and whether the lockfile says that it is so.
+fn status(tenant: &Tenant, lock: Option<&Lockfile>) -> String {
+    let wanted = tenant.file.status;
+    let applied = lock.into_iter().flat_map(|lock| lock.resources.values());
+    let mut applied = applied.filter_map(|locked| locked.applied.as_ref());
+    let differs = match wanted {
+        Status::Active => applied.any(|applied| applied.stopped),
+        Status::Suspended => lock.is_some_and(|lock| lock.objects() > 0) && !applied.any(|applied| applied.stopped),
+        Status::Deprovisioned => lock.is_some_and(|lock| lock.objects() > 0),
+    };
+    if differs {
+        format!("{wanted} (not applied)")
+    } else {
+        wanted.to_string()
+    }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::report::Failure;
+use super::report::{self, Failure};
 use super::session::{At, Session};
 use crate::desired::desired;
 use crate::exit::Exit;
@@ -18,7 +18,7 @@ use crate::symbol::{self, Unknown};
 /// Find whose an object or a webhook is: tenant, resource, request, version, commit and operator.
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// An id on a platform, a webhook URL, or its path
+    /// An id on a platform, an address, a webhook URL or its path, or the URL of an object's page
     #[arg(value_name = "ID-OR-URL")]
     what: String,
 }
@@ -32,12 +32,16 @@ struct Found<'a> {
 }
 
 pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, At::WorkTree, &[])?;
+    let session = Session::look(global, At::WorkTree, &[])?;
+    report::heard(write!(anstream::stderr(), "{}", report::problems(&session.errors())))?;
     // A URL from a log has a query; whose it is does not depend on that.
     let what = args.what.split(['?', '#']).next().unwrap_or_default();
     let mut found = Vec::new();
     for lock in session.locks.values() {
-        let by_id = lock.resources.iter().filter(|(_, locked)| locked.id() == Some(what));
+        let by_id = lock.resources.iter().filter(|(address, locked)| {
+            let last = what.trim_end_matches('/').rsplit('/').next();
+            locked.id().is_some_and(|id| id == what || Some(id) == last) || address.to_string() == what
+        });
         found.extend(by_id.map(|(address, locked)| Found {
             address,
             locked,

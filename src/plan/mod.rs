@@ -19,7 +19,7 @@ pub use values::{Values, base_path};
 use crate::desired::DesiredState;
 use crate::lockfile::Lockfile;
 use crate::platform::{Answer, Object, Reading, Registry};
-use crate::problem::{Class, Place, Problem};
+use crate::problem::{Class, Place, Problem, listed};
 use crate::resource::Kind;
 
 /// Everything a plan is made from.
@@ -100,9 +100,44 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         }
     }
     plan.problems.extend(copied);
+    plan.problems.extend(masterless(basis, &marked));
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan.problems.extend(policy::check(&plan, basis.rules));
     plan
+}
+
+/// Objects that carry this workspace's mark at an address that no tenant has: their tenant's file and lockfile are gone.
+fn masterless(basis: &Basis<'_>, marked: &Marked<'_>) -> Vec<Problem> {
+    let recorded = basis.locks.values().flat_map(|lock| lock.resources.keys());
+    let wanted = basis
+        .desired
+        .tenants
+        .values()
+        .flat_map(|tenant| tenant.resources.keys());
+    let known: BTreeSet<String> = recorded
+        .chain(wanted)
+        .map(|address| address.mark(basis.workspace))
+        .collect();
+    let mut strays: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for ((account, mark), objects) in marked {
+        if !known.contains(*mark) {
+            let ids = objects
+                .iter()
+                .map(|object| format!("\"{}\" ({})", object.title, object.id));
+            strays.entry(account).or_default().extend(ids);
+        }
+    }
+    let strays = strays.into_iter();
+    strays
+        .map(|(account, objects)| {
+            Problem::warning(format!(
+                "{} in account `{account}` carry this workspace's mark and belong to no tenant: {}",
+                objects.len(),
+                listed(objects.iter().map(String::as_str))
+            ))
+            .hint("if a tenant's file and lockfile were removed, restore both with git; to delete its objects set `status = \"deprovisioned\"` and apply")
+        })
+        .collect()
 }
 
 fn marked(observed: &ObservedState) -> Marked<'_> {

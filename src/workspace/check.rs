@@ -239,6 +239,18 @@ fn check_credentials(tenant: &Tenant, version: &Version) -> Vec<Problem> {
             )),
         );
     }
+    let nameless = tenant
+        .file
+        .credentials
+        .iter()
+        .filter(|(_, choice)| choice.name().trim().is_empty());
+    for (name, _) in nameless {
+        problems.push(
+            Problem::configuration(format!("the credential `{name}` has no name yet"))
+                .at(tenant.toml.value_place(&pointer(["credentials", name])))
+                .hint("write the name it has on the platform"),
+        );
+    }
     for name in tenant.file.credentials.keys().filter(|name| !slots.contains_key(*name)) {
         let problem = Problem::configuration(format!("the version knows no credential `{name}`"));
         let problem = problem.at(tenant.toml.key(&pointer(["credentials", name])));

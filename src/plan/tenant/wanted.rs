@@ -40,6 +40,7 @@ impl<'a> Pass<'a> {
         let action = match decision {
             Decision::Nothing | Decision::Delete | Decision::Forget => return,
             Decision::Stop(why) => return self.stop(resource, why, &reading),
+            Decision::Create if seen.lock == Lock::Applied && self.stop_at_double(resource, seen.locked) => return,
             Decision::Create => Action::Create,
             Decision::Adopt => Action::Adopt,
             Decision::Update => Action::Update,
@@ -180,6 +181,33 @@ impl<'a> Pass<'a> {
             _ if resource.runs && stopped => Reason::Resumed,
             _ => Reason::NotRunning,
         }
+    }
+
+    /// The recorded object is gone and another carries its mark: a copy made by hand, or a lockfile with a wrong id.
+    /// Creating a third would be wrong in both cases.
+    fn stop_at_double(&mut self, resource: &Resource, locked: Option<&Locked>) -> bool {
+        let mark = resource.address.mark(self.basis.workspace);
+        let Some([first, ..]) = self
+            .marked
+            .get(&(resource.account.as_str(), mark.as_str()))
+            .map(Vec::as_slice)
+        else {
+            return false;
+        };
+        let recorded = locked.and_then(Locked::id).unwrap_or_default();
+        let tenant = &self.tenant.name;
+        let problem = Problem::error(
+            Class::Decision,
+            format!(
+                "{}: the recorded object ({recorded}) does not exist, but \"{}\" ({}) carries its mark",
+                resource.address, first.title, first.id
+            ),
+        );
+        self.refuse(problem.at(resource.place.clone()).hint(format!(
+            "if tenants/{tenant}.lock was changed, restore it with git; if {} is a copy made by hand, delete it on the platform",
+            first.id
+        )));
+        true
     }
 
     pub(super) fn stop(&mut self, resource: &Resource, why: Why, reading: &Reading) {
