@@ -88,6 +88,16 @@ impl RuleArgs {
 }
 
 pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
+    let result = plan(global, args).await;
+    // A program that reads the plan is told in its own language why there is none.
+    if let (Format::Json, Err(failure)) = (args.format, &result) {
+        let document = render::json::no_plan(&failure.problems, failure.message.as_deref());
+        report::heard(writeln!(anstream::stdout(), "{document:#}"))?;
+    }
+    result
+}
+
+async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
     let session = Session::open(global, at, &args.tenants)?;
     let desired = survey::wanted(&session, &args.tenants)?;

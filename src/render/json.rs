@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::plan::Facts;
 use crate::desired::DesiredState;
 use crate::plan::{Action, Change, Plan};
+use crate::problem::Problem;
 use crate::symbol::{self, Unknown};
 
 /// The format of the document.
@@ -31,6 +32,11 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
         "problems": plan.problems,
     })
+}
+
+/// What is printed where no plan could be made.
+pub fn no_plan(problems: &[Problem], message: Option<&str>) -> Value {
+    json!({ "format": FORMAT, "digest": null, "problems": problems, "message": message })
 }
 
 fn change(change: &Change) -> Value {

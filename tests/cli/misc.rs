@@ -25,7 +25,7 @@ fn new() {
     assert_snapshot!(space.upa(&["new", "casa-sol"]), @r#"
     exit 0
     --- stdout
-    Wrote tenants/casa-sol.toml. Fill in what is empty, then: upa validate && upa plan casa-sol
+    Wrote tenants/casa-sol.toml. Fill in what is empty or commented out, then: upa validate && upa plan casa-sol
     "#);
     assert_snapshot!(space.read("tenants/casa-sol.toml"), @r#"
     product  = "bot"
@@ -100,6 +100,8 @@ fn status_and_show() {
     Tenant configuration
       tenant_name            ana
       webhook_base_path      ana-[UUID]
+      webhooks
+        inbound              https://sandbox.invalid/n8n/webhook/ana-[UUID]/inbound
       workflow_ids
         answer               [ID]
         record               [ID]
@@ -193,7 +195,7 @@ fn help() {
       0  done, or nothing to do
       1  failed
       2  plan --detailed-exitcode: there are changes
-      3  plan --drift: there is only drift
+      3  there is only drift (not used yet)
       4  some tenants failed, others did not
       5  invalid configuration: nothing was written
       6  a platform refused the key, or it lacks a scope
@@ -203,7 +205,7 @@ fn help() {
      11  another run is working
      12  the plan is stale: what it was made from has moved
      14  a threshold of [policy] was exceeded
-     15  waiting for an approval (only with --require-complete)
+     15  waiting for an approval (not used yet)
      64  wrong usage of the command line
     "#);
     assert_eq!(
@@ -290,6 +292,10 @@ fn the_shipped_workspace() {
     Tenant configuration
       tenant_name            welcs
       webhook_base_path      welcs-[UUID]
+      webhooks
+        booking              https://sandbox.invalid/n8n/webhook/welcs-[UUID]/booking
+        inbound              https://sandbox.invalid/n8n/webhook/welcs-[UUID]/inbound
+        reminders            https://sandbox.invalid/n8n/webhook/welcs-[UUID]/reminders
       workflow_ids
         booking              [ID]
         crm-sync             [ID]

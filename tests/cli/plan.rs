@@ -441,3 +441,38 @@ fn a_value_cannot_become_code() {
     });
     space.settled();
 }
+
+/// Whoever stops reading does not change what CI is told.
+#[test]
+fn the_exit_status_survives_a_closed_pipe() {
+    let space = Space::with(&["ana"]);
+    let mut child = space
+        .command(&["plan", "--detailed-exitcode"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
+/// A mistake in a file is that mistake, and nothing else.
+#[test]
+fn a_file_with_a_mistake_has_not_vanished() {
+    let space = Space::with(&["ana"]);
+    space.apply();
+    space.edit("tenants/ana.toml", "status", "statsu");
+    let run = space.upa(&["validate"]).exits(5);
+    assert!(run.stderr.contains("unknown key `statsu`"), "{run}");
+    assert!(!run.stderr.contains("has no file"), "{run}");
+    let json = space.upa(&["plan", "--format", "json"]).exits(5).json();
+    assert_eq!(json["problems"][0]["message"], "unknown key `statsu`", "{json:#}");
+    // What is recorded can still be looked at.
+    let id = space.id("ana", "ana@v1/answer");
+    space.upa(&["status"]).exits(0);
+    let run = space
+        .upa(&["trace", &format!("https://n8n.example/workflow/{id}")])
+        .exits(0);
+    assert!(run.stdout.contains("resource   ana@v1/answer"), "{run}");
+}

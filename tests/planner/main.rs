@@ -159,6 +159,44 @@ fn a_tenant_that_goes_is_deleted_callers_first_and_thresholds_hold() {
     assert!(world.plan().problems.is_empty());
 }
 
+/// Somebody's merge put a wrong id into a lockfile, or a copy made by hand is all that is left: never a second object.
+#[test]
+fn a_recorded_object_that_is_gone_while_another_carries_its_mark_asks_a_person() {
+    let mut world = World::settled(1);
+    let address: Address = "client-0000@v2.0/crm-sync".parse().unwrap();
+    let mut other = world.object(&address).clone();
+    *world.reading(&address) = Reading::Absent;
+    assert!(world.changes().contains("create client-0000@v2.0/crm-sync"));
+    other.id = "another".to_owned();
+    let key = (upa::resource::Kind::new("n8n.workflow"), other.id.clone());
+    let n8n = world.observed.accounts.get_mut("n8n").unwrap();
+    n8n.objects.insert(key, Reading::Present(Box::new(other)));
+    let plan = world.plan();
+    assert_eq!(plan.changes, []);
+    assert!(
+        plan.problems
+            .iter()
+            .any(|problem| problem.class == Class::Decision && problem.message.contains("(another) carries its mark")),
+        "{:#?}",
+        plan.problems
+    );
+}
+
+#[test]
+fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
+    let mut world = World::settled(2);
+    world.locks.remove("client-0001");
+    world.desired.tenants.remove("client-0001");
+    let plan = world.plan();
+    assert_eq!(plan.changes, []);
+    let warnings: Vec<&str> = plan.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("6 in account `n8n` carry this workspace's mark"),
+        "{warnings:?}"
+    );
+}
+
 /// What can happen to one object behind upa's back.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
