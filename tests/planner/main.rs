@@ -197,6 +197,25 @@ fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
     );
 }
 
+#[test]
+fn a_field_that_cannot_be_changed_is_not_written() {
+    let definition =
+        include_str!("../../src/platform/catalog/vapi.toml").replace("unread =", "fixed = [\"name\"]\nunread =");
+    let mut files = world::files(1);
+    let entry = upa::workspace::Entry::Text(definition.into());
+    files.entries.insert("platforms/vapi.toml".to_owned(), entry);
+    let mut world = World::of(&files);
+    let address: Address = "client-0000@v2.0/assistant".parse().unwrap();
+    disturb(&mut world.object(&address).document);
+    let plan = world.plan();
+    assert_eq!(plan.changes, []);
+    assert!(
+        plan.problems[0].message.contains("`name` cannot be changed once"),
+        "{:#?}",
+        plan.problems
+    );
+}
+
 /// What can happen to one object behind upa's back.
 #[derive(Debug, Clone, Copy)]
 enum Fate {

@@ -59,7 +59,12 @@ fn read(home: &Path, path: &Path, entries: &mut BTreeMap<String, Entry>) {
 impl World {
     /// A world in which everything is as Git wants it.
     pub fn settled(tenants: usize) -> Self {
-        let loaded = load(&files(tenants));
+        Self::of(&files(tenants))
+    }
+
+    /// The same, of these files.
+    pub fn of(files: &Files) -> Self {
+        let loaded = load(files);
         assert!(
             !loaded.problems.iter().any(upa::problem::Problem::is_error),
             "{:#?}",

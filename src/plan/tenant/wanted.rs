@@ -45,6 +45,9 @@ impl<'a> Pass<'a> {
             Decision::Adopt => Action::Adopt,
             Decision::Update => Action::Update,
         };
+        if action == Action::Update && self.stop_at_fixed(platform, resource, &fields) {
+            return;
+        }
         let object = match &reading {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
@@ -181,6 +184,31 @@ impl<'a> Pass<'a> {
             _ if resource.runs && stopped => Reason::Resumed,
             _ => Reason::NotRunning,
         }
+    }
+
+    /// A field that only a new object can have otherwise: writing it would be refused, or worse, ignored.
+    fn stop_at_fixed(&mut self, platform: &dyn Platform, resource: &Resource, fields: &[FieldChange]) -> bool {
+        let fixed = platform
+            .facts(&resource.kind)
+            .map(|facts| facts.fixed)
+            .unwrap_or_default();
+        let is_fixed = |change: &&FieldChange| {
+            let top = change.field.split('.').next();
+            fixed.iter().any(|field| field == "*" || Some(field.as_str()) == top)
+        };
+        let Some(change) = fields.iter().find(is_fixed) else {
+            return false;
+        };
+        let problem = Problem::configuration(format!(
+            "{}: `{}` cannot be changed once a {} exists, and this upa does not replace objects yet",
+            resource.address, change.field, resource.kind
+        ));
+        self.refuse(
+            problem
+                .at(resource.place.clone())
+                .hint("change it back; to have another object, remove the resource, apply, and add it again"),
+        );
+        true
     }
 
     /// The recorded object is gone and another carries its mark: a copy made by hand, or a lockfile with a wrong id.
