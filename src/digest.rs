@@ -42,11 +42,6 @@ impl Digest {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// A digest as somebody wrote it; whether it is one is shown by comparing.
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
 }
 
 impl fmt::Display for Digest {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::resource::{Address, Owner};
+use crate::resource::Address;
 
 const OPEN: char = '\u{FDD0}';
 const CLOSE: char = '\u{FDD1}';
@@ -61,17 +61,6 @@ impl Symbol {
             Symbol::Base { .. } => "(webhook base)".to_owned(),
             Symbol::Entry { node, .. } => format!("(webhook id of {node})"),
             Symbol::Credential { name, .. } => format!("(credential {name})"),
-        }
-    }
-
-    /// Whose webhook base it needs, if any.
-    pub fn base_owner(&self) -> Option<Owner> {
-        match self {
-            Symbol::Base { tenant, version } | Symbol::Entry { tenant, version, .. } => Some(Owner::Version {
-                tenant: tenant.clone(),
-                version: version.clone(),
-            }),
-            Symbol::Ref { .. } | Symbol::Credential { .. } => None,
         }
     }
 }
