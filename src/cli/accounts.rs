@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
 use crate::platform::error::{CONNECT, ErrorKind};
+use crate::platform::http::ledger::Ledger;
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
 use crate::sandbox::n8n::Options;
@@ -23,7 +23,7 @@ pub const SANDBOX_KEY: &str = "sandbox";
 pub struct Accounts {
     connections: BTreeMap<String, Arc<dyn Connection>>,
     closed: BTreeMap<String, PlatformError>,
-    calls: Arc<AtomicU64>,
+    ledgers: BTreeMap<String, Arc<Ledger>>,
     sandbox: Option<Sandbox>,
 }
 
@@ -52,11 +52,12 @@ impl Accounts {
         let mut accounts = Self {
             connections: BTreeMap::new(),
             closed: BTreeMap::new(),
-            calls: Arc::new(AtomicU64::new(0)),
+            ledgers: BTreeMap::new(),
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, name, &url, &accounts.calls).and_then(|account| {
+            let opened = account(workspace, name, &url).and_then(|account| {
+                accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace
                     .registry
                     .connect(&account)
@@ -95,6 +96,11 @@ impl Accounts {
         open.collect()
     }
 
+    /// What each of them was asked, by account.
+    pub fn ledgers(&self) -> &BTreeMap<String, Arc<Ledger>> {
+        &self.ledgers
+    }
+
     /// Closes the sandbox, so that its store is free for the next command.
     pub async fn close(self) {
         drop(self.connections);
@@ -112,12 +118,7 @@ fn no_platform(name: &str) -> PlatformError {
     )
 }
 
-fn account(
-    workspace: &Workspace,
-    name: &str,
-    sandbox_url: &str,
-    calls: &Arc<AtomicU64>,
-) -> Result<Account, PlatformError> {
+fn account(workspace: &Workspace, name: &str, sandbox_url: &str) -> Result<Account, PlatformError> {
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
@@ -147,10 +148,11 @@ fn account(
             settings.webhook_url.clone().unwrap_or_else(|| base_url.clone())
         },
         base_url,
+        hosts: BTreeMap::new(),
         credentials,
         concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         per_second: settings.limits.per_second,
-        calls: calls.clone(),
+        ledger: Arc::default(),
     })
 }
 
