@@ -24,7 +24,7 @@ const PURE: [&str; 24] = [
     "workspace",
     "platform/account.rs",
     "platform/compare.rs",
-    "platform/definition.rs",
+    "platform/definition",
     "platform/error.rs",
     "platform/http/call.rs",
     "platform/http/redact.rs",

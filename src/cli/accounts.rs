@@ -126,18 +126,25 @@ fn account(workspace: &Workspace, name: &str, sandbox_url: &str) -> Result<Accou
     };
     let mut credentials = BTreeMap::new();
     let base_url = if settings.sandbox {
-        let names = workspace
+        let ways = workspace
             .registry
             .platform(&platform)
             .map(|platform| platform.credentials())
             .unwrap_or_default();
-        credentials.extend(names.into_iter().map(|name| (name, Secret::new(SANDBOX_KEY))));
+        // The sandbox's key opens everything but cannot sign.
+        let way = ways.into_iter().find(|way| !way.signs).unwrap_or_default();
+        let names = way.required.into_iter();
+        credentials.extend(names.map(|name| (name, Secret::new(SANDBOX_KEY))));
         format!("{sandbox_url}/{name}")
     } else {
         for (credential, source) in &settings.credentials {
             credentials.insert(credential.clone(), secret(&source.env)?);
         }
         settings.base_url.clone().unwrap_or_default()
+    };
+    let hosts = match settings.sandbox {
+        true => sandbox_hosts(workspace, &platform, &base_url),
+        false => settings.hosts.clone(),
     };
     Ok(Account {
         name: name.to_owned(),
@@ -147,13 +154,21 @@ fn account(workspace: &Workspace, name: &str, sandbox_url: &str) -> Result<Accou
         } else {
             settings.webhook_url.clone().unwrap_or_else(|| base_url.clone())
         },
+        hosts,
         base_url,
-        hosts: BTreeMap::new(),
         credentials,
+        identity: settings.identity.clone().filter(|_| !settings.sandbox),
         concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         per_second: settings.limits.per_second,
         ledger: Arc::default(),
     })
+}
+
+/// The sandbox serves all hosts of a platform at one address.
+fn sandbox_hosts(workspace: &Workspace, platform: &str, base_url: &str) -> BTreeMap<String, String> {
+    let platform = workspace.registry.platform(platform);
+    let names = platform.map(|platform| platform.hosts()).unwrap_or_default();
+    names.into_keys().map(|name| (name, base_url.to_owned())).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "edge: this is where secrets are read")]

@@ -43,6 +43,8 @@ pub struct Account {
     /// Where webhooks are probed.
     pub webhook_url: String,
     pub credentials: BTreeMap<String, Secret>,
+    /// Whose key it must be, as the platform's `whoami` answers.
+    pub identity: Option<String>,
     pub concurrency: usize,
     pub per_second: Option<u32>,
     /// Counts what goes to it and comes back.

@@ -59,7 +59,14 @@ pub fn differences(
         }
         (Value::Array(desired), Some(Value::Array(observed))) if desired.len() == observed.len() => {
             for (index, (desired, observed)) in desired.iter().zip(observed).enumerate() {
-                differences(&join(field, &index.to_string()), desired, Some(observed), owned, special, out);
+                differences(
+                    &join(field, &index.to_string()),
+                    desired,
+                    Some(observed),
+                    owned,
+                    special,
+                    out,
+                );
             }
         }
         (Value::Null, None) => {}

@@ -66,6 +66,8 @@ pub enum ErrorKind {
     Ambiguous,
     /// It did not happen within the time allowed.
     Deadline,
+    /// The platform is still at it: nothing failed, the next run goes on waiting.
+    Waiting,
 }
 
 impl PlatformError {
@@ -105,7 +107,8 @@ impl PlatformError {
             | ErrorKind::Refused
             | ErrorKind::Broken
             | ErrorKind::Unexpected
-            | ErrorKind::Deadline => Class::Platform,
+            | ErrorKind::Deadline
+            | ErrorKind::Waiting => Class::Platform,
         };
         let problem = Problem::error(class, format!("account `{account}`: {self}"));
         match self.hint(account) {
@@ -135,6 +138,7 @@ impl PlatformError {
                 )
             }
             ErrorKind::Throttled(_) => format!("lower `accounts.{account}.limits` in upa.toml, or run again later"),
+            ErrorKind::Waiting => "run again later".to_owned(),
             ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline => {
                 "run again: upa looks at what is there before it writes anything".to_owned()
             }

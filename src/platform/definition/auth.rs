@@ -65,6 +65,8 @@ pub enum TokenPlace {
 pub struct CredentialNames {
     pub required: Vec<String>,
     pub optional: Vec<String>,
+    /// Whether one of them signs something, so that no made-up one will do.
+    pub signs: bool,
 }
 
 impl Auth {
@@ -108,6 +110,7 @@ impl Auth {
                 ..
             }) => texts.extend([client_id, client_secret, refresh_token]),
             Some(Session::Google { key, subject, .. }) => {
+                names.signs = true;
                 texts.push(key);
                 texts.extend(subject);
             }
@@ -159,7 +162,11 @@ fn session(findings: &mut Findings<'_>, pointer: &str, file: &AuthFile, common: 
     let mut need = |key: &str, value: &Option<String>| match value {
         Some(text) => credential(findings, &format!("{pointer}/{key}"), text),
         None => {
-            findings.add(pointer, &format!("`{key}` is missing"), &format!("add `{key} = \"{{cred.{key}}}\"`"));
+            findings.add(
+                pointer,
+                &format!("`{key}` is missing"),
+                &format!("add `{key} = \"{{cred.{key}}}\"`"),
+            );
             None
         }
     };

@@ -142,14 +142,22 @@ impl Call {
                 pointer: pointer.to_owned(),
             },
             _ => {
-                findings.add(pointer, "a call is either `call` or `gql`", "write `call = \"METHOD /path\"`");
+                findings.add(
+                    pointer,
+                    "a call is either `call` or `gql`",
+                    "write `call = \"METHOD /path\"`",
+                );
                 return None;
             }
         };
         if call.graphql.is_none() {
             call.body = match (&table.body, table.nobody) {
                 (Some(_), true) => {
-                    findings.add(pointer, "`body` and `nobody` contradict each other", "remove one of them");
+                    findings.add(
+                        pointer,
+                        "`body` and `nobody` contradict each other",
+                        "remove one of them",
+                    );
                     return None;
                 }
                 (Some(body), false) => Some(body.clone()),
@@ -157,7 +165,11 @@ impl Call {
                 (None, false) => (sends && call.method != "GET" && call.method != "DELETE").then(|| json!("{spec}")),
             };
         } else if table.body.is_some() || !table.drop.is_empty() {
-            findings.add(pointer, "a GraphQL call sends `vars`, not a `body`", "move it into `vars`");
+            findings.add(
+                pointer,
+                "a GraphQL call sends `vars`, not a `body`",
+                "move it into `vars`",
+            );
         }
         call.pointer = pointer.to_owned();
         call.drop.clone_from(&table.drop);

@@ -29,7 +29,11 @@ impl Findings<'_> {
         match Text::parse(text) {
             Ok(text) => Some(text),
             Err(why) => {
-                self.add(pointer, &why, "placeholders are `{id}`, `{spec.name}`, `{owner}` and the kind's inputs");
+                self.add(
+                    pointer,
+                    &why,
+                    "placeholders are `{id}`, `{spec.name}`, `{owner}` and the kind's inputs",
+                );
                 None
             }
         }
@@ -40,7 +44,11 @@ impl Findings<'_> {
         match placeholder::holes(body) {
             Ok(holes) => holes,
             Err(why) => {
-                self.add(pointer, &why, "placeholders are `{id}`, `{spec.name}`, `{owner}` and the kind's inputs");
+                self.add(
+                    pointer,
+                    &why,
+                    "placeholders are `{id}`, `{spec.name}`, `{owner}` and the kind's inputs",
+                );
                 Vec::new()
             }
         }
@@ -50,7 +58,11 @@ impl Findings<'_> {
         match duration(text) {
             Some(duration) => duration,
             None => {
-                self.add(pointer, &format!("`{text}` is no length of time"), "write `500ms`, `5s`, `20m`, `24h` or `2d`");
+                self.add(
+                    pointer,
+                    &format!("`{text}` is no length of time"),
+                    "write `500ms`, `5s`, `20m`, `24h` or `2d`",
+                );
                 Duration::ZERO
             }
         }
@@ -127,7 +139,11 @@ pub(super) fn kind(
         Some(call) => Call::compile(findings, &at("delete"), call, common, false),
         None if file.gate => None,
         None => {
-            findings.add(&base, &format!("`{name}` does not say how it is deleted"), "add `delete = \"DELETE /…/{id}\"`, or `delete = \"none\"`: it is left behind");
+            findings.add(
+                &base,
+                &format!("`{name}` does not say how it is deleted"),
+                "add `delete = \"DELETE /…/{id}\"`, or `delete = \"none\"`: it is left behind",
+            );
             None
         }
     };
@@ -135,21 +151,37 @@ pub(super) fn kind(
         Some(CallFile::Text(word)) if word == "none" => Read::Nothing,
         Some(CallFile::Table(table)) if table.find => {
             if find.is_none() && list.is_none() {
-                findings.add(&at("read"), "there is no `find` and no `list` to read through", "add `list = { call = …, items = … }`");
+                findings.add(
+                    &at("read"),
+                    "there is no `find` and no `list` to read through",
+                    "add `list = { call = …, items = … }`",
+                );
             }
             Read::Find
         }
         Some(call) => Read::Call(Call::compile(findings, &at("read"), call, common, false)?),
         None => {
-            findings.add(&base, &format!("`{name}` does not say how it is read"), "add `read = \"GET /…/{id}\"`, `read = { find = true }`, or `read = \"none\"`");
+            findings.add(
+                &base,
+                &format!("`{name}` does not say how it is read"),
+                "add `read = \"GET /…/{id}\"`, `read = { find = true }`, or `read = \"none\"`",
+            );
             Read::Nothing
         }
     };
     if create.is_none() && !file.gate && file.create.is_none() {
-        findings.add(&base, &format!("`{name}` does not say how it is created"), "add `create = \"POST /…\"`, or `gate = true`");
+        findings.add(
+            &base,
+            &format!("`{name}` does not say how it is created"),
+            "add `create = \"POST /…\"`, or `gate = true`",
+        );
     }
     if file.gate && (file.wait.is_none() || file.create.is_some()) {
-        findings.add(&at("gate"), "a gate has a `wait` and no `create`", "it is only looked at until its state is good");
+        findings.add(
+            &at("gate"),
+            "a gate has a `wait` and no `create`",
+            "it is only looked at until its state is good",
+        );
     }
     let key = match &file.key {
         Some(text) => findings.text(&at("key"), text),
@@ -173,7 +205,11 @@ pub(super) fn kind(
         let pattern = match file.pattern.as_deref().map(regex::Regex::new) {
             Some(Ok(pattern)) => Some(pattern),
             Some(Err(error)) => {
-                findings.add(&format!("{pointer}/match"), &format!("not a regular expression: {error}"), "test it with a value of the platform");
+                findings.add(
+                    &format!("{pointer}/match"),
+                    &format!("not a regular expression: {error}"),
+                    "test it with a value of the platform",
+                );
                 None
             }
             None => None,
@@ -207,7 +243,11 @@ pub(super) fn kind(
     let renew = match &file.renew {
         Some(renew) => {
             if !file.out.contains_key(&renew.out) {
-                findings.add(&at("renew"), &format!("there is no output `{}`", renew.out), "name the output that says when it expires");
+                findings.add(
+                    &at("renew"),
+                    &format!("there is no output `{}`", renew.out),
+                    "name the output that says when it expires",
+                );
             }
             Some(Renew {
                 out: renew.out.clone(),
@@ -281,10 +321,9 @@ fn marker(findings: &mut Findings<'_>, pointer: &str, file: &MarkerFile, common:
             field,
             longest: file.longest,
         }),
-        (1, Some(at)) if file.value.is_some() => file.value.clone().map(|value| Marker::Placed {
-            value,
-            at: at.clone(),
-        }),
+        (1, Some(at)) if file.value.is_some() => {
+            file.value.clone().map(|value| Marker::Placed { value, at: at.clone() })
+        }
         (1, Some(at)) => {
             let text = file.call.as_ref()?;
             let mut call = Call::line(findings, &format!("{pointer}/call"), text, common)?;
@@ -308,7 +347,11 @@ fn marker(findings: &mut Findings<'_>, pointer: &str, file: &MarkerFile, common:
 
 fn wait(findings: &mut Findings<'_>, pointer: &str, file: &WaitFile, common: Common<'_>) -> Option<Wait> {
     if file.ok.is_empty() == file.pending.is_empty() {
-        findings.add(pointer, "`wait` must say either which states are `ok` or which are `pending`", "add `ok = [\"…\"]`");
+        findings.add(
+            pointer,
+            "`wait` must say either which states are `ok` or which are `pending`",
+            "add `ok = [\"…\"]`",
+        );
         return None;
     }
     let call = match &file.call {
@@ -316,7 +359,11 @@ fn wait(findings: &mut Findings<'_>, pointer: &str, file: &WaitFile, common: Com
         None => None,
     };
     if file.each.is_some() && call.is_none() {
-        findings.add(pointer, "`wait.each` needs the `call` that reads one element", "add `call = \"GET /…/{item.id}\"`");
+        findings.add(
+            pointer,
+            "`wait.each` needs the `call` that reads one element",
+            "add `call = \"GET /…/{item.id}\"`",
+        );
         return None;
     }
     Some(Wait {
@@ -367,7 +414,10 @@ fn placeholders(findings: &mut Findings<'_>, base: &str, kind: &KindDefinition) 
     }
     for (key, call) in [("update", &kind.update), ("delete", &kind.delete)] {
         let Some(call) = call else { continue };
-        let is_create = kind.create.as_ref().is_some_and(|create| create.pointer == call.pointer);
+        let is_create = kind
+            .create
+            .as_ref()
+            .is_some_and(|create| create.pointer == call.pointer);
         check(findings, kind, &at(key), call, |hole| {
             later(hole) && (key != "delete" || !matches!(hole.root, Root::Spec))
         });
@@ -379,7 +429,9 @@ fn placeholders(findings: &mut Findings<'_>, base: &str, kind: &KindDefinition) 
         check(findings, kind, &at("marker"), call, later);
     }
     if let Some(call) = kind.wait.as_ref().and_then(|wait| wait.call.as_ref()) {
-        check(findings, kind, &at("wait"), call, |hole| !matches!(hole.root, Root::Marker));
+        check(findings, kind, &at("wait"), call, |hole| {
+            !matches!(hole.root, Root::Marker)
+        });
     }
     for (name, out) in &kind.out {
         if let Some(call) = &out.call {
@@ -388,18 +440,34 @@ fn placeholders(findings: &mut Findings<'_>, base: &str, kind: &KindDefinition) 
     }
     for path in &kind.inputs {
         if kind.unread.contains(path) {
-            findings.add(&at("inputs"), &format!("the input `{path}` cannot be unread: it places the object"), "remove it from `unread`");
+            findings.add(
+                &at("inputs"),
+                &format!("the input `{path}` cannot be unread: it places the object"),
+                "remove it from `unread`",
+            );
         }
     }
 }
 
-fn check(findings: &mut Findings<'_>, kind: &KindDefinition, pointer: &str, call: &Call, admits: impl Fn(&Hole) -> bool) {
+fn check(
+    findings: &mut Findings<'_>,
+    kind: &KindDefinition,
+    pointer: &str,
+    call: &Call,
+    admits: impl Fn(&Hole) -> bool,
+) {
     for hole in call.holes() {
         one(findings, kind, pointer, &hole, &admits);
     }
 }
 
-fn one(findings: &mut Findings<'_>, kind: &KindDefinition, pointer: &str, hole: &Hole, admits: &impl Fn(&Hole) -> bool) {
+fn one(
+    findings: &mut Findings<'_>,
+    kind: &KindDefinition,
+    pointer: &str,
+    hole: &Hole,
+    admits: &impl Fn(&Hole) -> bool,
+) {
     let name = hole.name();
     let what = match &hole.root {
         Root::Input(input) if !kind.inputs.contains(input) => {
@@ -409,7 +477,9 @@ fn one(findings: &mut Findings<'_>, kind: &KindDefinition, pointer: &str, hole: 
                 .collect();
             let hint = match crate::problem::did_you_mean(input, known.iter().copied()) {
                 Some(word) => format!("did you mean `{{{word}}}`?"),
-                None => format!("a value of the document is `{{spec.{input}}}`; a parent's id is declared: `inputs = [\"{input}\"]`"),
+                None => format!(
+                    "a value of the document is `{{spec.{input}}}`; a parent's id is declared: `inputs = [\"{input}\"]`"
+                ),
             };
             findings.add(pointer, &format!("`{{{name}}}` is not known here"), &hint);
             return;
@@ -426,7 +496,11 @@ fn one(findings: &mut Findings<'_>, kind: &KindDefinition, pointer: &str, hole: 
         _ if admits(hole) => return,
         _ => format!("`{{{name}}}` has no value here"),
     };
-    findings.add(pointer, &what, "see which placeholders a call knows: `upa schema platform`");
+    findings.add(
+        pointer,
+        &what,
+        "see which placeholders a call knows: `upa schema platform`",
+    );
 }
 
 /// A call about one object must say which.
@@ -438,7 +512,10 @@ fn says_which(findings: &mut Findings<'_>, kind: &KindDefinition, pointer: &str,
     if !call.holes().iter().any(says) {
         findings.add(
             pointer,
-            &format!("this call of `{}` does not say which object: it has no `{{id}}`", kind.name),
+            &format!(
+                "this call of `{}` does not say which object: it has no `{{id}}`",
+                kind.name
+            ),
             "write `{id}` where the id goes, as in `GET /things/{id}`",
         );
     }

@@ -63,10 +63,12 @@ fn parts(
     out: &mut Vec<FieldChange>,
 ) {
     let by_key = |parts: &'_ [Value]| -> BTreeMap<String, Value> {
-        let keyed = parts
-            .iter()
-            .enumerate()
-            .map(|(index, part)| (object::key_of(part, &keyed.by).unwrap_or_else(|| index.to_string()), part.clone()));
+        let keyed = parts.iter().enumerate().map(|(index, part)| {
+            (
+                object::key_of(part, &keyed.by).unwrap_or_else(|| index.to_string()),
+                part.clone(),
+            )
+        });
         keyed.collect()
     };
     let (wanted, found) = (by_key(wanted), by_key(found));
@@ -148,7 +150,12 @@ mod tests {
     #[test]
     fn sameness_has_five_rules() {
         for (rule, a, b, c) in [
-            (Same::Fqdn, json!("App.Example."), json!("app.example"), json!("app.example.org")),
+            (
+                Same::Fqdn,
+                json!("App.Example."),
+                json!("app.example"),
+                json!("app.example.org"),
+            ),
             (Same::Trimdot, json!("a."), json!("a"), json!("A")),
             (Same::Lower, json!("ES"), json!("es"), json!("en")),
             (Same::Number, json!("5"), json!(5.0), json!(6)),

@@ -10,7 +10,7 @@ use super::kind::KindDefinition;
 const ONLY: &str = "-";
 
 /// Puts an id together. A setting has no id of its own.
-pub fn join<'a>(inputs: impl IntoIterator<Item = &'a str>, own: Option<&str>) -> String {
+pub fn join<'a>(inputs: impl IntoIterator<Item = &'a str>, own: Option<&'a str>) -> String {
     let parts: Vec<String> = inputs.into_iter().chain(own).map(escape).collect();
     if parts.is_empty() {
         return ONLY.to_owned();
@@ -50,10 +50,7 @@ pub fn inputs_of(kind: &KindDefinition, document: &Value) -> Option<BTreeMap<Str
 
 /// The id of an object of these inputs.
 pub fn of(kind: &KindDefinition, inputs: &BTreeMap<String, Value>, own: &str) -> String {
-    let values = kind
-        .inputs
-        .iter()
-        .filter_map(|name| inputs.get(name)?.as_str());
+    let values = kind.inputs.iter().filter_map(|name| inputs.get(name)?.as_str());
     join(values, (!kind.one && !kind.gate).then_some(own))
 }
 

@@ -130,10 +130,7 @@ pub struct Renew {
 impl KindDefinition {
     /// The list that shows every object of the same inputs, if there is one.
     pub fn whole_list(&self) -> Option<&List> {
-        self.list
-            .as_ref()
-            .or(self.find.as_ref())
-            .filter(|list| list.is_whole())
+        self.list.as_ref().or(self.find.as_ref()).filter(|list| list.is_whole())
     }
 
     /// Whether an object can be recognised as ours by what it carries.

@@ -111,7 +111,9 @@ impl Errors {
             let text = match found {
                 Value::String(text) => text.clone(),
                 Value::Array(items) => {
-                    let texts = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+                    let texts = items
+                        .iter()
+                        .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
                     texts.collect::<Vec<_>>().join("; ")
                 }
                 Value::Null => return None,
@@ -159,7 +161,11 @@ impl Definition {
             .iter()
             .enumerate()
             .filter_map(|(index, auth)| {
-                let pointer = if several { format!("/auth/{index}") } else { "/auth".to_owned() };
+                let pointer = if several {
+                    format!("/auth/{index}")
+                } else {
+                    "/auth".to_owned()
+                };
                 Auth::compile(&mut findings, &pointer, auth, common)
             })
             .collect();
@@ -167,21 +173,37 @@ impl Definition {
         for (name, value) in &read.http.headers {
             headers.extend(findings.text("/http/headers", value).map(|text| (name.clone(), text)));
         }
-        let serial = read.http.serial.as_ref().and_then(|text| findings.text("/http/serial", text));
+        let serial = read
+            .http
+            .serial
+            .as_ref()
+            .and_then(|text| findings.text("/http/serial", text));
         let per_second = read.http.limit.as_ref().and_then(|text| {
             let rate = check::per_second(text);
             if rate.is_none() {
-                findings.add("/http/limit", &format!("`{text}` is no rate"), "write `10/s` or `100/min`");
+                findings.add(
+                    "/http/limit",
+                    &format!("`{text}` is no rate"),
+                    "write `10/s` or `100/min`",
+                );
             }
             rate
         });
-        let gone = read.errors.gone.as_deref().and_then(|pattern| match regex::Regex::new(pattern) {
-            Ok(pattern) => Some(pattern),
-            Err(error) => {
-                findings.add("/errors/gone", &format!("not a regular expression: {error}"), "such as `(?i)not found`");
-                None
-            }
-        });
+        let gone = read
+            .errors
+            .gone
+            .as_deref()
+            .and_then(|pattern| match regex::Regex::new(pattern) {
+                Ok(pattern) => Some(pattern),
+                Err(error) => {
+                    findings.add(
+                        "/errors/gone",
+                        &format!("not a regular expression: {error}"),
+                        "such as `(?i)not found`",
+                    );
+                    None
+                }
+            });
         let whoami = read.whoami.as_ref().and_then(|whoami| {
             Some(Whoami {
                 call: Call::line(&mut findings, "/whoami/call", &whoami.call, common)?,
@@ -247,6 +269,7 @@ impl Platform for Definition {
             unread: kind.unread.clone(),
             secret: kind.secret.clone(),
             marked: kind.is_marked(),
+            marked_later: kind.is_marked() && !kind.is_born_marked(),
             inputs: kind.inputs.clone(),
             updates: kind.update.is_some(),
             waits: kind.wait.is_some(),
@@ -291,7 +314,10 @@ impl Platform for Definition {
                 );
             }
             let inputs = kind.map(|kind| kind.inputs.as_slice()).unwrap_or_default();
-            for input in inputs.iter().filter(|input| template.source.value.get(*input).is_none()) {
+            for input in inputs
+                .iter()
+                .filter(|input| template.source.value.get(*input).is_none())
+            {
                 problems.push(
                     Problem::configuration(format!("a {} needs `{input}`: it says where it belongs", template.kind))
                         .at(place())
@@ -344,7 +370,10 @@ impl Platform for Definition {
 impl Definition {
     /// Whether an object carries its mark in a form that must be translated.
     pub fn is_tagged(&self, kind: &Kind) -> bool {
-        matches!(self.kind(kind).and_then(|kind| kind.marker.as_ref()), Some(Marker::Tag { .. }))
+        matches!(
+            self.kind(kind).and_then(|kind| kind.marker.as_ref()),
+            Some(Marker::Tag { .. })
+        )
     }
 }
 
@@ -360,7 +389,8 @@ mod tests {
     #[test]
     fn the_catalog_is_sound() {
         for (file, text) in CATALOG {
-            let definition = Definition::parse(file, &Arc::from(text)).unwrap_or_else(|problems| panic!("{problems:#?}"));
+            let definition =
+                Definition::parse(file, &Arc::from(text)).unwrap_or_else(|problems| panic!("{problems:#?}"));
             assert_eq!(format!("{}.toml", definition.name()), file);
         }
     }
@@ -371,13 +401,20 @@ mod tests {
         for (from, to, message) in [
             ("unread", "unraed", "unknown key `unraed`"),
             ("GET /assistant/{id}", "GET /assistant/{no}", "`{no}` is not known here"),
-            ("DELETE /assistant/{id}", "DELETE /assistant", "does not say which object"),
+            (
+                "DELETE /assistant/{id}",
+                "DELETE /assistant",
+                "does not say which object",
+            ),
             ("{cred.api_key}", "{env.X}", "expected `{cred.<name>}`"),
             ("size_param", "sice_param", "unknown key `sice_param`"),
             ("POST /assistant\"", "POST assistant\"", "is not a call"),
         ] {
             let problems = parse(&base.replacen(from, to, 1)).unwrap_err();
-            assert!(problems.iter().any(|p| p.message.contains(message)), "{message}: {problems:#?}");
+            assert!(
+                problems.iter().any(|p| p.message.contains(message)),
+                "{message}: {problems:#?}"
+            );
         }
     }
 

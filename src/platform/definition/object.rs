@@ -16,7 +16,10 @@ const TAG: &str = " ~";
 pub enum Carried {
     Nothing,
     /// A whole mark, and the attempt that wrote it where that is kept.
-    Mark { mark: String, attempt: Option<String> },
+    Mark {
+        mark: String,
+        attempt: Option<String>,
+    },
     /// The short form of a mark.
     Tag(String),
 }
@@ -55,10 +58,7 @@ pub fn shown(kind: &KindDefinition, live: &Value) -> (Value, Carried) {
     let text = |at: &str| path::at(live, at).and_then(Value::as_str);
     let carried = match &kind.marker {
         None => Carried::Nothing,
-        Some(Marker::Field { field, attempt }) => whole(
-            text(field),
-            attempt.as_deref().and_then(text),
-        ),
+        Some(Marker::Field { field, attempt }) => whole(text(field), attempt.as_deref().and_then(text)),
         Some(Marker::Placed { at, .. } | Marker::Call { at, .. }) => placed(live, at),
         Some(Marker::Line { field }) => {
             let (rest, carried) = without_line(text(field).unwrap_or_default());
@@ -115,7 +115,11 @@ fn without_line(text: &str) -> (&str, Carried) {
 /// A text with the mark as its last line.
 fn with_line(text: &str, mark: &str, attempt: &str) -> String {
     let line = format!("{mark} {attempt}");
-    if text.is_empty() { line } else { format!("{text}\n\n{line}") }
+    if text.is_empty() {
+        line
+    } else {
+        format!("{text}\n\n{line}")
+    }
 }
 
 /// The name cannot carry the mark.
@@ -139,7 +143,9 @@ pub fn marked(
     let mut spec = spec(kind, document);
     let text = |spec: &Value, field: &str| {
         let own = path::at(spec, field).and_then(Value::as_str);
-        own.or_else(|| path::at(live?, field)?.as_str()).unwrap_or_default().to_owned()
+        own.or_else(|| path::at(live?, field)?.as_str())
+            .unwrap_or_default()
+            .to_owned()
     };
     match &kind.marker {
         Some(Marker::Field { field, attempt: at }) => {
@@ -241,7 +247,10 @@ pub fn output(out: &super::kind::Out, value: &Value) -> Option<Value> {
         .filter_map(|name| Some((name.to_owned(), Value::from(groups.name(name)?.as_str()))))
         .collect();
     if named.is_empty() {
-        return groups.get(1).or_else(|| groups.get(0)).map(|found| Value::from(found.as_str()));
+        return groups
+            .get(1)
+            .or_else(|| groups.get(0))
+            .map(|found| Value::from(found.as_str()));
     }
     Some(Value::Object(named))
 }

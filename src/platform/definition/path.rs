@@ -77,9 +77,11 @@ pub fn covers(pattern: &str, field: &str) -> bool {
         return true;
     }
     let mut segments = field.split('.');
-    pattern
-        .split('.')
-        .all(|wanted| segments.next().is_some_and(|segment| wanted == "*" || wanted == segment))
+    pattern.split('.').all(|wanted| {
+        segments
+            .next()
+            .is_some_and(|segment| wanted == "*" || wanted == segment)
+    })
 }
 
 #[cfg(test)]

@@ -42,9 +42,7 @@ impl Rest {
                 further.push((param.clone(), size.to_string()));
             }
             further.append(&mut next);
-            let (answer, link) = self
-                .send_page(&list.call, scope, &further, address.as_deref())
-                .await?;
+            let (answer, link) = self.send_page(&list.call, scope, &further, address.as_deref()).await?;
             pages += 1;
             let Some(page) = items(&answer, &list.items) else {
                 return Err(wrong("the answer is not the list the definition promises"));
@@ -77,7 +75,10 @@ impl Rest {
             let following = match &list.next {
                 None => None,
                 Some(Next::Cursor { cursor, param, more }) => text(&answer, cursor)
-                    .filter(|_| more.is_none() || path::at(&answer, more.as_deref().unwrap_or_default()) == Some(&Value::Bool(true)))
+                    .filter(|_| {
+                        more.is_none()
+                            || path::at(&answer, more.as_deref().unwrap_or_default()) == Some(&Value::Bool(true))
+                    })
                     .map(|value| (param.clone(), value)),
                 Some(Next::Page { page, last, more: flag }) => {
                     let there = match last {
@@ -92,7 +93,11 @@ impl Rest {
                 Some(Next::Offset { offset, more: flag }) => {
                     more(flag).then(|| (offset.clone(), found.len().to_string()))
                 }
-                Some(Next::After { after, param, more: flag }) => last
+                Some(Next::After {
+                    after,
+                    param,
+                    more: flag,
+                }) => last
                     .as_ref()
                     .filter(|_| more(flag))
                     .and_then(|item| text(item, after))

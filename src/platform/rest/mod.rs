@@ -102,7 +102,11 @@ impl Rest {
         own: &str,
     ) -> Result<Option<Value>, PlatformError> {
         let Some(list) = kind.whole_list() else {
-            return Err(PlatformError::new(ErrorKind::Refused, "read", "the definition has no list to read through"));
+            return Err(PlatformError::new(
+                ErrorKind::Refused,
+                "read",
+                "the definition has no list to read through",
+            ));
         };
         let listing = self.list(kind, list, scope, None).await?;
         let mut items = listing.items.into_iter();
@@ -118,7 +122,10 @@ impl Rest {
         known: impl Fn(&object::Carried) -> Option<String>,
     ) -> Object {
         let (document, carried) = object::shown(kind, live);
-        let out = kind.out.iter().filter(|(_, out)| out.call.is_none() && out.of.is_none() && !out.secret);
+        let out = kind
+            .out
+            .iter()
+            .filter(|(_, out)| out.call.is_none() && out.of.is_none() && !out.secret);
         Object {
             id: id.to_owned(),
             title: object::title(kind, &document),
@@ -161,8 +168,8 @@ fn header(name: &str, text: &Text, account: &Account) -> Result<(HeaderName, Hea
         .map_err(|unfilled| refuse(unfilled.to_string()))?
         .unwrap_or_default();
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse(format!("`{name}` is not a header")))?;
-    let mut value = HeaderValue::from_str(&value)
-        .map_err(|_| refuse("the key contains characters that no key has".to_owned()))?;
+    let mut value =
+        HeaderValue::from_str(&value).map_err(|_| refuse("the key contains characters that no key has".to_owned()))?;
     value.set_sensitive(true);
     Ok((name, value))
 }

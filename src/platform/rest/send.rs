@@ -32,9 +32,9 @@ impl Rest {
         further: &[(String, String)],
         at: Option<&str>,
     ) -> Result<(Value, Option<String>), PlatformError> {
-        let mut request = self.request(call, scope, further).map_err(|unfilled| {
-            PlatformError::new(ErrorKind::Refused, call.name(), unfilled.to_string())
-        })?;
+        let mut request = self
+            .request(call, scope, further)
+            .map_err(|unfilled| PlatformError::new(ErrorKind::Refused, call.name(), unfilled.to_string()))?;
         if let Some(at) = at {
             request.path = at.to_owned();
         }
@@ -67,7 +67,13 @@ impl Rest {
                 return Err(error);
             }
             let wait = Duration::from_millis(500 << tries.min(4));
-            tracing::debug!(call = call.name(), tries, ?wait, error = error.why, "put off by the platform");
+            tracing::debug!(
+                call = call.name(),
+                tries,
+                ?wait,
+                error = error.why,
+                "put off by the platform"
+            );
             tokio::time::sleep(wait).await;
         }
     }
@@ -79,12 +85,7 @@ impl Rest {
         Some(lock.lock_owned().await)
     }
 
-    fn request(
-        &self,
-        call: &Call,
-        scope: &Scope<'_>,
-        further: &[(String, String)],
-    ) -> Result<http::Call, Unfilled> {
+    fn request(&self, call: &Call, scope: &Scope<'_>, further: &[(String, String)]) -> Result<http::Call, Unfilled> {
         let mut path = call.path.encoded(scope)?.unwrap_or_default();
         let mut add = |name: &str, value: &str| {
             path.push(if path.contains('?') { '&' } else { '?' });
@@ -107,7 +108,11 @@ impl Rest {
         if let Some(Value::Object(map)) = &mut body {
             map.retain(|key, _| !call.drop.contains(key));
             if call.graphql.is_some() {
-                map.extend(further.iter().map(|(name, value)| (name.clone(), Value::from(&**value))));
+                map.extend(
+                    further
+                        .iter()
+                        .map(|(name, value)| (name.clone(), Value::from(&**value))),
+                );
             }
         }
         let body = match (&call.graphql, body) {
@@ -137,7 +142,9 @@ impl Rest {
     /// A failure inside a good answer: the platform understood and said no.
     fn failure(&self, call: &Call, request: &http::Call, answer: Value) -> PlatformError {
         let errors = &self.definition.errors;
-        let message = errors.message(&answer).unwrap_or_else(|| "the platform reports a failure".to_owned());
+        let message = errors
+            .message(&answer)
+            .unwrap_or_else(|| "the platform reports a failure".to_owned());
         let message: String = self.client.redact(&message).chars().take(1000).collect();
         let code = errors.code(&answer);
         let why = match code {

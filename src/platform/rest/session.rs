@@ -154,8 +154,8 @@ impl Sessions {
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, PlatformError> {
-    let mut value =
-        HeaderValue::from_str(text).map_err(|_| refuse("the token contains characters that no token has".to_owned()))?;
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| refuse("the token contains characters that no token has".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -215,7 +215,11 @@ async fn open(rest: &Rest, session: &Session) -> Result<(String, Duration), Plat
             audience,
             scopes,
         } => {
-            let subject = subject.as_ref().map(fill).transpose()?.filter(|subject| !subject.is_empty());
+            let subject = subject
+                .as_ref()
+                .map(fill)
+                .transpose()?
+                .filter(|subject| !subject.is_empty());
             let assertion = assertion(&fill(key)?, subject.as_deref(), audience, scopes)?;
             let form = vec![
                 (
@@ -236,7 +240,9 @@ async fn open(rest: &Rest, session: &Session) -> Result<(String, Duration), Plat
                 Encoding::Json => Body::Json(Value::Object(fields)),
             };
             let answer = ask(rest, call, body).await?;
-            let found = path::at(&answer, token).and_then(Value::as_str).filter(|token| !token.is_empty());
+            let found = path::at(&answer, token)
+                .and_then(Value::as_str)
+                .filter(|token| !token.is_empty());
             let found = found.ok_or_else(|| {
                 let said = rest.definition.errors.message(&answer);
                 refuse(said.unwrap_or_else(|| "the platform gave no session key".to_owned()))
@@ -266,9 +272,15 @@ async fn ask(rest: &Rest, call: &Call, body: Body) -> Result<Value, PlatformErro
         Ok(reply) => Ok(reply.body),
         Err(mut error) => {
             // A refused grant (`invalid_grant`, a wrong password) is a key that no longer works, never a thing to repeat.
-            if error.status.is_some_and(|status| (400..500).contains(&status) && status != 429) {
+            if error
+                .status
+                .is_some_and(|status| (400..500).contains(&status) && status != 429)
+            {
                 let said = error.body.as_deref().and_then(|body| {
-                    path::at(body, "error_description").or_else(|| path::at(body, "error"))?.as_str().map(str::to_owned)
+                    path::at(body, "error_description")
+                        .or_else(|| path::at(body, "error"))?
+                        .as_str()
+                        .map(str::to_owned)
                 });
                 error.why = match said {
                     Some(said) => format!("signing in was refused: {}", rest.client.redact(&said)),
@@ -282,12 +294,7 @@ async fn ask(rest: &Rest, call: &Call, body: Body) -> Result<Value, PlatformErro
 }
 
 /// A JWT a service account signs (RFC 7523; the claims Google asks for).
-fn assertion(
-    key: &str,
-    subject: Option<&str>,
-    audience: &str,
-    scopes: &[String],
-) -> Result<String, PlatformError> {
+fn assertion(key: &str, subject: Option<&str>, audience: &str, scopes: &[String]) -> Result<String, PlatformError> {
     let account: ServiceAccount = serde_json::from_str(key)
         .map_err(|_| refuse("the credential is not the JSON key of a Google service account".to_owned()))?;
     let now = now();
