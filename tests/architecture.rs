@@ -9,16 +9,18 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 21] = [
+const PURE: [&str; 24] = [
     "desired.rs",
     "digest.rs",
     "exit.rs",
+    "fingerprint.rs",
     "lockfile",
     "plan",
     "problem.rs",
     "record.rs",
     "render",
     "resource.rs",
+    "secret.rs",
     "symbol.rs",
     "template",
     "workspace",
@@ -26,6 +28,7 @@ const PURE: [&str; 21] = [
     "platform/compare.rs",
     "platform/definition.rs",
     "platform/error.rs",
+    "platform/hidden.rs",
     "platform/n8n/document.rs",
     "platform/n8n/doors.rs",
     "platform/n8n/mod.rs",

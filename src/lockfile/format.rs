@@ -88,7 +88,7 @@ mod tests {
     use crate::lockfile::{Applied, Locked, Pending, Provisioned, Purpose, Request, RequestState};
     use crate::platform::Step;
     use crate::resource::Kind;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use uuid::Uuid;
 
     fn example() -> Lockfile {
@@ -133,6 +133,8 @@ mod tests {
                     commit: "c".to_owned(),
                     revision: 3,
                     stopped: false,
+                    unread: BTreeMap::from([("server.secret".to_owned(), Digest::of_bytes(b"c"))]),
+                    secrets: BTreeMap::from([("server.secret".to_owned(), "hmac-sha256:1:2".to_owned())]),
                 }),
             },
         );

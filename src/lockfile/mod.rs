@@ -155,6 +155,12 @@ pub struct Applied {
     /// Git wanted it not to run, so that it does not is nobody's doing on the platform.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// What was sent where the platform does not show it again: the digest of every such field, secrets by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, Digest>,
+    /// The keyed fingerprints of those that hold a secret, if there was a key. See [`crate::fingerprint`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
 }
 
 impl Lockfile {

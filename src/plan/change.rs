@@ -1,6 +1,6 @@
 //! Changes and plans as values: complete to the last choice, so that apply decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,6 +81,8 @@ pub enum Reason {
     Deprovisioned,
     /// The version does not have this resource any more.
     NoLongerInVersion,
+    /// Nothing in Git is different, but a secret is another one.
+    Rotated,
 }
 
 impl Reason {
@@ -97,6 +99,7 @@ impl Reason {
             Reason::Suspended => "the tenant is suspended",
             Reason::Deprovisioned => "the tenant is deprovisioned",
             Reason::NoLongerInVersion => "the version has no such resource any more",
+            Reason::Rotated => "a secret was rotated",
         }
     }
 }
@@ -162,6 +165,10 @@ pub struct Work {
     pub listening: Vec<(String, String)>,
     /// Whether it may be created before what it refers to.
     pub drafts: bool,
+    /// The dotted paths that the platform does not show again.
+    pub hidden: Vec<String>,
+    /// The fields of which only the secret is another one, with its fingerprint.
+    pub rotated: BTreeMap<String, String>,
     /// The resources whose id it needs.
     pub needs: BTreeSet<Address>,
     /// The resources that must run before it can; for what goes, those it calls.
@@ -183,14 +190,19 @@ impl Change {
 
     /// What the digest of a plan covers: nothing that is only known after apply, no commit, no time.
     pub fn digest(&self) -> Digest {
-        Digest::of_json(&json!({
+        let mut covered = json!({
             "address": self.address,
             "account": self.account,
             "action": self.action,
             "steps": self.steps,
             "sent": symbol::symbolic(&self.work.document),
             "observed": self.work.expected,
-        }))
+        });
+        // Whoever reviews may not have the secrets: they tell two plans apart only where they are all there is to them.
+        if let (Reason::Rotated, Some(map)) = (self.reason, covered.as_object_mut()) {
+            map.insert("rotated".to_owned(), json!(self.work.rotated));
+        }
+        Digest::of_json(&covered)
     }
 }
 

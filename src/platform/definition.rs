@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::compare::{self, Owned};
-use super::{FieldChange, KindFacts, Platform, Prepared, Templates};
+use super::{FieldChange, KindFacts, Platform, Prepared, Templates, hidden};
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Guard;
@@ -286,6 +286,7 @@ impl Platform for Definition {
             drafts: false,
             fixed: definition.fixed.clone(),
             unread: definition.unread.clone(),
+            secret: Vec::new(),
             marked: definition.marker.is_some(),
         })
     }
@@ -341,10 +342,11 @@ impl Platform for Definition {
 
     fn compare(&self, kind: &Kind, desired: &Value, observed: &Value, written: &[String]) -> Vec<FieldChange> {
         let mut out = Vec::new();
-        compare::differences("", desired, Some(observed), Owned::Written, &mut out);
-        let unread = self.kind(kind).map(|kind| kind.unread.as_slice()).unwrap_or_default();
-        out.retain(|change| !unread.iter().any(|path| under(&change.field, path)));
-        for key in written.iter().filter(|key| desired.get(*key).is_none()) {
+        let wanted = self.owned(kind, desired);
+        let unseen = self.facts(kind).map(|facts| facts.hidden()).unwrap_or_default();
+        let (desired, observed) = (hidden::without(desired, &unseen), hidden::without(observed, &unseen));
+        compare::differences("", &desired, Some(&observed), Owned::Written, &mut out);
+        for key in written.iter().filter(|key| !wanted.contains(key)) {
             if let Some(value) = observed.get(key).filter(|value| !value.is_null()) {
                 out.push(compare::change(key, Some(value), None));
             }
@@ -359,14 +361,10 @@ impl Platform for Definition {
             .unwrap_or_default()
     }
 
-    fn owned_part(&self, _kind: &Kind, desired: &Value, observed: &Value) -> Value {
-        compare::part(desired, observed)
+    fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value {
+        let unseen = self.facts(kind).map(|facts| facts.hidden()).unwrap_or_default();
+        hidden::without(&compare::part(desired, observed), &unseen)
     }
-}
-
-/// Whether a dotted field is `path` or below it.
-fn under(field: &str, path: &str) -> bool {
-    field == path || field.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
 }
 
 #[cfg(test)]
@@ -414,6 +412,25 @@ mod tests {
         let changes = definition.compare(&kind, &desired, &observed, &["voice".to_owned()]);
         assert_eq!(changes.len(), 1);
         assert_eq!(changes[0].field, "voice");
+    }
+
+    #[test]
+    fn what_is_not_returned_is_neither_shown_nor_digested_when_it_is_returned_after_all() {
+        let definition = parse(include_str!("catalog/vapi.toml")).unwrap();
+        let kind = Kind::new("vapi.assistant");
+        let observed = json!({"name": "x", "server": {"url": "v", "secret": "canary", "headers": {"A": "canary"}}});
+        for desired in [
+            json!({"server": {"url": "u", "secret": "s"}}),
+            json!({"server": {"secret": "s", "headers": {"A": "s"}}}),
+            json!({"server": "none"}),
+            json!({"name": "x"}),
+        ] {
+            let written = ["server".to_owned(), "name".to_owned()];
+            let changes = definition.compare(&kind, &desired, &observed, &written);
+            assert!(!format!("{changes:?}").contains("canary"), "{changes:?}");
+            let part = definition.owned_part(&kind, &desired, &observed);
+            assert!(!part.to_string().contains("canary"), "{part}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct PlatformError {
     pub call: String,
     /// The platform's own words where it had any.
     pub why: String,
+    /// What to do about it, where that is known better than from the kind alone.
+    pub hint: Option<String>,
 }
 
 /// The classes.
@@ -55,6 +57,15 @@ impl PlatformError {
             kind,
             call: call.into(),
             why: why.into(),
+            hint: None,
+        }
+    }
+
+    /// A secret of the account could not be had.
+    pub fn locked(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..Self::new(ErrorKind::Unauthorised, CONNECT, why)
         }
     }
 
@@ -87,12 +98,10 @@ impl PlatformError {
     }
 
     fn hint(&self, account: &str) -> Option<String> {
+        if let Some(hint) = &self.hint {
+            return Some(format!("`accounts.{account}.credentials` in upa.toml names it: {hint}"));
+        }
         Some(match self.kind {
-            ErrorKind::Unauthorised if self.call == CONNECT => {
-                format!(
-                    "`accounts.{account}.credentials` in upa.toml names it: set it in the environment of this command"
-                )
-            }
             ErrorKind::Unauthorised => {
                 format!(
                     "check the key that `accounts.{account}.credentials` in upa.toml names: it is wrong, expired or of another instance"

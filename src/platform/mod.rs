@@ -11,12 +11,14 @@ pub mod account;
 pub mod compare;
 pub mod definition;
 pub mod error;
+pub mod hidden;
 pub mod http;
 pub mod n8n;
 pub mod registry;
 pub mod rest;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -39,10 +41,19 @@ pub struct KindFacts {
     pub drafts: bool,
     /// Top-level fields that cannot be changed: a change means a new object.
     pub fixed: Vec<String>,
-    /// Fields that are not returned: a change shows by the digest that was sent.
+    /// Dotted paths that are not returned, or returned otherwise: a change shows by what was sent.
     pub unread: Vec<String>,
+    /// Dotted paths where secrets go: never compared with what is returned, as `unread`. See [`hidden`] for the paths.
+    pub secret: Vec<String>,
     /// Whether an object can carry our mark.
     pub marked: bool,
+}
+
+impl KindFacts {
+    /// The paths that are never compared with what is returned.
+    pub fn hidden(&self) -> Vec<String> {
+        self.unread.iter().chain(&self.secret).cloned().collect()
+    }
 }
 
 /// One template of a version, for [`Platform::prepare`].
@@ -128,7 +139,8 @@ pub trait Platform: Send + Sync {
     /// The top-level fields upa owns in a document.
     fn owned(&self, kind: &Kind, desired: &Value) -> Vec<String>;
 
-    /// The part of an observed document that a desired one owns: what a digest of a reading covers.
+    /// The part of an observed document that a desired one owns: what a digest of a reading covers. What
+    /// [`KindFacts::hidden`] names is no part of it, or the digest of a secret would be recorded.
     fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value;
 
     /// Whether a difference in this field shows only once the object is published again.
@@ -264,8 +276,8 @@ impl Step {
     }
 }
 
-/// One step, with everything it needs; nothing is left to decide.
-#[derive(Debug, Clone)]
+/// One step, with everything it needs; nothing is left to decide. It does not print its document, which may hold secrets.
+#[derive(Clone)]
 pub struct Job {
     pub address: Address,
     pub kind: Kind,
@@ -289,6 +301,17 @@ pub struct Job {
     pub probes: Vec<(String, String)>,
     /// What to call this state in the platform's own history.
     pub label: String,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("address", &self.address)
+            .field("kind", &self.kind)
+            .field("step", &self.step)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the platform holds after a step.

@@ -7,13 +7,12 @@ use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::compare;
 use super::definition::{self, CallText, Definition, KindDefinition, Next};
 use super::error::{ErrorKind, PlatformError};
 use super::http::{Call, Client, encode};
 use super::{
     Account, Activity, Answer, Executor, Job, Object, Observer, Platform, Question, Reading, Receipt, SAYS_MISSING,
-    Step,
+    Step, hidden,
 };
 use crate::digest::Digest;
 use crate::resource::Kind;
@@ -214,7 +213,7 @@ impl Rest {
     async fn fill(&self, kind: &KindDefinition, job: &Job) -> Result<Receipt, PlatformError> {
         let current = self.ours(kind, job).await?;
         if let Some(expected) = &job.expected
-            && *expected != Digest::of_json(&compare::part(&job.document, &current))
+            && *expected != Digest::of_json(&self.definition.owned_part(&job.kind, &job.document, &current))
         {
             let why = format!(
                 "{}: somebody changed the object after the plan was made; it was not overwritten",
@@ -230,11 +229,8 @@ impl Rest {
             .compare(&job.kind, &job.document, &current, &job.dropped)
             .is_empty();
         // What is not returned cannot be seen to be the same, except right after it was created.
-        let unseen = !job.fresh
-            && kind
-                .unread
-                .iter()
-                .any(|path| definition::at(&job.document, path).is_some());
+        let paths = self.definition.facts(&job.kind).map(|facts| facts.hidden());
+        let unseen = !job.fresh && !hidden::leaves(&job.document, &paths.unwrap_or_default()).is_empty();
         if has_mark && !differs && !unseen {
             return self.settled(job, current);
         }
@@ -275,7 +271,7 @@ impl Rest {
         }
         Ok(Receipt {
             id: job.id.clone(),
-            read: Some(compare::part(&job.document, &after)),
+            read: Some(self.definition.owned_part(&job.kind, &job.document, &after)),
             note: None,
         })
     }

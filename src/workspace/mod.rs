@@ -4,10 +4,12 @@
 
 pub mod check;
 pub mod files;
+pub mod inputs;
 pub mod load;
 mod names;
 pub mod release;
 pub mod schema;
+pub mod secret;
 pub mod settings;
 pub mod tenant;
 pub mod toml;

@@ -19,4 +19,5 @@ mod plan;
 mod refusals;
 mod release;
 mod sandbox;
+mod secrets;
 mod templates;

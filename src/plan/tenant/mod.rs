@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::Change;
 use super::decide::Lock;
-use super::{Basis, Marked, Values, order};
+use super::{Basis, Marked, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
 use crate::platform::{Activity, Object, Platform, Reading};
@@ -40,6 +40,7 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
             bases: Values::bases_of(&lock.versions),
             ..Values::default()
         },
+        not_compared: BTreeMap::new(),
         out: Outcome::default(),
     };
     pass.run();
@@ -85,6 +86,8 @@ struct Pass<'a> {
     tenant: &'a DesiredTenant,
     lock: &'a Lockfile,
     values: Values<'a>,
+    /// Secrets that could not be compared, and why.
+    not_compared: BTreeMap<String, String>,
     out: Outcome,
 }
 
@@ -132,6 +135,8 @@ impl<'a> Pass<'a> {
             self.plan_gone(address, locked);
         }
         self.check_listeners();
+        let not_compared = unseen::not_compared(&self.tenant.name, &self.not_compared);
+        self.out.problems.extend(not_compared);
     }
 
     fn refuse(&mut self, problem: Problem) {

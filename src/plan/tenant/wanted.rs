@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::lockfile::Locked;
 use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock, Why};
+use crate::plan::unseen::{self, Difference};
 use crate::platform::{Activity, FieldChange, Object, Platform, Reading, Step};
 use crate::problem::{Class, Problem};
 use crate::symbol::{self, Unknown};
@@ -23,9 +24,11 @@ impl<'a> Pass<'a> {
             Reading::Unreadable(_) if recreate => Reading::Absent,
             other => other,
         };
+        let mut unseen = Difference::default();
         let (found, fields, steps) = match &reading {
             Reading::Present(object) => {
-                let (fields, steps) = self.difference(platform, resource, seen.locked, object);
+                unseen = self.unseen(platform, resource, seen.locked);
+                let (fields, steps) = self.difference(platform, resource, seen.locked, object, &unseen);
                 let found = if fields.is_empty() && steps.is_empty() {
                     Found::Same
                 } else {
@@ -62,7 +65,8 @@ impl<'a> Pass<'a> {
         let expected = observed.as_ref().map(Digest::of_json);
         let applied = seen.locked.and_then(|locked| locked.applied.as_ref());
         let mover = applied.filter(|_| action == Action::Update).and_then(|applied| {
-            let git = applied.sent != Digest::of_json(&symbol::symbolic(&resource.document));
+            let git =
+                !unseen.rotated.is_empty() || applied.sent != Digest::of_json(&symbol::symbolic(&resource.document));
             let there = expected.as_ref() != Some(&applied.read);
             match (git, there) {
                 (true, true) => Some(Mover::Both),
@@ -71,7 +75,10 @@ impl<'a> Pass<'a> {
                 (false, false) => None,
             }
         });
-        let reason = self.reason(action, &seen.lock, &fields, resource, seen.locked, mover);
+        let reason = match self.reason(action, &seen.lock, &fields, resource, seen.locked, mover) {
+            Reason::Changed if !fields.is_empty() && fields.len() == unseen.rotated.len() => Reason::Rotated,
+            reason => reason,
+        };
         let pending = seen.locked.and_then(|locked| locked.pending.as_ref());
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
@@ -100,6 +107,8 @@ impl<'a> Pass<'a> {
                     .map(|object| listening(platform, &resource.kind, object))
                     .unwrap_or_default(),
                 drafts: platform.facts(&resource.kind).is_some_and(|facts| facts.drafts),
+                hidden: hidden_paths(platform, resource),
+                rotated: unseen.rotated,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
             },
@@ -113,18 +122,17 @@ impl<'a> Pass<'a> {
         resource: &Resource,
         locked: Option<&Locked>,
         object: &Object,
+        unseen: &Difference,
     ) -> (Vec<FieldChange>, Vec<Step>) {
         let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
         let applied = locked.and_then(|locked| locked.applied.as_ref());
         let written: Vec<String> = applied
             .map(|applied| applied.keys.iter().cloned().collect())
             .unwrap_or_default();
-        let fields = platform.compare(&resource.kind, &document, &object.document, &written);
+        let mut fields = platform.compare(&resource.kind, &document, &object.document, &written);
+        fields.extend(unseen.fields.iter().cloned());
         let mut steps = Vec::new();
-        if !fields.is_empty()
-            || object.activity == Activity::Archived
-            || self.unread_changed(platform, resource, locked)
-        {
+        if !fields.is_empty() || object.activity == Activity::Archived {
             steps.push(Step::Fill);
         }
         let unproved = locked
@@ -145,17 +153,16 @@ impl<'a> Pass<'a> {
     }
 
     /// A field that is not returned shows only by what was sent.
-    pub(super) fn unread_changed(&self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> bool {
-        let unread = platform
-            .facts(&resource.kind)
-            .map(|facts| facts.unread)
-            .unwrap_or_default();
-        let applied = locked.and_then(|locked| locked.applied.as_ref());
-        let has_unread = unread
-            .iter()
-            .any(|path| crate::platform::definition::at(&resource.document, path).is_some());
-        has_unread
-            && applied.is_some_and(|applied| applied.sent != Digest::of_json(&symbol::symbolic(&resource.document)))
+    fn unseen(&mut self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> Difference {
+        let difference = unseen::difference(
+            &resource.address,
+            &resource.document,
+            &hidden_paths(platform, resource),
+            locked.and_then(|locked| locked.applied.as_ref()),
+            self.basis.secrets,
+        );
+        self.not_compared.extend(difference.not_compared.clone());
+        difference
     }
 
     pub(super) fn reason(
@@ -310,6 +317,14 @@ impl<'a> Pass<'a> {
         };
         self.refuse(problem.at(resource.place.clone()));
     }
+}
+
+/// What the platform does not show again of a resource.
+fn hidden_paths(platform: &dyn Platform, resource: &Resource) -> Vec<String> {
+    platform
+        .facts(&resource.kind)
+        .map(|facts| facts.hidden())
+        .unwrap_or_default()
 }
 
 fn create_steps(platform: &dyn Platform, resource: &Resource) -> Vec<Step> {

@@ -37,6 +37,7 @@ impl Platform for N8n {
         (kind.as_str() == WORKFLOW).then(|| KindFacts {
             drafts: true,
             fixed: Vec::new(),
+            secret: Vec::new(),
             unread: Vec::new(),
             marked: true,
         })
