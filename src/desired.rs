@@ -1,17 +1,19 @@
 //! What Git asks for, tenant by tenant: every resource rendered, with symbols where a value is not known yet.
 
+mod secrets;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use secrets::SecretInput;
 
 use serde_json::{Map, Value};
 
 use crate::platform::account::fingerprint;
-use crate::platform::hidden;
 use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind, Owner};
-use crate::symbol::{Symbol, places, symbols};
+use crate::symbol::{Symbol, symbols};
 use crate::template::{self, Guard, Path};
 use crate::workspace::inputs;
-use crate::workspace::secret::SecretRef;
 use crate::workspace::version::Scope as Lifetime;
 use crate::workspace::{Origin, Status, Tenant, Version, Workspace};
 
@@ -44,13 +46,6 @@ pub struct DesiredTenant {
     pub credentials: BTreeMap<String, Place>,
     /// Where the secrets are that its resources need, by the name of their symbols.
     pub secrets: BTreeMap<String, SecretInput>,
-}
-
-/// A secret that a tenant gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretInput {
-    pub source: SecretRef,
-    pub place: Place,
 }
 
 /// One resource, complete to the last field.
@@ -152,63 +147,13 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
                 .hint("give the value in `[inputs]`, or change `[record]` of the version")
         })),
     }
-    problems.extend(check_secrets(workspace, version, &desired));
-    desired.secrets = secret_inputs(tenant, version, &desired);
+    problems.extend(secrets::check(workspace, version, &desired));
+    desired.secrets = secrets::inputs_of(tenant, version, &desired);
     if problems.is_empty() {
         Ok(desired)
     } else {
         Err(problems)
     }
-}
-
-/// A secret may stand only where its platform shows it to nobody, and never in what upa shows itself.
-fn check_secrets(workspace: &Workspace, version: &Version, desired: &DesiredTenant) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for resource in desired.resources.values() {
-        let facts = workspace
-            .registry
-            .of_kind(&resource.kind)
-            .and_then(|platform| platform.facts(&resource.kind));
-        let allowed = facts.map(|facts| facts.hidden()).unwrap_or_default();
-        for (field, symbol) in places(&resource.document) {
-            if let Symbol::Secret { name, .. } = symbol
-                && !hidden::covers(&allowed, &field)
-            {
-                let problem = inputs::misplaced(&resource.address.to_string(), &field, &name, &allowed);
-                problems.push(problem.at(resource.place.clone()));
-            }
-        }
-    }
-    for (field, symbol) in places(&desired.record) {
-        if let Symbol::Secret { name, .. } = symbol {
-            let problem = Problem::configuration(format!(
-                "`[record]` is what `upa show` prints, and `{name}` in `{field}` is secret"
-            ));
-            problems.push(
-                problem
-                    .at(version.toml.key("/record"))
-                    .hint("leave it out of `[record]`"),
-            );
-        }
-    }
-    problems
-}
-
-/// Where the secrets are that the resources need.
-fn secret_inputs(tenant: &Tenant, version: &Version, desired: &DesiredTenant) -> BTreeMap<String, SecretInput> {
-    let documents = desired.resources.values().map(|resource| &resource.document);
-    let found = documents.flat_map(symbols).filter_map(|symbol| {
-        let Symbol::Secret { name, .. } = symbol else {
-            return None;
-        };
-        let input = name.strip_prefix("inputs.")?;
-        let input = SecretInput {
-            source: inputs::reference(tenant, &version.file, input)?,
-            place: tenant.toml.key(&crate::workspace::toml::pointer(["inputs", input])),
-        };
-        Some((name, input))
-    });
-    found.collect()
 }
 
 fn credential_places(tenant: &Tenant) -> BTreeMap<String, Place> {

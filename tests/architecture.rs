@@ -9,7 +9,8 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 24] = [
+const PURE: [&str; 25] = [
+    "desired",
     "desired.rs",
     "digest.rs",
     "exit.rs",

@@ -173,7 +173,7 @@ fn now() -> String {
 
 /// Only what is committed can be applied, or nobody could say later what was.
 fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure> {
-    let uncommitted = session.repo.uncommitted()?;
+    let uncommitted = session.repo.uncommitted(&session.workspace.encrypted_files())?;
     if uncommitted.is_empty() || global.sandbox {
         return Ok(());
     }

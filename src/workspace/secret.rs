@@ -62,7 +62,7 @@ impl SecretRef {
                 "is not an absolute path: a secret is in no file of the workspace, unless sops encrypted it".to_owned(),
             ),
             SecretRef::File(InFile { file }) => leaves(file).then(|| "must not contain `..`".to_owned()),
-            SecretRef::Sops(InSops { sops, .. }) if sops.is_empty() || sops.starts_with('/') || leaves(sops) => {
+            SecretRef::Sops(InSops { sops, .. }) if !is_plain(sops) => {
                 Some("is not the path of a file within the workspace".to_owned())
             }
             SecretRef::Sops(InSops { key, .. }) => key.is_empty().then(|| "names no key of it".to_owned()),
@@ -72,6 +72,11 @@ impl SecretRef {
 
 fn leaves(path: &str) -> bool {
     path.contains('\\') || path.split('/').any(|part| part == "..")
+}
+
+/// Whether a path stays where it begins, and is written in the one way Git writes it.
+fn is_plain(path: &str) -> bool {
+    !path.contains('\\') && path.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
 /// What a value that stands where a reference should is wrong with. The value itself is not repeated.
@@ -128,6 +133,8 @@ mod tests {
             (json!({"sops": "secrets/a.yaml", "key": "a.b"}), true),
             (json!({"sops": "../a.yaml", "key": "a"}), false),
             (json!({"sops": "/a.yaml", "key": "a"}), false),
+            (json!({"sops": "./a.yaml", "key": "a"}), false),
+            (json!({"sops": "", "key": "a"}), false),
             (json!({"sops": "a.yaml", "key": ""}), false),
         ] {
             assert_eq!(read(value.clone()).unwrap().wrong().is_none(), fine, "{value}");
