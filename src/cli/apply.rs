@@ -23,7 +23,7 @@ use crate::journal::{self, Journal};
 use crate::lease::{self, Lease};
 use crate::lockfile::{self, Lockfile};
 use crate::lockstore::LockStore;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, unseen};
 use crate::problem::{Class, Place, Problem};
 use crate::render::{self, BOLD, counted, styled};
 use crate::repo::RepoError;
@@ -82,7 +82,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
 async fn proceed(
     args: &ApplyArgs,
     session: &mut Session,
-    survey: Survey,
+    mut survey: Survey,
     accounts: &Accounts,
     approved: Option<Approved>,
     commit: &str,
@@ -102,6 +102,12 @@ async fn proceed(
     if !survey.plan.changes.is_empty() {
         confirm(args, &survey.plan)?;
     }
+    let documents = survey.plan.changes.iter().map(|change| &change.work.document);
+    let needed: BTreeSet<(String, String)> = documents.flat_map(unseen::names).collect();
+    session
+        .resolver
+        .read(&mut survey.secrets, &survey.desired, &needed)
+        .await;
     let run = Uuid::now_v7();
     let interrupted = listen_for_interrupts();
     let outcomes = execute(session, &survey, accounts, run, commit, &interrupted).await?;
@@ -139,6 +145,7 @@ async fn execute(
         commit,
         desired: &survey.desired.tenants,
         observed: &survey.observed,
+        secrets: &survey.secrets,
         executors: &accounts.executors(),
         journal: &journal,
         interrupted,
@@ -168,7 +175,7 @@ fn now() -> String {
 
 /// Only what is committed can be applied, or nobody could say later what was.
 fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure> {
-    let uncommitted = session.repo.uncommitted()?;
+    let uncommitted = session.repo.uncommitted(&session.workspace.encrypted_files())?;
     if uncommitted.is_empty() || global.sandbox {
         return Ok(());
     }

@@ -19,4 +19,6 @@ mod plan;
 mod refusals;
 mod release;
 mod sandbox;
+mod secret_refusals;
+mod secrets;
 mod templates;
