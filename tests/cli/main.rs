@@ -20,3 +20,4 @@ mod refusals;
 mod release;
 mod sandbox;
 mod templates;
+mod traffic;

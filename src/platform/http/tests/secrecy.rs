@@ -87,13 +87,7 @@ async fn every_failure() -> Vec<String> {
         |_| html(413),
         |_| html(502),
         |_| html(200),
-        |_| {
-            Act::Answer(
-                200,
-                "content-type: application/json\r\n".to_owned(),
-                format!("{CANARY}").into(),
-            )
-        },
+        |_| Act::Answer(200, "content-type: application/json\r\n".to_owned(), CANARY.into()),
         |_| Act::Cut,
         |_| Act::Hang,
     ];
@@ -105,8 +99,8 @@ async fn every_failure() -> Vec<String> {
     });
     said.extend(join_all(failing).await.into_iter().flatten());
     // Nothing listens; no URL; a host nobody knows.
-    said.extend(failures("http://ana:pw-canary@127.0.0.1:1").await);
-    said.extend(failures("ht tp://canary@x?key=canary").await);
+    let places = ["http://ana:pw-canary@127.0.0.1:1", "ht tp://canary@x?key=canary"];
+    said.extend(join_all(places.map(failures)).await.into_iter().flatten());
     said
 }
 
