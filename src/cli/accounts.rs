@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::observe::Observers;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY};
 use crate::platform::error::{CONNECT, ErrorKind};
-use crate::platform::http::ledger::Ledger;
+use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
 use crate::sandbox::n8n::Options;
@@ -107,6 +107,12 @@ impl Accounts {
     /// What each of them was asked, by account.
     pub fn ledgers(&self) -> &BTreeMap<String, Arc<Ledger>> {
         &self.ledgers
+    }
+
+    /// The same, at this moment.
+    pub fn tallies(&self) -> BTreeMap<String, Tally> {
+        let tallies = self.ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.tally()));
+        tallies.collect()
     }
 
     /// Closes the sandbox, so that its store is free for the next command.

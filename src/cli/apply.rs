@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::accounts::Accounts;
 use super::plan::{Format, RuleArgs, print};
-use super::progress::Lines;
+use super::progress::{self, Above, Lines, Live};
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
@@ -51,6 +51,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     } else {
         At::Revision("HEAD")
     };
+    let live = Live::start("reading the workspace");
     let session = Session::open(global, at, &args.tenants)?;
     if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
         return Err(RepoError::Detached.into());
@@ -73,9 +74,16 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
+    live.says("observing");
+    live.counts(&accounts);
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    drop(live);
     let result = proceed(args, &mut session, survey, &accounts, approved, &commit).await;
+    let tallies = accounts.tallies();
     accounts.close().await;
+    if result.is_ok() {
+        progress::print_ledger(global, Format::Text, &tallies)?;
+    }
     result
 }
 
@@ -109,16 +117,21 @@ async fn proceed(
         .read(&mut survey.secrets, &survey.desired, &needed)
         .await;
     let run = Uuid::now_v7();
-    let interrupted = listen_for_interrupts();
-    let outcomes = execute(session, &survey, accounts, run, commit, &interrupted).await?;
+    let live = Live::start("applying");
+    live.counts(accounts);
+    let interrupted = listen_for_interrupts(live.above());
+    let outcomes = execute(session, &survey, accounts, (run, commit), &interrupted, &live).await?;
     let unfinished = outcomes
         .iter()
         .any(|outcome| outcome.failed() || outcome.interrupted || !outcome.waiting.is_empty());
     for outcome in &outcomes {
         session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
     }
+    live.says("recording");
     let made = keep(session, run, &survey.plan, unfinished)?;
+    live.says("checking what is there now");
     let left = leftover(session, args, accounts, &outcomes).await?;
+    drop(live);
     report_outcomes(&outcomes, &made, &left)?;
     Ok(exit(before, &outcomes, &left))
 }
@@ -128,9 +141,9 @@ async fn execute(
     session: &mut Session,
     survey: &Survey,
     accounts: &Accounts,
-    run: Uuid,
-    commit: &str,
+    (run, commit): (Uuid, &str),
     interrupted: &AtomicBool,
+    live: &Live,
 ) -> Result<Vec<Outcome>, Failure> {
     let folder = session.journals.clone();
     let journal = Journal::start(&folder, run).map_err(|error| {
@@ -150,7 +163,7 @@ async fn execute(
         journal: &journal,
         interrupted,
         now,
-        progress: &Lines,
+        progress: &Lines::new(live),
     };
     let outcomes = apply::apply(&context, &survey.plan, &session.locks).await;
     session
@@ -297,16 +310,13 @@ fn read_plan(file: &Path) -> Result<Approved, Failure> {
 }
 
 /// First Ctrl-C (or SIGTERM, as CI cancels): finish what is in flight. Second: stop now.
-fn listen_for_interrupts() -> Arc<AtomicBool> {
+fn listen_for_interrupts(above: Above) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     tokio::spawn(async move {
         wait_for_signal().await;
         flag.store(true, Ordering::Relaxed);
-        let _ = writeln!(
-            anstream::stderr(),
-            "\nstopping: calls in flight are finished and recorded; once more to stop now"
-        );
+        above.line("\nstopping: calls in flight are finished and recorded; once more to stop now");
         wait_for_signal().await;
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });

@@ -12,7 +12,7 @@ pub const CONNECT: &str = "connect";
 
 /// What went wrong, classed by what to do next.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{call}: {why}")]
+#[error("{call}: {}", shortened(why))]
 pub struct PlatformError {
     pub kind: ErrorKind,
     /// Method and path, without host, query and secrets.
@@ -25,6 +25,11 @@ pub struct PlatformError {
     pub body: Option<Box<Value>>,
     /// What to do about it, where that is known better than from the kind alone.
     pub hint: Option<String>,
+}
+
+/// A platform may answer with a book. It is cut only where it is shown: a secret that was cut is no longer recognised.
+fn shortened(why: &str) -> String {
+    why.chars().take(1000).collect()
 }
 
 /// Everything but the answer, which may hold anything.

@@ -22,3 +22,4 @@ mod sandbox;
 mod secret_refusals;
 mod secrets;
 mod templates;
+mod traffic;
