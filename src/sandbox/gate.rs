@@ -26,7 +26,7 @@ pub struct Gate {
 pub async fn pass(
     State(gate): State<Gate>,
     ConnectInfo(scissors): ConnectInfo<Scissors>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let mut call = Call {
@@ -42,6 +42,14 @@ pub async fn pass(
         Some(Effect::Wait(time)) => {
             tokio::time::sleep(time).await;
             next.run(request).await
+        }
+        Some(Effect::Twist(twist)) => {
+            request.extensions_mut().insert(twist);
+            next.run(request).await
+        }
+        Some(Effect::AnswerAfter(answer)) => {
+            next.run(request).await;
+            answer.into_response()
         }
         Some(Effect::DropBefore) => {
             scissors.cut();

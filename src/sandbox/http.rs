@@ -11,6 +11,8 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::faults::Twist;
+
 /// Largest body read at all; what a service refuses as too large is its own business and smaller.
 const READ_AT_MOST: usize = 64 * 1024 * 1024;
 
@@ -22,6 +24,8 @@ pub struct Request {
     pub query: String,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// What the answer is to do wrong.
+    pub twist: Option<Twist>,
 }
 
 impl Request {
@@ -35,6 +39,7 @@ impl Request {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             body: body.to_vec(),
+            twist: parts.extensions.get::<Twist>().cloned(),
         })
     }
 
