@@ -91,7 +91,13 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// The call was none that writes, whatever its method.
+    pub read_only: bool,
 }
+
+/// Put on the response of a call that does not write although its method says so.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOnly;
 
 impl Answer {
     pub fn empty(status: u16) -> Answer {
@@ -99,6 +105,7 @@ impl Answer {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            read_only: false,
         }
     }
 
@@ -130,6 +137,9 @@ impl IntoResponse for Answer {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().remove(header::CONTENT_TYPE);
+        if self.read_only {
+            response.extensions_mut().insert(ReadOnly);
+        }
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 response.headers_mut().append(HeaderName::from_static(name), value);

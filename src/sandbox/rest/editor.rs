@@ -41,7 +41,8 @@ impl Service {
             let said = super::said::Said::default();
             let shown = stored::all(&rows, kind, &said)?.into_iter().filter_map(|stored| {
                 let object = stored.whole(kind, false)?;
-                Some(json!({ "id": stored.row(kind), "inputs": stored.inputs, "object": object }))
+                let spec = stored.now.as_ref().map(|version| &version.spec);
+                Some(json!({ "id": stored.row(kind), "inputs": stored.inputs, "object": object, "spec": spec }))
             });
             return Ok(Answer::json(200, &shown.collect()));
         }

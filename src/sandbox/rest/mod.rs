@@ -89,7 +89,8 @@ impl Service {
         if matches!(request.twist, Some(Twist::Expire)) {
             self.expire()?;
         }
-        if let Some(answer) = self.sign_in(request)? {
+        if let Some(mut answer) = self.sign_in(request)? {
+            answer.read_only = true;
             return Ok(answer);
         }
         if let Some(refusal) = self.refused(request)? {
@@ -154,7 +155,8 @@ impl Service {
             }
             return Ok(Answer::json(200, &self.successful(answer)));
         };
-        match verb {
+        let reads = matches!(verb, Verb::Read | Verb::List(_) | Verb::Wait);
+        let answer = match verb {
             Verb::Create => self.create(kind, matched, request),
             Verb::Read => self.read(kind, matched, twist),
             Verb::Update => self.update(kind, matched),
@@ -164,6 +166,10 @@ impl Service {
             Verb::Wait => self.poll(kind, matched),
             Verb::Output => self.output(kind, matched),
             Verb::Whoami => Ok(self.plain(404, "nobody asks this")),
-        }
+        };
+        answer.map(|answer| Answer {
+            read_only: reads,
+            ..answer
+        })
     }
 }
