@@ -47,8 +47,9 @@ pub fn questions(
         let recorded = locks
             .get(&tenant.name)
             .into_iter()
-            .flat_map(|lock| lock.resources.values());
-        for locked in recorded {
+            .flat_map(|lock| &lock.resources)
+            .filter(|(address, _)| !tenant.kept.contains(*address));
+        for (_, locked) in recorded {
             let question = questions.entry(locked.account.clone()).or_default();
             question.kinds.insert(locked.kind.clone());
             if let Some(id) = locked.id() {

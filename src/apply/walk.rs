@@ -15,10 +15,17 @@ use crate::plan::{Action, Change, Values};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
+use crate::resource::Address;
 use crate::symbol::{self, Unknown};
 
-/// Carries out the changes of one tenant.
-pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile, changes: Vec<Change>) -> Outcome {
+/// Carries out the changes of one tenant, who may refer to these `shared` objects.
+pub async fn walk(
+    context: &Context<'_>,
+    desired: &DesiredTenant,
+    shared: &BTreeMap<Address, String>,
+    lock: Lockfile,
+    changes: Vec<Change>,
+) -> Outcome {
     let mut walk = Walk {
         context,
         desired,
@@ -26,17 +33,11 @@ pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
+                .chain(shared.iter().map(|(address, id)| (address.clone(), id.clone())))
                 .collect(),
             ..Values::default()
         },
-        outcome: Outcome {
-            tenant: desired.name.clone(),
-            lock,
-            done: 0,
-            problems: Vec::new(),
-            skipped: BTreeSet::new(),
-            interrupted: false,
-        },
+        outcome: Outcome::untouched(lock),
         attempts: BTreeMap::new(),
         reads: BTreeMap::new(),
     };
@@ -96,6 +97,7 @@ impl Walk<'_> {
             }
             if let Err(error) = self.step(change, node).await? {
                 failed.insert(node);
+                self.outcome.broken.insert(change.address.clone());
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {
                     message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message),

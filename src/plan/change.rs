@@ -81,6 +81,10 @@ pub enum Reason {
     Deprovisioned,
     /// The version does not have this resource any more.
     NoLongerInVersion,
+    /// The version has it, and what the tenant's inputs say asks for it no longer.
+    NotWanted,
+    /// Tenants shared it, and the last of them is gone.
+    Unused,
 }
 
 impl Reason {
@@ -97,6 +101,8 @@ impl Reason {
             Reason::Suspended => "the tenant is suspended",
             Reason::Deprovisioned => "the tenant is deprovisioned",
             Reason::NoLongerInVersion => "the version has no such resource any more",
+            Reason::NotWanted => "the tenant's inputs do not ask for it any more",
+            Reason::Unused => "no tenant uses it any more",
         }
     }
 }
@@ -166,6 +172,8 @@ pub struct Work {
     pub needs: BTreeSet<Address>,
     /// The resources that must run before it can; for what goes, those it calls.
     pub calls: BTreeSet<Address>,
+    /// The tenants that must be through before it may go: they may still use what is shared.
+    pub after: BTreeSet<String>,
 }
 
 impl Change {

@@ -102,6 +102,7 @@ impl<'a> Pass<'a> {
                 drafts: platform.facts(&resource.kind).is_some_and(|facts| facts.drafts),
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
+                after: BTreeSet::new(),
             },
         });
     }
