@@ -29,7 +29,7 @@ pub fn definition(value: &Value) -> String {
 }
 
 /// The version file itself, when it is not what its release says.
-fn redefined(version: &Version) -> Option<Problem> {
+pub fn redefined(version: &Version) -> Option<Problem> {
     let file = &version.file;
     let path = &version.toml.file;
     let message = match &file.definition {
@@ -43,7 +43,15 @@ fn redefined(version: &Version) -> Option<Problem> {
             file.revision
         ),
     };
-    Some(Problem::configuration(message).at(version.toml.key("/definition")))
+    let problem = Problem::configuration(message).at(version.toml.key("/definition"));
+    Some(problem.hint(command(version)))
+}
+
+fn command(version: &Version) -> String {
+    format!(
+        "run `upa release {} {}`, then commit",
+        version.file.product, version.file.version
+    )
 }
 
 /// The files that are not what the version's `definition` and `[files]` say.
@@ -51,11 +59,8 @@ pub fn unreleased(version: &Version) -> Vec<Problem> {
     let file = &version.file;
     let actual = digests(version);
     let folder = Version::folder(&file.product, &file.version);
-    let command = format!("run `upa release {} {}`, then commit", file.product, file.version);
-    let mut problems: Vec<Problem> = redefined(version)
-        .map(|problem| problem.hint(command.clone()))
-        .into_iter()
-        .collect();
+    let command = command(version);
+    let mut problems: Vec<Problem> = redefined(version).into_iter().collect();
     for (name, digest) in &actual {
         let message = match file.files.get(name) {
             Some(released) if released == digest => continue,

@@ -74,15 +74,7 @@ pub fn template(space: &Space, name: &str, value: &Value) {
 pub fn release(space: &Space) {
     let version = space.read(VERSION_FILE);
     let mut text = version.split("\n[files]\n").next().unwrap().to_owned();
-    if let Ok(toml) = Toml::parse(VERSION_FILE, &Arc::from(text.as_str())) {
-        let digest = definition(&toml.value);
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("definition = "))
-            .unwrap()
-            .to_owned();
-        text = text.replace(&line, &format!("definition = \"{digest}\""));
-    }
+    text = define(&text);
     text.push_str("\n[files]\n");
     let mut files: Vec<_> = std::fs::read_dir(space.path(TEMPLATES)).unwrap().flatten().collect();
     files.sort_by_key(std::fs::DirEntry::file_name);
@@ -91,6 +83,15 @@ pub fn release(space: &Space) {
         text.push_str(&format!("{:?} = \"{}\"\n", file.file_name(), Digest::of_bytes(&bytes)));
     }
     space.write(VERSION_FILE, text);
+}
+
+/// The version file with the digest of what it says; one that is no TOML stays as it is.
+pub fn define(text: &str) -> String {
+    let Ok(toml) = Toml::parse(VERSION_FILE, &Arc::from(text)) else {
+        return text.to_owned();
+    };
+    let line = text.lines().find(|line| line.starts_with("definition = ")).unwrap();
+    text.replace(line, &format!("definition = \"{}\"", definition(&toml.value)))
 }
 
 pub fn tenant(name: &str) -> String {
