@@ -162,6 +162,10 @@ impl Walk<'_> {
                 address: change.address.clone(),
             }),
             (Action::Adopt | Action::Update, Some(id)) => {
+                // What is not in the lockfile yet must be begun before it can be recorded as done.
+                if !self.outcome.lock.resources.contains_key(&change.address) {
+                    self.begin(change, Step::Fill, Uuid::new_v4(), Some(id.clone()))?;
+                }
                 let read = change
                     .work
                     .expected
@@ -172,6 +176,19 @@ impl Walk<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn begin(&mut self, change: &Change, step: Step, attempt: Uuid, id: Option<String>) -> Result<(), Unwritable> {
+        self.record(Event::Begin {
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            account: change.account.clone(),
+            fingerprint: change.work.fingerprint.clone(),
+            run: self.context.run,
+            attempt,
+            step,
+            id,
+        })
     }
 
     fn applied(&self, change: &Change, id: String, read: Digest) -> Event {
@@ -186,6 +203,13 @@ impl Walk<'_> {
                 keys: change.work.keys.clone(),
                 commit: self.context.commit.to_owned(),
                 revision: change.revision,
+                uses: change
+                    .work
+                    .needs
+                    .iter()
+                    .filter(|address| address.is_shared())
+                    .cloned()
+                    .collect(),
                 stopped: change.work.drafts && !runs,
             },
         }
@@ -201,16 +225,8 @@ impl Walk<'_> {
             Ok(job) => job,
             Err(error) => return Ok(Err(error)),
         };
-        self.record(Event::Begin {
-            address: change.address.clone(),
-            kind: change.kind.clone(),
-            account: change.account.clone(),
-            fingerprint: change.work.fingerprint.clone(),
-            run: self.context.run,
-            attempt,
-            step,
-            id: (step != Step::Create).then(|| job.id.clone()),
-        })?;
+        let id = (step != Step::Create).then(|| job.id.clone());
+        self.begin(change, step, attempt, id)?;
         self.context.progress.started(&change.address, step);
         let executor = self.context.executors.get(&change.account);
         let result = match executor {

@@ -27,7 +27,7 @@ use crate::workspace::{Origin, Status, Tenant, Version, Workspace};
 pub struct DesiredState {
     /// By name; what several tenants share is under [`SHARED`], if there is any.
     pub tenants: BTreeMap<String, DesiredTenant>,
-    /// Who shares what, in the whole workspace.
+    /// Who shares what, in the whole workspace, whoever is selected.
     pub shared: Shared,
     /// The commit it was read from; `None` = the work tree.
     pub commit: Option<String>,

@@ -15,19 +15,6 @@ use crate::workspace::{Status, Tenant, Version, Workspace};
 pub struct Shared {
     /// The tenants that use each shared object.
     pub users: BTreeMap<Address, BTreeSet<String>>,
-    /// How each tenant stands to what it may have used before.
-    pub standings: BTreeMap<String, Standing>,
-}
-
-/// How a tenant stands to shared objects.
-#[derive(Debug)]
-pub struct Standing {
-    /// It is not to be taken down.
-    pub living: bool,
-    /// Its version and revision, if there is such a version.
-    pub version: Option<(String, u32)>,
-    /// What its version knows and its inputs do not ask for.
-    pub declines: BTreeSet<Address>,
 }
 
 /// One tenant that asks for a shared object, and what its version calls it.
@@ -38,28 +25,18 @@ pub fn shared(workspace: &Workspace, wanted: &impl Fn(&str) -> bool) -> (Shared,
     let mut shared = Shared::default();
     let mut asked: BTreeMap<Address, Vec<Asking<'_>>> = BTreeMap::new();
     for tenant in workspace.tenants.values() {
-        let version = workspace.version_of(tenant);
         let living = tenant.file.status != Status::Deprovisioned;
-        let mut declines = BTreeSet::new();
-        for version in version.into_iter().filter(|_| living) {
-            let resources = version.file.resources.iter();
-            for (name, spec) in resources.filter(|(_, spec)| spec.scope == Lifetime::Account) {
+        let Some(version) = workspace.version_of(tenant).filter(|_| living) else {
+            continue;
+        };
+        for (name, spec) in &version.file.resources {
+            if spec.scope == Lifetime::Account && spec.is_for(&tenant.file.inputs) {
                 let address = Values::new(workspace, tenant, version, name).own_address();
-                if spec.is_for(&tenant.file.inputs) {
-                    let users = shared.users.entry(address.clone()).or_default();
-                    users.insert(tenant.name.clone());
-                    asked.entry(address).or_default().push((tenant, version, name));
-                } else {
-                    declines.insert(address);
-                }
+                let users = shared.users.entry(address.clone()).or_default();
+                users.insert(tenant.name.clone());
+                asked.entry(address).or_default().push((tenant, version, name));
             }
         }
-        let standing = Standing {
-            living,
-            version: version.map(|version| (version.file.version.clone(), version.file.revision)),
-            declines,
-        };
-        shared.standings.insert(tenant.name.clone(), standing);
     }
     let mut problems = Vec::new();
     let mut resources = BTreeMap::new();

@@ -132,6 +132,7 @@ mod tests {
                     keys: BTreeSet::from(["name".to_owned()]),
                     commit: "c".to_owned(),
                     revision: 3,
+                    uses: BTreeSet::from(["@shared:vapi/voice".parse().unwrap()]),
                     stopped: false,
                 }),
             },

@@ -58,7 +58,7 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
     let deletes = plan.changes.iter_mut();
     for change in deletes.filter(|change| change.action == Action::Delete && change.address.is_shared()) {
         for (name, lock) in basis.locks.iter().filter(|(name, _)| *name != SHARED) {
-            if !may_use(basis, name, lock, &change.address) {
+            if !may_use(lock, &change.address) {
                 continue;
             }
             if basis.desired.tenants.contains_key(name) && !blocked.contains(name) {
@@ -78,20 +78,11 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
     }));
 }
 
-/// Whether objects of a tenant may still refer to something that its files do not ask for any more.
-fn may_use(basis: &Basis<'_>, name: &str, lock: &Lockfile, address: &Address) -> bool {
-    if lock.resources.is_empty() {
-        return false;
-    }
-    let Some(standing) = basis.desired.shared.standings.get(name) else {
-        return true;
-    };
-    let Some((version, revision)) = standing.version.as_ref().filter(|_| standing.living) else {
-        return true;
-    };
-    let current = lock
-        .versions
-        .get(version)
-        .is_some_and(|known| known.revision == *revision);
-    !current || standing.declines.contains(address)
+/// Whether objects of a tenant may refer to it, as far as its lockfile knows.
+fn may_use(lock: &Lockfile, address: &Address) -> bool {
+    lock.resources.values().any(|locked| match &locked.applied {
+        Some(applied) => applied.uses.contains(address),
+        // What was begun and is not known to be there may hold anything.
+        None => true,
+    })
 }

@@ -1,6 +1,6 @@
 //! A plan for people: what will change, why, who moved it, and where it comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled, tenants_and};
@@ -189,10 +189,8 @@ pub struct Facts {
 
 impl Facts {
     pub fn of(plan: &Plan) -> Self {
-        let mut tenants: Vec<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
-        tenants.dedup();
-        let shared = tenants.contains(&SHARED);
-        tenants.retain(|tenant| *tenant != SHARED);
+        let mut tenants: BTreeSet<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
+        let shared = tenants.remove(SHARED);
         let calls = plan
             .changes
             .iter()

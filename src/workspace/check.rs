@@ -122,7 +122,7 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
         }
     }
     problems.extend(conditions::check(version, registry));
-    problems.extend(names::check(version));
+    problems.extend(names::check(version, registry));
     problems
 }
 

@@ -132,16 +132,23 @@ impl Resource<'_> {
             ));
             return Some(problem.at(self.at(&["each"])).hint("remove `each`, or the scope"));
         }
-        let kind = Kind::new(&*spec.kind);
-        let facts = registry.of_kind(&kind).and_then(|platform| platform.facts(&kind))?;
-        facts.drafts.then(|| {
-            Problem::configuration(format!(
-                "a {kind} works for one tenant, so it cannot have the scope `account`"
-            ))
-            .at(self.at(&["scope"]))
-            .hint("remove `scope`, or say `scope = \"tenant\"`")
+        (!can_be_shared(spec, registry)).then(|| {
+            let problem = Problem::configuration(format!(
+                "`{}` works for one tenant, as every {} does, so it cannot have the scope `account`",
+                self.name, spec.kind
+            ));
+            problem
+                .at(self.at(&["scope"]))
+                .hint("remove `scope`, or say `scope = \"tenant\"`")
         })
     }
+}
+
+/// Whether one object can serve several tenants: what runs is reached, named and stopped for one of them.
+pub fn can_be_shared(spec: &ResourceSpec, registry: &Registry) -> bool {
+    let kind = Kind::new(&*spec.kind);
+    let facts = registry.of_kind(&kind).and_then(|platform| platform.facts(&kind));
+    facts.is_none_or(|facts| !facts.drafts)
 }
 
 /// The inputs a version describes; `None` when it allows any.

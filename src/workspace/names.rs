@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Version;
 use super::version::{ResourceSpec, Scope};
+use super::{Version, conditions};
+use crate::platform::Registry;
 use crate::problem::{Problem, did_you_mean, listed};
 use crate::template::{self, Path};
 
 /// Every name an expression uses must be defined, whoever the tenant is.
-pub fn check(version: &Version) -> Vec<Problem> {
+pub fn check(version: &Version, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (resource, prepared) in &version.prepared {
         let spec = version.file.resources.get(resource);
-        let names = Names { version, spec };
+        let shared = spec.is_some_and(|spec| spec.scope == Scope::Account && conditions::can_be_shared(spec, registry));
+        let names = Names { version, spec, shared };
         if let (Err(faults), Some(source)) = (
             template::render(&prepared.template, &names, &template::Guard::default()),
             version.sources.get(resource),
@@ -26,7 +28,11 @@ pub fn check(version: &Version) -> Vec<Problem> {
             );
         }
     }
-    let names = Names { version, spec: None };
+    let names = Names {
+        version,
+        spec: None,
+        shared: false,
+    };
     let record = Value::Object(version.file.record.clone());
     if let Err(faults) = template::render(&record, &names, &template::Guard::default()) {
         problems.extend(
@@ -52,6 +58,8 @@ struct Names<'a> {
     version: &'a Version,
     /// What is rendered; `None` for the record.
     spec: Option<&'a ResourceSpec>,
+    /// Whether it is one object for several tenants.
+    shared: bool,
 }
 
 impl Names<'_> {
@@ -75,7 +83,7 @@ impl template::Scope for Names<'_> {
     fn value(&self, path: &Path) -> Result<Value, String> {
         let file = &self.version.file;
         let rest = path.rest();
-        self.shared(path)?;
+        self.check_shared(path)?;
         match (path.root(), &*rest) {
             ("tenant", [field]) => self.one_of(path, field, ["name", "tier", "operator"]),
             ("tenant", ["labels", _]) => Ok(Value::from("x")),
@@ -138,8 +146,8 @@ impl template::Scope for Names<'_> {
 
 impl Names<'_> {
     /// What several tenants share can hold nothing of one of them.
-    fn shared(&self, path: &Path) -> Result<(), String> {
-        if self.spec.is_none_or(|spec| spec.scope != Scope::Account) {
+    fn check_shared(&self, path: &Path) -> Result<(), String> {
+        if !self.shared {
             return Ok(());
         }
         let scope_of = |name: &str| self.version.file.resources.get(name).map(|spec| spec.scope);
