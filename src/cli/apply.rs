@@ -377,7 +377,12 @@ async fn leftover(
     if clean.is_empty() {
         return Ok(Vec::new());
     }
-    let desired = survey::wanted(session, &clean)?;
+    // What is shared comes with those who use it: with those of this run, and not with everybody.
+    let mut whose: Vec<String> = clean.iter().filter(|tenant| *tenant != SHARED).cloned().collect();
+    if whose.is_empty() {
+        whose.clone_from(&args.tenants);
+    }
+    let desired = survey::wanted(session, &whose)?;
     let again = survey::survey(session, desired, &accounts.observers(), &args.rules.rules(session)).await;
     let skipped: BTreeSet<&Address> = outcomes.iter().flat_map(|outcome| &outcome.skipped).collect();
     let applied = |change: &&Change| {

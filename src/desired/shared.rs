@@ -15,6 +15,8 @@ use crate::workspace::{Status, Tenant, Version, Workspace};
 pub struct Shared {
     /// The tenants that use each shared object.
     pub users: BTreeMap<Address, BTreeSet<String>>,
+    /// The tenants whose files say what they use. Of any other nobody knows what it still needs.
+    pub understood: BTreeSet<String>,
 }
 
 /// One tenant that asks for a shared object, and what its version calls it.
@@ -25,8 +27,12 @@ pub fn shared(workspace: &Workspace, wanted: &impl Fn(&str) -> bool) -> (Shared,
     let mut shared = Shared::default();
     let mut asked: BTreeMap<Address, Vec<Asking<'_>>> = BTreeMap::new();
     for tenant in workspace.tenants.values() {
-        let living = tenant.file.status != Status::Deprovisioned;
-        let Some(version) = workspace.version_of(tenant).filter(|_| living) else {
+        let version = workspace.version_of(tenant);
+        let gone = tenant.file.status == Status::Deprovisioned;
+        if gone || version.is_some() {
+            shared.understood.insert(tenant.name.clone());
+        }
+        let Some(version) = version.filter(|_| !gone) else {
             continue;
         };
         for (name, spec) in &version.file.resources {

@@ -58,7 +58,8 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
     let deletes = plan.changes.iter_mut();
     for change in deletes.filter(|change| change.action == Action::Delete && change.address.is_shared()) {
         for (name, lock) in basis.locks.iter().filter(|(name, _)| *name != SHARED) {
-            if !may_use(lock, &change.address) {
+            let understood = basis.desired.shared.understood.contains(name);
+            if !may_use(lock, understood, &change.address) {
                 continue;
             }
             if basis.desired.tenants.contains_key(name) && !blocked.contains(name) {
@@ -78,10 +79,10 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
     }));
 }
 
-/// Whether objects of a tenant may refer to it, as far as its lockfile knows.
-fn may_use(lock: &Lockfile, address: &Address) -> bool {
+/// Whether a tenant may need it: by what its lockfile says its objects refer to, or because nobody knows what it wants.
+fn may_use(lock: &Lockfile, understood: bool, address: &Address) -> bool {
     lock.resources.values().any(|locked| match &locked.applied {
-        Some(applied) => applied.uses.contains(address),
+        Some(applied) => !understood || applied.uses.contains(address),
         // What was begun and is not known to be there may hold anything.
         None => true,
     })

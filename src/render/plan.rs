@@ -168,10 +168,10 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 }
 
 fn are(tenants: usize) -> String {
-    if tenants == 1 {
-        "1 tenant is".to_owned()
-    } else {
-        format!("all {tenants} tenants are")
+    match tenants {
+        0 => "what tenants share is".to_owned(),
+        1 => "1 tenant is".to_owned(),
+        _ => format!("all {tenants} tenants are"),
     }
 }
 

@@ -197,7 +197,7 @@ fn impossible(schema: &Value, value: &Value) -> Option<(String, String)> {
         ("integer", Value::Number(number)) => number.as_f64().is_some_and(|number| number.fract() == 0.0),
         _ => false,
     };
-    if types.iter().any(|kind| fits(kind)) {
+    if types.iter().any(fits) {
         return None;
     }
     let kinds = types.join(" or ");

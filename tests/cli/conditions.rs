@@ -249,7 +249,7 @@ fn one_for_each_whatever_their_order() {
     bo  duo v1 revision 3 · active
       + create  bo@v1/main                    vapi.assistant  new in Git (versions/duo/v1.toml:24)
 
-    Plan: 6 to create in 3 of 2 tenants
+    Plan: 6 to create in 2 of 2 tenants
           about 24 API calls
     digest sha256:[DIGEST]
     "#);

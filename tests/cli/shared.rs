@@ -478,17 +478,12 @@ fn what_cannot_be_shared_at_all() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: `<%= tenant.name %>`: `tenant.name` differs by tenant, and this is one object for all
-    --> templates/bot/v1/record.json
-     |
-    help: use `version`, `accounts`, `files` and resources of the scope `account`
-    error: a n8n.workflow works for one tenant, so it cannot have the scope `account`
+    error: `record` works for one tenant, as every n8n.workflow does, so it cannot have the scope `account`
       --> versions/bot/v1.toml:23:9
        |
     23 | scope = "account"
        |         ^^^^^^^^^
        |
     help: remove `scope`, or say `scope = "tenant"`
-    2 errors
     "#);
 }

@@ -181,6 +181,23 @@ fn it_is_not_deleted_before_those_who_may_use_it() {
 }
 
 #[test]
+fn a_file_that_is_missing_or_wrong_never_deletes_it() {
+    // Cy uses the base, and no object of its own refers to it.
+    let mut world = World::of(&files(&[("ana", false, false), ("cy", false, false)]));
+    let base = "delete @shared:vapi/base".to_owned();
+    let everybody_gone = then(world, &[("ana", false, true), ("cy", false, true)]);
+    assert!(everybody_gone.changes().contains(&base));
+    world = then(everybody_gone, &[("ana", false, true)]);
+    assert!(!world.changes().contains(&base));
+    let mut broken = files(&[("ana", false, true), ("cy", false, false)]);
+    assert!(broken.entries.remove("versions/duo/v1.toml").is_some());
+    world.workspace = upa::workspace::load(&broken).workspace.unwrap();
+    world.desired = upa::desired::desired(&world.workspace, |tenant| tenant == "ana").0;
+    world.desired.remember(&world.locks);
+    assert_eq!(world.changes(), BTreeSet::from(["delete ana@v1/main".to_owned()]));
+}
+
+#[test]
 fn the_selected_ones_leave_what_others_use_alone() {
     let mut world = World::of(&files(&[("ana", true, false), ("cy", false, false)]));
     let (state, problems) = upa::desired::desired(&world.workspace, |tenant| tenant == "cy");
