@@ -76,6 +76,14 @@ impl Address {
         }
     }
 
+    /// The key that stands for it in `[adopt]`.
+    pub fn adopt_key(&self) -> String {
+        match &self.key {
+            Some(_) => format!("\"{}\"", self.name()),
+            None => self.resource.clone(),
+        }
+    }
+
     /// Whether several tenants share it.
     pub fn is_shared(&self) -> bool {
         matches!(self.owner, Owner::Shared { .. })

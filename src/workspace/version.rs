@@ -109,7 +109,8 @@ pub struct ResourceSpec {
     pub template: String,
     #[serde(default)]
     pub scope: Scope,
-    /// Only tenants whose input says so have it: `{ input = "crm", is = "hubspot" }`, or `is_not`.
+    /// Only tenants whose input says so have it: `{ input = "crm", is = "hubspot" }`, or `is_not`. A template of theirs and
+    /// of others says what stands there without it: `<%= resources.x.id ?? "" %>`.
     pub when: Option<Condition>,
     /// One object for each element of a list the tenant gives: `"inputs.domains"`, or `{ in = "inputs.domains", key =
     /// "name" }` for a list of tables. Templates read it as `each.value` and `each.key`.

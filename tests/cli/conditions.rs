@@ -202,7 +202,7 @@ fn a_credential_that_only_serves_what_a_tenant_does_not_have_is_not_asked_for() 
     space.upa(&["new", "bo"]).exits(0);
     let text = space.read("tenants/bo.toml");
     let (_, inputs) = text.split_once("[inputs]").unwrap();
-    assert_snapshot!(inputs, @r#"
+    assert_snapshot!(inputs.trim(), @r#"
     greeting = ""
     # If minutes is 15, the tenant has `record`.
     # minutes = 30
@@ -308,6 +308,56 @@ fn one_for_each_whatever_their_order() {
         run.stderr.contains("cannot adopt `domain`: there are several of it"),
         "{run}"
     );
+}
+
+#[test]
+fn a_workflow_that_nobody_calls_from_outside_may_be_repeated() {
+    let space = Space::with(&["ana"]);
+    let mut answer = product::answer();
+    answer["nodes"].as_array_mut().unwrap().pop();
+    answer["connections"] = json!({"Call": {"main": [[{"node": "Greeting", "type": "main", "index": 0}]]}});
+    product::template(&space, "answer.json", &answer);
+    let mut record = product::record();
+    record["name"] = json!("Record of <%= each.key %>");
+    let note = product::node(
+        "Note",
+        "set",
+        json!({"assignments": {"assignments": [{"id": "1", "name": "list", "value": "<%= each.value %>", "type": "string"}]}}),
+    );
+    record["nodes"].as_array_mut().unwrap().push(note);
+    product::template(&space, "record.json", &record);
+    for (from, to) in [
+        (
+            "properties.minutes",
+            "properties.lists = { type = \"array\" }\nproperties.minutes",
+        ),
+        ("[resources.record]\n", "[resources.record]\neach = \"inputs.lists\"\n"),
+    ] {
+        space.edit(product::VERSION_FILE, from, to);
+    }
+    product::release(&space);
+    space.edit(
+        "tenants/ana.toml",
+        "[inputs]\n",
+        "[inputs]\nlists = [\"calls\", \"mails\"]\n",
+    );
+    space.commit("two lists");
+    space.apply();
+    space.settled();
+    server::on(&space, |server: &Server| {
+        let names: Vec<_> = server.workflows().iter().map(|one| one["name"].clone()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(
+            names
+                .iter()
+                .any(|name| name.as_str().unwrap().contains("Record of mails")),
+            "{names:?}"
+        );
+    });
+    let show = space.upa(&["show", "ana", "--format", "json"]).json();
+    let ids = show["tenant_configuration"]["workflow_ids"].as_object().unwrap();
+    let names: Vec<&String> = ids.keys().collect();
+    assert_eq!(names, ["answer", "record[calls]", "record[mails]"]);
 }
 
 #[test]
