@@ -12,6 +12,7 @@ use crate::lockfile::Lockfile;
 use crate::lockstore::{self, LockStore};
 use crate::problem::{Problem, did_you_mean};
 use crate::repo::Repo;
+use crate::resource::SHARED;
 use crate::secrets::Resolver;
 use crate::workspace::{self, Files, Loaded, Workspace};
 
@@ -45,7 +46,9 @@ impl Session {
     pub fn open(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
         let mut session = Self::look(global, at, selected)?;
         let concerns = |problem: &Problem| {
-            selected.is_empty() || problem.tenant.as_ref().is_none_or(|tenant| selected.contains(tenant))
+            // What tenants share concerns whoever is selected.
+            let tenant = problem.tenant.as_ref().filter(|tenant| *tenant != SHARED);
+            selected.is_empty() || tenant.is_none_or(|tenant| selected.contains(tenant))
         };
         session.warnings.retain(concerns);
         if session.warnings.iter().any(Problem::is_error) {
@@ -131,7 +134,9 @@ fn vanished(files: &Files, locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
     locks
         .iter()
         // A file that is there and cannot be used has findings of its own.
-        .filter(|(tenant, lock)| lock.objects() > 0 && !files.entries.contains_key(&format!("tenants/{tenant}.toml")))
+        .filter(|(tenant, lock)| {
+            lock.objects() > 0 && *tenant != SHARED && !files.entries.contains_key(&format!("tenants/{tenant}.toml"))
+        })
         .map(|(tenant, lock)| workspace::check::vanished(tenant, lock.objects()))
         .collect()
 }

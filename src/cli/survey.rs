@@ -22,12 +22,13 @@ pub struct Survey {
 
 /// Renders the selected tenants; wrong inputs end the run before anybody is asked.
 pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Failure> {
-    let (state, problems) = desired(&session.workspace, |tenant| {
+    let (mut state, problems) = desired(&session.workspace, |tenant| {
         selected.is_empty() || selected.iter().any(|name| name == tenant)
     });
     if problems.iter().any(Problem::is_error) {
         return Err(Failure::problems(problems));
     }
+    state.remember(&session.locks);
     Ok(state)
 }
 

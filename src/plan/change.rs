@@ -101,6 +101,10 @@ pub enum Reason {
     Superseded,
     /// Nothing in Git is different, but a secret is another one.
     Rotated,
+    /// The version has it, and what the tenant's inputs say asks for it no longer.
+    NotWanted,
+    /// Tenants shared it, and the last of them is gone.
+    Unused,
 }
 
 impl Reason {
@@ -122,6 +126,8 @@ impl Reason {
             Reason::Expires => "it expires soon",
             Reason::Superseded => "the object it replaced is still there",
             Reason::Rotated => "a secret was rotated",
+            Reason::NotWanted => "the tenant's inputs do not ask for it any more",
+            Reason::Unused => "no tenant uses it any more",
         }
     }
 }
@@ -199,6 +205,8 @@ pub struct Work {
     pub out: BTreeMap<String, Value>,
     /// Objects it replaced and that are to be deleted, with their outputs.
     pub retiring: BTreeMap<String, BTreeMap<String, Value>>,
+    /// The tenants that must be through before it may go: they may still use what is shared.
+    pub after: BTreeSet<String>,
 }
 
 impl Change {

@@ -206,6 +206,7 @@ mod tests {
             stopped: false,
             unread: record.unread,
             secrets: record.secrets,
+            uses: std::collections::BTreeSet::new(),
             out: BTreeMap::new(),
         }
     }

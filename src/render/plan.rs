@@ -1,12 +1,13 @@
 //! A plan for people: what will change, why, who moved it, and where it comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled};
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled, tenants_and};
 use crate::desired::DesiredState;
 use crate::plan::{Action, Change, Plan, Reason};
 use crate::platform::Step;
+use crate::resource::SHARED;
 
 /// Writes the changes by tenant, then the summary.
 pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
@@ -25,11 +26,12 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
         let about = desired
             .tenants
             .get(*tenant)
-            .map(|tenant| {
-                format!(
+            .map(|tenant| match tenant.is_shared() {
+                true => "shared by tenants".to_owned(),
+                false => format!(
                     "{} {} revision {} · {}",
                     tenant.product, tenant.version, tenant.revision, tenant.status
-                )
+                ),
             })
             .unwrap_or_default();
         writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
@@ -112,8 +114,10 @@ fn why(change: &Change) -> String {
 /// Deletions first, then the rest, then what it costs and what it touches.
 fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     if plan.changes.is_empty() {
-        let blocked = plan.blocked().len();
-        return match (blocked, plan.due.len()) {
+        let blocked = plan.blocked();
+        let tenants = blocked.iter().filter(|name| **name != SHARED).count();
+        let whose = tenants_and(tenants, tenants < blocked.len());
+        return match (blocked.len(), plan.due.len()) {
             (0, 0) => writeln!(
                 out,
                 "{}",
@@ -127,13 +131,10 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
                     format!("Nothing to change; {} can be closed by apply.", counted(due, "request"))
                 )
             ),
-            (blocked, _) => writeln!(
+            _ => writeln!(
                 out,
                 "{}",
-                styled(
-                    BOLD,
-                    format!("No changes; {} could not be planned.", counted(blocked, "tenant"))
-                )
+                styled(BOLD, format!("No changes; {whose} could not be planned."))
             ),
         };
     }
@@ -145,9 +146,10 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         })
         .collect();
     let facts = Facts::of(plan);
+    let shared = if facts.shared { " and what tenants share" } else { "" };
     writeln!(
         out,
-        "{} in {} of {}",
+        "{} in {} of {}{shared}",
         styled(BOLD, format!("Plan: {}", counts.join(", "))),
         facts.tenants,
         counted(plan.tenants, "tenant")
@@ -167,16 +169,18 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 }
 
 fn are(tenants: usize) -> String {
-    if tenants == 1 {
-        "1 tenant is".to_owned()
-    } else {
-        format!("all {tenants} tenants are")
+    match tenants {
+        0 => "what tenants share is".to_owned(),
+        1 => "1 tenant is".to_owned(),
+        _ => format!("all {tenants} tenants are"),
     }
 }
 
 /// What a plan amounts to.
 pub struct Facts {
     pub tenants: usize,
+    /// Whether something changes that several tenants share.
+    pub shared: bool,
     pub drift: usize,
     /// Webhooks that answer now and are touched.
     pub webhooks: usize,
@@ -186,8 +190,8 @@ pub struct Facts {
 
 impl Facts {
     pub fn of(plan: &Plan) -> Self {
-        let mut tenants: Vec<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
-        tenants.dedup();
+        let mut tenants: BTreeSet<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
+        let shared = tenants.remove(SHARED);
         let calls = plan
             .changes
             .iter()
@@ -200,6 +204,7 @@ impl Facts {
             });
         Self {
             tenants: tenants.len(),
+            shared,
             drift: plan.changes.iter().filter(|change| change.is_drift()).count(),
             webhooks: plan.changes.iter().map(|change| change.work.listening.len()).sum(),
             calls: calls.sum(),

@@ -171,6 +171,7 @@ fn a_new_tenant_names_a_variable() {
         "required = [\"greeting\"]",
         "required = [\"greeting\", \"hook_secret\"]",
     );
+    product::release(&space);
     space.upa(&["new", "clinic-9"]).exits(0);
     let text = space.read("tenants/clinic-9.toml");
     assert!(

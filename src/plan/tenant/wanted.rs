@@ -139,6 +139,7 @@ impl<'a> Pass<'a> {
                 rotated: unseen.rotated,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
+                after: BTreeSet::new(),
             },
         });
     }
@@ -365,7 +366,7 @@ impl<'a> Pass<'a> {
                     object.mark.as_deref().unwrap_or_default()
                 ),
             )
-            .hint(format!("remove `{}` from `[adopt]`, or name another object", address.resource)),
+            .hint(format!("remove `{}` from `[adopt]`, or name another object", address.adopt_key())),
             (Why::Unowned, Reading::Present(object)) => Problem::error(
                 Class::Decision,
                 format!(
@@ -376,7 +377,7 @@ impl<'a> Pass<'a> {
             .hint(format!(
                 "if tenants/{}.lock was deleted, restore it with git; to take the object over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
                 address.tenant(),
-                address.resource,
+                address.adopt_key(),
                 object.id
             )),
             (Why::NotMarked, Reading::Present(object)) => Problem::error(
@@ -397,7 +398,8 @@ impl<'a> Pass<'a> {
                 ),
                 None => format!(
                     "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
-                    address.resource, object.id
+                    address.adopt_key(),
+                    object.id
                 ),
             }),
             (_, Reading::Unreadable(why)) => {

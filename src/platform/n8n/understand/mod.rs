@@ -420,7 +420,7 @@ mod tests {
             let prepared = version.node("main", name);
             let found = expression::pieces(prepared["webhookId"].as_str().unwrap()).unwrap();
             assert!(
-                matches!(&*found, [crate::template::Piece::Value(path, _)] if path.rest() == [name]),
+                matches!(&*found, [crate::template::Piece::Value(path, _, None)] if path.rest() == [name]),
                 "{name}: {found:?}"
             );
         }
