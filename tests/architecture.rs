@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 21] = [
+const PURE: [&str; 22] = [
     "desired.rs",
     "digest.rs",
     "exit.rs",
@@ -24,6 +24,7 @@ const PURE: [&str; 21] = [
     "workspace",
     "platform/account.rs",
     "platform/compare.rs",
+    "platform/contract",
     "platform/definition.rs",
     "platform/error.rs",
     "platform/n8n/document.rs",
