@@ -58,6 +58,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Resources that were left as they are because something they wait for failed, or because of an interruption.
     pub skipped: BTreeSet<Address>,
+    /// Resources the platform is not done with: the next run goes on waiting.
+    pub waiting: BTreeSet<Address>,
     pub interrupted: bool,
 }
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
 use crate::platform::error::{CONNECT, ErrorKind};
+use crate::platform::http::ledger::Ledger;
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
 use crate::sandbox::n8n::Options;
@@ -23,7 +23,7 @@ pub const SANDBOX_KEY: &str = "sandbox";
 pub struct Accounts {
     connections: BTreeMap<String, Arc<dyn Connection>>,
     closed: BTreeMap<String, PlatformError>,
-    calls: Arc<AtomicU64>,
+    ledgers: BTreeMap<String, Arc<Ledger>>,
     sandbox: Option<Sandbox>,
 }
 
@@ -52,11 +52,12 @@ impl Accounts {
         let mut accounts = Self {
             connections: BTreeMap::new(),
             closed: BTreeMap::new(),
-            calls: Arc::new(AtomicU64::new(0)),
+            ledgers: BTreeMap::new(),
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, name, &url, &accounts.calls).and_then(|account| {
+            let opened = account(workspace, name, &url).and_then(|account| {
+                accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace
                     .registry
                     .connect(&account)
@@ -95,6 +96,11 @@ impl Accounts {
         open.collect()
     }
 
+    /// What each of them was asked, by account.
+    pub fn ledgers(&self) -> &BTreeMap<String, Arc<Ledger>> {
+        &self.ledgers
+    }
+
     /// Closes the sandbox, so that its store is free for the next command.
     pub async fn close(self) {
         drop(self.connections);
@@ -112,12 +118,7 @@ fn no_platform(name: &str) -> PlatformError {
     )
 }
 
-fn account(
-    workspace: &Workspace,
-    name: &str,
-    sandbox_url: &str,
-    calls: &Arc<AtomicU64>,
-) -> Result<Account, PlatformError> {
+fn account(workspace: &Workspace, name: &str, sandbox_url: &str) -> Result<Account, PlatformError> {
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
@@ -125,18 +126,25 @@ fn account(
     };
     let mut credentials = BTreeMap::new();
     let base_url = if settings.sandbox {
-        let names = workspace
+        let ways = workspace
             .registry
             .platform(&platform)
             .map(|platform| platform.credentials())
             .unwrap_or_default();
-        credentials.extend(names.into_iter().map(|name| (name, Secret::new(SANDBOX_KEY))));
+        // The sandbox's key opens everything but cannot sign.
+        let way = ways.into_iter().find(|way| !way.signs).unwrap_or_default();
+        let names = way.required.into_iter();
+        credentials.extend(names.map(|name| (name, Secret::new(SANDBOX_KEY))));
         format!("{sandbox_url}/{name}")
     } else {
         for (credential, source) in &settings.credentials {
             credentials.insert(credential.clone(), secret(&source.env)?);
         }
         settings.base_url.clone().unwrap_or_default()
+    };
+    let hosts = match settings.sandbox {
+        true => sandbox_hosts(workspace, &platform, &base_url),
+        false => settings.hosts.clone(),
     };
     Ok(Account {
         name: name.to_owned(),
@@ -146,12 +154,21 @@ fn account(
         } else {
             settings.webhook_url.clone().unwrap_or_else(|| base_url.clone())
         },
+        hosts,
         base_url,
         credentials,
+        identity: settings.identity.clone().filter(|_| !settings.sandbox),
         concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         per_second: settings.limits.per_second,
-        calls: calls.clone(),
+        ledger: Arc::default(),
     })
+}
+
+/// The sandbox serves all hosts of a platform at one address.
+fn sandbox_hosts(workspace: &Workspace, platform: &str, base_url: &str) -> BTreeMap<String, String> {
+    let platform = workspace.registry.platform(platform);
+    let names = platform.map(|platform| platform.hosts()).unwrap_or_default();
+    names.into_keys().map(|name| (name, base_url.to_owned())).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "edge: this is where secrets are read")]

@@ -105,7 +105,9 @@ async fn proceed(
     let run = Uuid::now_v7();
     let interrupted = listen_for_interrupts();
     let outcomes = execute(session, &survey, accounts, run, commit, &interrupted).await?;
-    let unfinished = outcomes.iter().any(|outcome| outcome.failed() || outcome.interrupted);
+    let unfinished = outcomes
+        .iter()
+        .any(|outcome| outcome.failed() || outcome.interrupted || !outcome.waiting.is_empty());
     for outcome in &outcomes {
         session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
     }
@@ -369,7 +371,7 @@ async fn leftover(
 ) -> Result<Vec<Problem>, Failure> {
     let clean: Vec<String> = outcomes
         .iter()
-        .filter(|outcome| !outcome.failed() && !outcome.interrupted)
+        .filter(|outcome| !outcome.failed() && !outcome.interrupted && outcome.waiting.is_empty())
         .map(|outcome| outcome.tenant.clone())
         .collect();
     if clean.is_empty() {
@@ -436,6 +438,9 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
     if let Some(commit) = &kept.commit {
         writeln!(out, "Recorded in commit {}.", commit.get(..10).unwrap_or(commit))?;
     }
+    for address in outcomes.iter().flat_map(|outcome| &outcome.waiting) {
+        writeln!(out, "{address} is not ready yet: the next `upa apply` goes on waiting.")?;
+    }
     if !interrupted.is_empty() || !failed.is_empty() {
         writeln!(
             out,
@@ -463,7 +468,9 @@ fn exit(before: Exit, outcomes: &[Outcome], left: &[Problem]) -> Exit {
     if by_tenant.values().any(|exit| *exit == Exit::Decision) || before == Exit::Decision {
         return Exit::Decision;
     }
+    let waiting = outcomes.iter().any(|outcome| !outcome.waiting.is_empty());
     match exits.len() {
+        0 | 1 if waiting && by_tenant.values().all(|exit| *exit == Exit::Done) => Exit::Platform,
         0 => Exit::Done,
         1 => by_tenant.values().next().copied().unwrap_or(before),
         _ => Exit::SomeTenantsFailed,

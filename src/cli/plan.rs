@@ -43,6 +43,9 @@ pub struct RuleArgs {
     /// Take an object for gone that could not be read
     #[arg(long, value_name = "ADDRESS")]
     pub recreate: Vec<Address>,
+    /// Allow an object to be deleted or replaced whose loss must be confirmed
+    #[arg(long, value_name = "ADDRESS")]
+    pub confirm: Vec<Address>,
     /// Allow the plan with this digest to exceed the thresholds of `[policy]`
     #[arg(long, value_name = "DIGEST")]
     pub approve: Option<String>,
@@ -64,11 +67,12 @@ impl RuleArgs {
         let Some(unknown) = self
             .recreate
             .iter()
+            .chain(&self.confirm)
             .find(|address| !known.contains(&address.to_string()))
         else {
             return Ok(());
         };
-        let failure = Failure::new(Exit::Usage, format!("--recreate: there is no `{unknown}`"));
+        let failure = Failure::new(Exit::Usage, format!("there is no `{unknown}`"));
         Err(
             match did_you_mean(&unknown.to_string(), known.iter().map(String::as_str)) {
                 Some(word) => failure.hint(format!("did you mean `{word}`?")),
@@ -82,9 +86,16 @@ impl RuleArgs {
         Rules {
             policy: session.workspace.settings.policy.clone(),
             recreate: self.recreate.iter().cloned().collect(),
+            confirmed: self.confirm.iter().cloned().collect(),
+            now_ms: now_ms(),
             approved: self.approve.clone(),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: the planner is told what time it is")]
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {

@@ -38,7 +38,9 @@ fn done(step: Step) -> &'static str {
     match step {
         Step::Create => "created    ",
         Step::Fill => "filled     ",
+        Step::Wait => "ready      ",
         Step::Publish => "published  ",
+        Step::Retire => "retired    ",
         Step::Unpublish => "unpublished",
         Step::Delete => "deleted    ",
     }

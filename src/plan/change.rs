@@ -1,6 +1,6 @@
 //! Changes and plans as values: complete to the last choice, so that apply decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,6 +23,10 @@ pub enum Action {
     Adopt,
     /// An object of ours is changed.
     Update,
+    /// A new object takes the place of ours.
+    Replace,
+    /// The platform is not done with it yet.
+    Wait,
     /// An object of ours is taken down and deleted.
     Delete,
     /// It is gone already; only the record goes.
@@ -30,11 +34,13 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 5] = [
+    pub const ALL: [Action; 7] = [
         Action::Delete,
+        Action::Replace,
         Action::Create,
         Action::Adopt,
         Action::Update,
+        Action::Wait,
         Action::Forget,
     ];
 
@@ -44,6 +50,8 @@ impl Action {
             Action::Create => "+",
             Action::Adopt => ">",
             Action::Update => "~",
+            Action::Replace => "±",
+            Action::Wait => "…",
             Action::Delete => "-",
             Action::Forget => "x",
         }
@@ -54,6 +62,8 @@ impl Action {
             Action::Create => "create",
             Action::Adopt => "adopt",
             Action::Update => "update",
+            Action::Replace => "replace",
+            Action::Wait => "wait",
             Action::Delete => "delete",
             Action::Forget => "forget",
         }
@@ -81,6 +91,14 @@ pub enum Reason {
     Deprovisioned,
     /// The version does not have this resource any more.
     NoLongerInVersion,
+    /// A field changed that only a new object can have otherwise.
+    CannotChange,
+    /// Its parent is another one now.
+    Moved,
+    /// It expires soon.
+    Expires,
+    /// The object it replaced is still there.
+    Superseded,
 }
 
 impl Reason {
@@ -97,6 +115,10 @@ impl Reason {
             Reason::Suspended => "the tenant is suspended",
             Reason::Deprovisioned => "the tenant is deprovisioned",
             Reason::NoLongerInVersion => "the version has no such resource any more",
+            Reason::CannotChange => "only a new object can have this otherwise",
+            Reason::Moved => "it belongs to another parent now",
+            Reason::Expires => "it expires soon",
+            Reason::Superseded => "the object it replaced is still there",
         }
     }
 }
@@ -166,6 +188,10 @@ pub struct Work {
     pub needs: BTreeSet<Address>,
     /// The resources that must run before it can; for what goes, those it calls.
     pub calls: BTreeSet<Address>,
+    /// The outputs that are recorded.
+    pub out: BTreeMap<String, Value>,
+    /// Objects it replaced and that are to be deleted, with their outputs.
+    pub retiring: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
 impl Change {
@@ -177,7 +203,7 @@ impl Change {
                 Reason::Resumed | Reason::Suspended => false,
                 reason => self.mover == Some(Mover::Platform) || reason == Reason::NotRunning,
             },
-            Action::Adopt | Action::Delete | Action::Forget => false,
+            Action::Adopt | Action::Replace | Action::Wait | Action::Delete | Action::Forget => false,
         }
     }
 

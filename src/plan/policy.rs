@@ -16,6 +16,10 @@ pub struct Rules {
     pub policy: Policy,
     /// Addresses that may be created again although it is not proven that they are gone.
     pub recreate: BTreeSet<Address>,
+    /// Addresses whose object may be lost although its kind asks for a confirmation.
+    pub confirmed: BTreeSet<Address>,
+    /// The time of now, in milliseconds since 1970: the planner's only clock.
+    pub now_ms: i64,
     /// The digest of a plan that may exceed the thresholds.
     pub approved: Option<String>,
 }

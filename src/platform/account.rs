@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
+use super::http::ledger::Ledger;
 use crate::digest::Digest;
 
 /// Four at a time is the most that helps n8n (measured), and polite everywhere else.
@@ -38,13 +38,17 @@ pub struct Account {
     pub platform: String,
     /// Where the API is.
     pub base_url: String,
+    /// Its other hosts, by the name a definition calls them.
+    pub hosts: BTreeMap<String, String>,
     /// Where webhooks are probed.
     pub webhook_url: String,
     pub credentials: BTreeMap<String, Secret>,
+    /// Whose key it must be, as the platform's `whoami` answers.
+    pub identity: Option<String>,
     pub concurrency: usize,
     pub per_second: Option<u32>,
-    /// Counts the calls made to it.
-    pub calls: Arc<AtomicU64>,
+    /// Counts what goes to it and comes back.
+    pub ledger: Arc<Ledger>,
 }
 
 /// What a lockfile remembers of an account, so that ids are never used against another instance. The host itself does

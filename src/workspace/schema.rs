@@ -112,6 +112,11 @@ impl Schema {
             ValidationErrorKind::Enum { options } => {
                 vec![enumeration(&name, error.instance(), options).at(toml.value_place(&at))]
             }
+            // A table is meant to be the form that is a table: what is wrong inside it is what helps.
+            ValidationErrorKind::AnyOf { context } if meant(context, error.instance_path().as_str()).is_some() => {
+                let errors = meant(context, error.instance_path().as_str()).into_iter().flatten();
+                errors.flat_map(|error| self.word(error, toml, base)).collect()
+            }
             ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
                 vec![self.no_variant(error, &name).at(toml.value_place(&at))]
             }
@@ -242,6 +247,24 @@ pub fn read<T: JsonSchema + DeserializeOwned>(schema: &Schema, toml: &Toml) -> R
     }
     serde_json::from_value(toml.value.clone())
         .map_err(|error| vec![Problem::configuration(format!("`{}`: {error}", toml.file)).at(toml.key(""))])
+}
+
+/// The errors of the one form whose type fits the value, if it is one.
+fn meant<'e>(
+    forms: &'e [Vec<ValidationError<'static>>],
+    instance_path: &str,
+) -> Option<&'e Vec<ValidationError<'static>>> {
+    let fits = |errors: &&Vec<ValidationError<'static>>| {
+        let has_wrong_type = |error: &ValidationError<'_>| {
+            matches!(
+                error.kind(),
+                ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. }
+            ) && error.instance_path().as_str() == instance_path
+        };
+        !errors.iter().any(has_wrong_type)
+    };
+    let mut fitting = forms.iter().filter(fits);
+    fitting.next().filter(|_| fitting.next().is_none())
 }
 
 fn enumeration(name: &str, found: &Value, options: &Value) -> Problem {

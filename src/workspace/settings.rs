@@ -40,6 +40,11 @@ pub struct Account {
     pub base_url: Option<String>,
     /// Where webhooks are reached from outside, if not at `base_url`.
     pub webhook_url: Option<String>,
+    /// Where else the API is, by the names the platform's definition gives its further hosts.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, String>,
+    /// Whose key it must be: what the platform answers to the definition's `whoami`.
+    pub identity: Option<String>,
     /// What the platform's definition asks for, by name.
     #[serde(default)]
     pub credentials: BTreeMap<String, SecretRef>,

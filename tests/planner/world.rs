@@ -119,6 +119,7 @@ impl World {
                 .map(|address| (address.clone(), format!("id {address}")))
                 .collect();
             let values = Values {
+                outs: BTreeMap::new(),
                 ids,
                 bases: Values::bases_of(&lock.versions),
                 credentials: answers
@@ -147,7 +148,9 @@ impl World {
                             commit: "c".to_owned(),
                             revision: tenant.revision,
                             stopped: false,
+                            out: BTreeMap::new(),
                         }),
+                        retiring: BTreeMap::new(),
                     },
                 );
                 let object = Object {
@@ -161,6 +164,7 @@ impl World {
                     },
                     mark: Some(resource.address.mark(&self.workspace.settings.workspace.name)),
                     attempt: None,
+                    out: BTreeMap::new(),
                 };
                 objects.push((resource.account.clone(), resource.kind.clone(), id, object));
             }

@@ -8,12 +8,12 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::Change;
+use super::change::{Action, Change};
 use super::decide::Lock;
 use super::{Basis, Marked, Values, order};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
-use crate::platform::{Activity, Object, Platform, Reading};
+use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
 use crate::problem::{Problem, listed};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
@@ -40,6 +40,7 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
             bases: Values::bases_of(&lock.versions),
             ..Values::default()
         },
+        replaced: BTreeSet::new(),
         out: Outcome::default(),
     };
     pass.run();
@@ -85,6 +86,8 @@ struct Pass<'a> {
     tenant: &'a DesiredTenant,
     lock: &'a Lockfile,
     values: Values<'a>,
+    /// Resources that get a new object.
+    replaced: BTreeSet<Address>,
     out: Outcome,
 }
 
@@ -103,18 +106,49 @@ impl<'a> Pass<'a> {
             self.values.credentials.insert(account, &answer.credentials);
         }
         self.check_version();
-        let desired: Vec<&Resource> = self.tenant.resources.values().collect();
         let gone: Vec<(&Address, &Locked)> = self
             .lock
             .resources
             .iter()
             .filter(|(address, _)| !self.tenant.resources.contains_key(*address))
             .collect();
+        // What is replaced has no id others could keep: they are planned again until nothing further is replaced.
+        let before = self.out.problems.clone();
+        loop {
+            self.plan_resources();
+            let replaced = self
+                .out
+                .changes
+                .iter()
+                .filter(|change| change.action == Action::Replace);
+            let replaced: BTreeSet<Address> = replaced.map(|change| change.address.clone()).collect();
+            if replaced.is_subset(&self.replaced) {
+                break;
+            }
+            self.replaced.extend(replaced);
+            self.out.changes.clear();
+            self.out.problems.clone_from(&before);
+        }
+        for (address, locked) in gone {
+            self.plan_gone(address, locked);
+        }
+        self.check_listeners();
+    }
+
+    fn plan_resources(&mut self) {
+        let desired: Vec<&Resource> = self.tenant.resources.values().collect();
         let mut seen = BTreeMap::new();
+        self.values.ids.clear();
+        self.values.outs.clear();
         for resource in &desired {
             if let Some(found) = self.look(resource) {
-                if let Reading::Present(object) = &found.reading {
+                if let Reading::Present(object) = &found.reading
+                    && !self.replaced.contains(&resource.address)
+                {
                     self.values.ids.insert(resource.address.clone(), object.id.clone());
+                    let mut out = found.locked.map(Locked::out).unwrap_or_default();
+                    out.extend(object.out.clone());
+                    self.values.outs.insert(resource.address.clone(), out);
                 }
                 seen.insert(&resource.address, found);
             }
@@ -128,10 +162,6 @@ impl<'a> Pass<'a> {
                 self.plan_desired(resource, found);
             }
         }
-        for (address, locked) in gone {
-            self.plan_gone(address, locked);
-        }
-        self.check_listeners();
     }
 
     fn refuse(&mut self, problem: Problem) {
@@ -140,6 +170,10 @@ impl<'a> Pass<'a> {
 
     fn platform(&self, resource_kind: &Kind) -> Option<&'a dyn Platform> {
         self.basis.registry.of_kind(resource_kind)
+    }
+
+    fn facts(&self, kind: &Kind) -> Option<KindFacts> {
+        self.platform(kind)?.facts(kind)
     }
 
     /// Moving a tenant to another version is an upgrade, which is more than a change of files.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{Pass, Seen, listening};
 use crate::desired::Resource;
 use crate::digest::Digest;
 use crate::lockfile::Locked;
 use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock, Why};
-use crate::platform::{Activity, FieldChange, Object, Platform, Reading, Step};
-use crate::problem::{Class, Problem};
+use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Search, Step};
+use crate::problem::{Class, Problem, listed};
 use crate::symbol::{self, Unknown};
 use crate::workspace::Status;
 
@@ -19,8 +21,12 @@ impl<'a> Pass<'a> {
             return;
         };
         let recreate = self.basis.rules.recreate.contains(&resource.address);
+        let facts = platform.facts(&resource.kind).unwrap_or_default();
+        let placed = self.placed(platform, resource, seen.locked);
         let reading = match seen.reading {
             Reading::Unreadable(_) if recreate => Reading::Absent,
+            // Its parent is not there, so it is not there either.
+            Reading::Unreadable(_) if placed == Placed::Nowhere => Reading::Absent,
             other => other,
         };
         let (found, fields, steps) = match &reading {
@@ -37,27 +43,41 @@ impl<'a> Pass<'a> {
             Reading::Unreadable(_) => (Found::Unreadable, Vec::new(), Vec::new()),
         };
         let decision = decide::decide(true, seen.lock, found, seen.ours, seen.adopted);
+        let replaced = match &reading {
+            Reading::Present(_) => self.replacement(&facts, resource, seen.locked, &fields, placed),
+            Reading::Absent | Reading::Unreadable(_) => None,
+        };
+        let retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
         let action = match decision {
+            Decision::Update | Decision::Nothing if replaced.is_some() => Action::Replace,
+            Decision::Nothing if !retiring.is_empty() => Action::Update,
             Decision::Nothing | Decision::Delete | Decision::Forget => return,
             Decision::Stop(why) => return self.stop(resource, why, &reading),
             Decision::Create if seen.lock == Lock::Applied && self.stop_at_double(resource, seen.locked) => return,
+            Decision::Create if self.stop_at_rivals(&facts, resource, seen.locked, recreate) => return,
+            Decision::Create if facts.gate => Action::Wait,
             Decision::Create => Action::Create,
             Decision::Adopt => Action::Adopt,
             Decision::Update => Action::Update,
         };
-        if action == Action::Update && self.stop_at_fixed(platform, resource, &fields) {
+        if action == Action::Replace && self.stop_at_loss(&facts, resource, replaced) {
             return;
         }
         let object = match &reading {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
         };
-        let steps = match action {
-            Action::Create => create_steps(platform, resource),
+        let mut steps = match action {
+            Action::Create | Action::Wait => create_steps(&facts, resource),
+            Action::Replace if replaced == Some(Reason::Expires) => create_steps(&facts, resource),
+            Action::Replace => [vec![Step::Delete], create_steps(&facts, resource)].concat(),
             // An object that was adopted still needs the mark, so it is written even when nothing else differs.
             _ if !seen.ours && !steps.contains(&Step::Fill) => [vec![Step::Fill], steps].concat(),
             _ => steps,
         };
+        if !retiring.is_empty() || (action == Action::Replace && replaced == Some(Reason::Expires)) {
+            steps.push(Step::Retire);
+        }
         let observed = object.map(|object| platform.owned_part(&resource.kind, &resource.document, &object.document));
         let expected = observed.as_ref().map(Digest::of_json);
         let applied = seen.locked.and_then(|locked| locked.applied.as_ref());
@@ -71,7 +91,11 @@ impl<'a> Pass<'a> {
                 (false, false) => None,
             }
         });
-        let reason = self.reason(action, &seen.lock, &fields, resource, seen.locked, mover);
+        let reason = match replaced.filter(|_| action == Action::Replace) {
+            Some(reason) => reason,
+            None if steps == [Step::Retire] => Reason::Superseded,
+            None => self.reason(action, &seen.lock, &fields, resource, seen.locked, mover),
+        };
         let pending = seen.locked.and_then(|locked| locked.pending.as_ref());
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
@@ -94,12 +118,16 @@ impl<'a> Pass<'a> {
                 dropped: written.difference(&keys).cloned().collect(),
                 keys,
                 marked: seen.ours,
-                attempt: pending.filter(|_| object.is_some()).map(|pending| pending.attempt),
+                attempt: pending
+                    .filter(|_| object.is_some() || facts.repeats_create)
+                    .map(|pending| pending.attempt),
                 entries: resource.entries.clone(),
                 listening: object
                     .map(|object| listening(platform, &resource.kind, object))
                     .unwrap_or_default(),
-                drafts: platform.facts(&resource.kind).is_some_and(|facts| facts.drafts),
+                drafts: facts.drafts,
+                out: seen.locked.map(Locked::out).unwrap_or_default(),
+                retiring,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
             },
@@ -131,7 +159,15 @@ impl<'a> Pass<'a> {
             .and_then(|locked| locked.pending.as_ref())
             .is_some_and(|pending| pending.step == Step::Publish);
         match (resource.runs, object.activity) {
-            (_, Activity::NotApplicable) => {}
+            (_, Activity::NotApplicable) => {
+                let waits = platform
+                    .facts(&resource.kind)
+                    .is_some_and(|facts| facts.waits && !facts.gate);
+                let pending = locked.and_then(|locked| locked.pending.as_ref());
+                if waits && (!steps.is_empty() || pending.is_some()) {
+                    steps.push(Step::Wait);
+                }
+            }
             (true, Activity::Running) => {
                 if unproved || fields.iter().any(|change| platform.needs_publish(&change.field)) {
                     steps.push(Step::Publish);
@@ -153,7 +189,7 @@ impl<'a> Pass<'a> {
         let applied = locked.and_then(|locked| locked.applied.as_ref());
         let has_unread = unread
             .iter()
-            .any(|path| crate::platform::definition::at(&resource.document, path).is_some());
+            .any(|path| crate::platform::definition::path::at(&resource.document, path).is_some());
         has_unread
             && applied.is_some_and(|applied| applied.sent != Digest::of_json(&symbol::symbolic(&resource.document)))
     }
@@ -186,28 +222,110 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// A field that only a new object can have otherwise: writing it would be refused, or worse, ignored.
-    fn stop_at_fixed(&mut self, platform: &dyn Platform, resource: &Resource, fields: &[FieldChange]) -> bool {
-        let fixed = platform
-            .facts(&resource.kind)
-            .map(|facts| facts.fixed)
-            .unwrap_or_default();
-        let is_fixed = |change: &&FieldChange| {
+    /// Where the recorded object belongs, compared with where Git wants it.
+    fn placed(&self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> Placed {
+        let Some(id) = locked.and_then(Locked::id) else {
+            return Placed::Right;
+        };
+        let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
+        match platform.place_in_id(&resource.kind, &document) {
+            None => Placed::Nowhere,
+            Some(place) if id.starts_with(&place) => Placed::Right,
+            Some(_) => Placed::Elsewhere,
+        }
+    }
+
+    /// Why an object that is there must make way for a new one, if so.
+    fn replacement(
+        &self,
+        facts: &KindFacts,
+        resource: &Resource,
+        locked: Option<&Locked>,
+        fields: &[FieldChange],
+        placed: Placed,
+    ) -> Option<Reason> {
+        if placed != Placed::Right {
+            return Some(Reason::Moved);
+        }
+        let is_fixed = |change: &FieldChange| {
             let top = change.field.split('.').next();
-            fixed.iter().any(|field| field == "*" || Some(field.as_str()) == top)
+            !facts.updates
+                || facts
+                    .fixed
+                    .iter()
+                    .any(|field| field == "*" || Some(field.as_str()) == top)
         };
-        let Some(change) = fields.iter().find(is_fixed) else {
+        let fixed_unread = (!facts.updates
+            || facts
+                .fixed
+                .iter()
+                .any(|field| field == "*" || facts.unread.contains(field)))
+            && self
+                .platform(&resource.kind)
+                .is_some_and(|platform| self.unread_changed(platform, resource, locked));
+        if fields.iter().any(is_fixed) || fixed_unread {
+            return Some(Reason::CannotChange);
+        }
+        let (out, before) = facts.renew.as_ref()?;
+        let expires = locked?.out().get(out).and_then(milliseconds)?;
+        let before = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
+        (self.basis.rules.now_ms.saturating_add(before) >= expires).then_some(Reason::Expires)
+    }
+
+    /// A new object would cost money again, or take with it what people would miss.
+    fn stop_at_loss(&mut self, facts: &KindFacts, resource: &Resource, why: Option<Reason>) -> bool {
+        if why == Some(Reason::Expires) {
             return false;
+        }
+        let mut facts = facts.clone();
+        if facts.costs {
+            facts.keep.get_or_insert_with(|| "a new one costs money".to_owned());
+        }
+        self.stop_at_keep(&resource.address, &facts, "replace")
+    }
+
+    /// Objects with the natural key of one that is to be created, or a creation nobody knows the outcome of.
+    fn stop_at_rivals(
+        &mut self,
+        facts: &KindFacts,
+        resource: &Resource,
+        locked: Option<&Locked>,
+        recreate: bool,
+    ) -> bool {
+        if recreate {
+            return false;
+        }
+        let address = &resource.address;
+        let tried = locked
+            .and_then(|locked| locked.pending.as_ref())
+            .is_some_and(|pending| pending.step == Step::Create && pending.id.is_none());
+        let problem = match self.searched(&resource.account, address) {
+            Some(Search::Rivals(rivals)) => {
+                let ids = rivals.iter().map(|rival| format!("\"{}\" ({})", rival.title, rival.id));
+                let ids: Vec<String> = ids.collect();
+                let what = if tried {
+                    "an earlier run tried to create it and was cut off, and there is one like it"
+                } else {
+                    "there is one like it already, and nothing says that it is upa's"
+                };
+                let id = rivals.first().map(|rival| rival.id.as_str()).unwrap_or_default();
+                let problem = format!("{address}: {what}: {}", listed(ids.iter().map(String::as_str)));
+                Problem::error(Class::Decision, problem).hint(format!(
+                    "to take it over add `{} = \"{id}\"` to `[adopt]` of the tenant; if it is somebody else's, give ours another name",
+                    address.resource
+                ))
+            }
+            _ if tried && facts.asks_when_lost => Problem::error(
+                Class::Decision,
+                format!("{address}: an earlier run tried to create it and was cut off, and nothing on the platform tells whether it is there"),
+            )
+            .hint(format!(
+                "look there: if it is, add `{} = \"<its id>\"` to `[adopt]` of the tenant; if it is not: --recreate {address}",
+                address.resource
+            )),
+            _ => return false,
         };
-        let problem = Problem::configuration(format!(
-            "{}: `{}` cannot be changed once a {} exists, and this upa does not replace objects yet",
-            resource.address, change.field, resource.kind
-        ));
-        self.refuse(
-            problem
-                .at(resource.place.clone())
-                .hint("change it back; to have another object, remove the resource, apply, and add it again"),
-        );
+        self.refuse(problem.at(resource.place.clone()));
         true
     }
 
@@ -312,12 +430,39 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn create_steps(platform: &dyn Platform, resource: &Resource) -> Vec<Step> {
-    let drafts = platform.facts(&resource.kind).is_some_and(|facts| facts.drafts);
-    match (drafts, resource.runs) {
-        (true, true) => vec![Step::Create, Step::Fill, Step::Publish],
-        (true, false) => vec![Step::Create, Step::Fill],
-        // Filling reads back what was created, and writes only if the platform kept something different.
-        (false, _) => vec![Step::Create, Step::Fill],
+/// Where a recorded object belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placed {
+    Right,
+    /// Below another parent than Git wants.
+    Elsewhere,
+    /// Below a parent that does not exist.
+    Nowhere,
+}
+
+/// A time an output tells: RFC 3339, or milliseconds since 1970.
+fn milliseconds(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text
+            .parse::<i64>()
+            .ok()
+            .or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())),
+        _ => None,
     }
+}
+
+fn create_steps(facts: &KindFacts, resource: &Resource) -> Vec<Step> {
+    if facts.gate {
+        return vec![Step::Wait];
+    }
+    // Filling reads back what was created, and writes only if the platform kept something different.
+    let mut steps = vec![Step::Create, Step::Fill];
+    if facts.waits {
+        steps.push(Step::Wait);
+    }
+    if facts.drafts && resource.runs {
+        steps.push(Step::Publish);
+    }
+    steps
 }
