@@ -4,5 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+mod definitions;
 mod railway;
 mod reading;

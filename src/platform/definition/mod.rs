@@ -12,6 +12,7 @@
 //!
 //! Built-in definitions are in `catalog/`; a workspace may add its own in `platforms/`.
 
+pub mod against;
 pub mod auth;
 pub mod call;
 pub mod check;
@@ -22,6 +23,7 @@ pub mod kind;
 pub mod object;
 pub mod path;
 pub mod placeholder;
+mod sends;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
