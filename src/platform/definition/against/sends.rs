@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::KindDefinition;
-use super::call::Call;
-use super::kind::Marker;
-use super::placeholder::{Hole, Root, Text};
+use super::super::KindDefinition;
+use super::super::call::Call;
+use super::super::kind::Marker;
+use super::super::placeholder::{Hole, Root, Text};
 use crate::platform::contract::Sent;
 
 /// What `call` can send as its body (or its GraphQL variables); `None` if it sends nothing. `creates`: the mark is in it.
