@@ -94,6 +94,7 @@ fn definition_text(file: &Path) -> Result<(String, Arc<str>), Failure> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "edge: files a person names")]
 fn read(path: &Path) -> Result<Arc<str>, Failure> {
     std::fs::read_to_string(path).map(Arc::from).map_err(|error| {
         Failure::new(
