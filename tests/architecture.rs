@@ -9,16 +9,19 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 25] = [
+const PURE: [&str; 29] = [
+    "desired",
     "desired.rs",
     "digest.rs",
     "exit.rs",
+    "fingerprint.rs",
     "lockfile",
     "plan",
     "problem.rs",
     "record.rs",
     "render",
     "resource.rs",
+    "secret.rs",
     "symbol.rs",
     "template",
     "workspace",
@@ -30,6 +33,7 @@ const PURE: [&str; 25] = [
     "platform/http/call.rs",
     "platform/http/redact.rs",
     "platform/http/retry.rs",
+    "platform/hidden.rs",
     "platform/n8n/document.rs",
     "platform/n8n/doors.rs",
     "platform/n8n/mod.rs",

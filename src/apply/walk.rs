@@ -11,7 +11,7 @@ use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Applied, Event, Lockfile};
 use crate::plan::order::{self, Node};
-use crate::plan::{Action, Change, Values};
+use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
@@ -42,10 +42,38 @@ pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile
         reads: BTreeMap::new(),
         told: BTreeMap::new(),
     };
+    walk.outcome
+        .problems
+        .extend(missing_secrets(context, desired, &changes));
+    if walk.outcome.failed() {
+        return walk.outcome;
+    }
     if let Err(error) = walk.run(&changes).await {
         walk.stop(error);
     }
     walk.outcome
+}
+
+/// Secrets that could not be had: without them nothing of the tenant is begun.
+fn missing_secrets(context: &Context<'_>, desired: &DesiredTenant, changes: &[Change]) -> Vec<Problem> {
+    let sent = changes.iter().filter(|change| !change.steps.is_empty());
+    let needed: BTreeSet<String> = sent
+        .flat_map(|change| unseen::names(&change.work.document))
+        .map(|(_, name)| name)
+        .collect();
+    let missing = needed.into_iter().filter_map(|name| {
+        let (why, hint) = match context.secrets.get(&desired.name, &name) {
+            Some(Ok(_)) => return None,
+            Some(Err(unavailable)) => (unavailable.why.clone(), Some(unavailable.hint.clone())),
+            None => ("bug: nobody asked for it".to_owned(), None),
+        };
+        let message = format!("`{name}`: {why}; nothing was written for tenant `{}`", desired.name);
+        let mut problem = Problem::error(Class::Authentication, message).tenant(&*desired.name);
+        problem.place = desired.secrets.get(&name).map(|input| input.place.clone());
+        problem.hint = hint;
+        Some(problem)
+    });
+    missing.collect()
 }
 
 /// The journal could not be written: nothing further may be sent, because nothing would remember it.
@@ -191,6 +219,22 @@ impl Walk<'_> {
     fn applied(&self, change: &Change, id: String, read: Digest, out: BTreeMap<String, Value>) -> Event {
         let wanted = self.desired.resources.get(&change.address);
         let runs = wanted.is_some_and(|resource| resource.runs);
+        let before = self.outcome.lock.resources.get(&change.address);
+        let before = before.and_then(|locked| locked.applied.as_ref());
+        let wrote = change
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Create | Step::Fill));
+        let unseen = match before {
+            Some(before) if !wrote => unseen::Record {
+                unread: before.unread.clone(),
+                secrets: before.secrets.clone(),
+            },
+            _ => {
+                let (document, paths) = (&change.work.document, &change.work.hidden);
+                unseen::record(&change.address, document, paths, self.context.secrets)
+            }
+        };
         Event::Applied {
             address: change.address.clone(),
             applied: Applied {
@@ -202,6 +246,8 @@ impl Walk<'_> {
                 revision: change.revision,
                 stopped: change.work.drafts && !runs,
                 out,
+                unread: unseen.unread,
+                secrets: unseen.secrets,
             },
         }
     }
@@ -268,11 +314,15 @@ impl Walk<'_> {
                 "the account is not open",
             )),
         };
+        let result = result.map_err(|error| PlatformError {
+            why: self.redacted(&error.why),
+            ..error
+        });
         match &result {
-            Ok(receipt) => self
-                .context
-                .progress
-                .done(&change.address, job.step, receipt.note.as_deref()),
+            Ok(receipt) => {
+                let note = receipt.note.as_deref().map(|note| self.redacted(note));
+                self.context.progress.done(&change.address, job.step, note.as_deref());
+            }
             Err(error) => self
                 .context
                 .progress
@@ -328,6 +378,11 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A platform may repeat what it was sent.
+    fn redacted(&self, text: &str) -> String {
+        self.context.secrets.redacted(&self.desired.name, text)
     }
 
     fn succeeded(&mut self, change: &Change, (index, step): Node, receipt: Receipt) -> Result<(), Unwritable> {
@@ -386,7 +441,8 @@ impl Walk<'_> {
         // What is taken away needs no document.
         let leaves = matches!(step, Step::Unpublish | Step::Delete | Step::Retire);
         let unknown = if draft || leaves { Unknown::Blank } else { Unknown::Keep };
-        let document = symbol::resolve(&change.work.document, &|symbol| self.values.of(symbol), unknown);
+        let value = |symbol: &Symbol| self.values.of(symbol).or_else(|| self.context.secrets.value(symbol));
+        let document = symbol::resolve(&change.work.document, &value, unknown);
         if let Some(unresolved) = symbol::symbols(&document).into_iter().next() {
             let why = format!(
                 "{} has no value, because what it refers to does not exist",

@@ -1,4 +1,4 @@
-//! Opening accounts: secrets from the environment, and the sandbox for those that live in it.
+//! Opening accounts: with their secrets, and the sandbox for those that live in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
-use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
+use crate::platform::account::{Account, DEFAULT_CONCURRENCY};
 use crate::platform::error::{CONNECT, ErrorKind};
-use crate::platform::http::ledger::Ledger;
+use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
 use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
+use crate::secret::Secret;
+use crate::secrets::Resolver;
 use crate::workspace::Workspace;
 
 /// The key that opens everything in the sandbox. It protects nothing: the sandbox listens on loopback only.
@@ -29,7 +31,12 @@ pub struct Accounts {
 
 impl Accounts {
     /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
-    pub async fn open(workspace: &Workspace, root: &Path, names: &BTreeSet<&str>) -> Result<Self, Failure> {
+    pub async fn open(
+        workspace: &Workspace,
+        root: &Path,
+        resolver: &Resolver,
+        names: &BTreeSet<&str>,
+    ) -> Result<Self, Failure> {
         let in_sandbox = |name: &&&str| {
             workspace
                 .settings
@@ -56,7 +63,8 @@ impl Accounts {
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, name, &url).and_then(|account| {
+            let opened = account(workspace, resolver, name, &url).await;
+            let opened = opened.and_then(|account| {
                 accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace
                     .registry
@@ -101,6 +109,12 @@ impl Accounts {
         &self.ledgers
     }
 
+    /// The same, at this moment.
+    pub fn tallies(&self) -> BTreeMap<String, Tally> {
+        let tallies = self.ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.tally()));
+        tallies.collect()
+    }
+
     /// Closes the sandbox, so that its store is free for the next command.
     pub async fn close(self) {
         drop(self.connections);
@@ -118,7 +132,12 @@ fn no_platform(name: &str) -> PlatformError {
     )
 }
 
-fn account(workspace: &Workspace, name: &str, sandbox_url: &str) -> Result<Account, PlatformError> {
+async fn account(
+    workspace: &Workspace,
+    resolver: &Resolver,
+    name: &str,
+    sandbox_url: &str,
+) -> Result<Account, PlatformError> {
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
@@ -138,7 +157,9 @@ fn account(workspace: &Workspace, name: &str, sandbox_url: &str) -> Result<Accou
         format!("{sandbox_url}/{name}")
     } else {
         for (credential, source) in &settings.credentials {
-            credentials.insert(credential.clone(), secret(&source.env)?);
+            let secret = resolver.resolve(source).await;
+            let secret = secret.map_err(|unavailable| PlatformError::locked(unavailable.why, unavailable.hint))?;
+            credentials.insert(credential.clone(), secret);
         }
         settings.base_url.clone().unwrap_or_default()
     };
@@ -169,18 +190,6 @@ fn sandbox_hosts(workspace: &Workspace, platform: &str, base_url: &str) -> BTree
     let platform = workspace.registry.platform(platform);
     let names = platform.map(|platform| platform.hosts()).unwrap_or_default();
     names.into_keys().map(|name| (name, base_url.to_owned())).collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "edge: this is where secrets are read")]
-fn secret(variable: &str) -> Result<Secret, PlatformError> {
-    match std::env::var(variable) {
-        Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
-        _ => Err(PlatformError::new(
-            ErrorKind::Unauthorised,
-            CONNECT,
-            format!("the environment variable {variable} is not set"),
-        )),
-    }
 }
 
 /// Starts the sandbox of a workspace with every account that lives in it.

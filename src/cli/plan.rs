@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Global;
+use super::progress::{self, Live};
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
@@ -110,13 +111,19 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
 
 async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
+    let live = Live::start("reading the workspace");
     let session = Session::open(global, at, &args.tenants)?;
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
+    live.says("observing");
+    live.counts(&accounts);
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    let tallies = accounts.tallies();
     accounts.close().await;
+    drop(live);
     print(&session, &survey, args.format)?;
+    progress::print_ledger(global, args.format, &tallies)?;
     if let Some(file) = &args.out {
         write(file, &survey)?;
     }

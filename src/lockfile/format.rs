@@ -135,6 +135,8 @@ mod tests {
                     revision: 3,
                     stopped: false,
                     out: BTreeMap::from([("url".to_owned(), serde_json::json!("https://x.example"))]),
+                    unread: BTreeMap::from([("server.secret".to_owned(), Digest::of_bytes(b"c"))]),
+                    secrets: BTreeMap::from([("server.secret".to_owned(), "hmac-sha256:1:2".to_owned())]),
                 }),
                 retiring: BTreeMap::from([("old".to_owned(), BTreeMap::new())]),
             },

@@ -165,6 +165,12 @@ pub struct Applied {
     /// Its outputs that are no secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub out: BTreeMap<String, Value>,
+    /// What was sent where the platform does not show it again: the digest of every such field, secrets by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, Digest>,
+    /// The keyed fingerprints of those that hold a secret, if there was a key. See [`crate::fingerprint`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
 }
 
 impl Lockfile {

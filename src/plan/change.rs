@@ -99,6 +99,8 @@ pub enum Reason {
     Expires,
     /// The object it replaced is still there.
     Superseded,
+    /// Nothing in Git is different, but a secret is another one.
+    Rotated,
 }
 
 impl Reason {
@@ -119,6 +121,7 @@ impl Reason {
             Reason::Moved => "it belongs to another parent now",
             Reason::Expires => "it expires soon",
             Reason::Superseded => "the object it replaced is still there",
+            Reason::Rotated => "a secret was rotated",
         }
     }
 }
@@ -184,6 +187,10 @@ pub struct Work {
     pub listening: Vec<(String, String)>,
     /// Whether it may be created before what it refers to.
     pub drafts: bool,
+    /// The dotted paths that the platform does not show again.
+    pub hidden: Vec<String>,
+    /// The fields of which only the secret is another one, with its fingerprint.
+    pub rotated: BTreeMap<String, String>,
     /// The resources whose id it needs.
     pub needs: BTreeSet<Address>,
     /// The resources that must run before it can; for what goes, those it calls.
@@ -209,14 +216,19 @@ impl Change {
 
     /// What the digest of a plan covers: nothing that is only known after apply, no commit, no time.
     pub fn digest(&self) -> Digest {
-        Digest::of_json(&json!({
+        let mut covered = json!({
             "address": self.address,
             "account": self.account,
             "action": self.action,
             "steps": self.steps,
             "sent": symbol::symbolic(&self.work.document),
             "observed": self.work.expected,
-        }))
+        });
+        // Whoever reviews may not have the secrets: they tell two plans apart only where they are all there is to them.
+        if let (Reason::Rotated, Some(map)) = (self.reason, covered.as_object_mut()) {
+            map.insert("rotated".to_owned(), json!(self.work.rotated));
+        }
+        Digest::of_json(&covered)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod decide;
 pub mod order;
 pub mod policy;
 mod tenant;
+pub mod unseen;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use crate::lockfile::Lockfile;
 use crate::platform::{Answer, Object, Reading, Registry};
 use crate::problem::{Class, Place, Problem, listed};
 use crate::resource::Kind;
+use crate::secret::Secrets;
 
 /// Everything a plan is made from.
 pub struct Basis<'a> {
@@ -30,6 +32,8 @@ pub struct Basis<'a> {
     pub locks: &'a BTreeMap<String, Lockfile>,
     pub registry: &'a Registry,
     pub rules: &'a Rules,
+    /// The secrets that could be had, to notice rotations.
+    pub secrets: &'a Secrets,
 }
 
 /// What the accounts answered.
@@ -101,6 +105,8 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     }
     plan.problems.extend(copied);
     plan.problems.extend(masterless(basis, &marked));
+    plan.problems
+        .extend(unseen::without_key(basis.desired, &basis.secrets.key));
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan.problems.extend(policy::check(&plan, basis.rules));
     plan

@@ -50,6 +50,8 @@ impl Values<'_> {
                 [credential] => Some(Value::from(&*credential.id)),
                 _ => None,
             },
+            // Only apply has them, and only while it sends them.
+            Symbol::Secret { .. } => None,
         }
     }
 

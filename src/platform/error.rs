@@ -12,7 +12,7 @@ pub const CONNECT: &str = "connect";
 
 /// What went wrong, classed by what to do next.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{call}: {why}")]
+#[error("{call}: {}", shortened(why))]
 pub struct PlatformError {
     pub kind: ErrorKind,
     /// Method and path, without host, query and secrets.
@@ -23,6 +23,13 @@ pub struct PlatformError {
     pub status: Option<u16>,
     /// The whole answer, when it was JSON: some platforms say in it what a status cannot. It is never printed.
     pub body: Option<Box<Value>>,
+    /// What to do about it, where that is known better than from the kind alone.
+    pub hint: Option<String>,
+}
+
+/// A platform may answer with a book. It is cut only where it is shown: a secret that was cut is no longer recognised.
+fn shortened(why: &str) -> String {
+    why.chars().take(1000).collect()
 }
 
 /// Everything but the answer, which may hold anything.
@@ -78,6 +85,15 @@ impl PlatformError {
             why: why.into(),
             status: None,
             body: None,
+            hint: None,
+        }
+    }
+
+    /// A secret of the account could not be had.
+    pub fn locked(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..Self::new(ErrorKind::Unauthorised, CONNECT, why)
         }
     }
 
@@ -118,12 +134,10 @@ impl PlatformError {
     }
 
     fn hint(&self, account: &str) -> Option<String> {
+        if let Some(hint) = &self.hint {
+            return Some(format!("`accounts.{account}.credentials` in upa.toml names it: {hint}"));
+        }
         Some(match self.kind {
-            ErrorKind::Unauthorised if self.call == CONNECT => {
-                format!(
-                    "`accounts.{account}.credentials` in upa.toml names it: set it in the environment of this command"
-                )
-            }
             ErrorKind::Unauthorised => {
                 format!(
                     "check the key that `accounts.{account}.credentials` in upa.toml names: it is wrong, expired or of another instance"

@@ -12,19 +12,21 @@ pub mod compare;
 pub mod contract;
 pub mod definition;
 pub mod error;
+pub mod hidden;
 pub mod http;
 pub mod n8n;
 pub mod registry;
 pub mod rest;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use account::{Account, Secret};
+pub use account::Account;
 pub use definition::auth::CredentialNames;
 pub use error::PlatformError;
 pub use registry::Registry;
@@ -32,6 +34,7 @@ pub use registry::Registry;
 use crate::digest::Digest;
 use crate::problem::Problem;
 use crate::resource::{Address, Kind};
+use crate::secret::Secret;
 use crate::template::{Guard, Source};
 use crate::workspace::version::{CredentialSlot, WebhookSlot};
 
@@ -42,9 +45,9 @@ pub struct KindFacts {
     pub drafts: bool,
     /// Top-level fields that cannot be changed: a change means a new object. `*`: none can.
     pub fixed: Vec<String>,
-    /// Dotted paths that are not returned: a change shows by what was written.
+    /// Dotted paths that are not returned, or returned otherwise: a change shows by what was sent.
     pub unread: Vec<String>,
-    /// Dotted paths that are never shown; they are unread too.
+    /// Dotted paths where secrets go: never compared with what is returned, as `unread`. See [`hidden`] for the paths.
     pub secret: Vec<String>,
     /// Whether an object can carry our mark; if not, the lockfile alone says that it is ours.
     pub marked: bool,
@@ -79,6 +82,13 @@ pub struct KindFacts {
 pub struct OutFacts {
     /// It is never written down.
     pub secret: bool,
+}
+
+impl KindFacts {
+    /// The paths that are never compared with what is returned.
+    pub fn hidden(&self) -> Vec<String> {
+        self.unread.iter().chain(&self.secret).cloned().collect()
+    }
 }
 
 /// One template of a version, for [`Platform::prepare`].
@@ -169,7 +179,8 @@ pub trait Platform: Send + Sync {
     /// The top-level fields upa owns in a document.
     fn owned(&self, kind: &Kind, desired: &Value) -> Vec<String>;
 
-    /// The part of an observed document that a desired one owns: what a digest of a reading covers.
+    /// The part of an observed document that a desired one owns: what a digest of a reading covers. What
+    /// [`KindFacts::hidden`] names is no part of it, or the digest of a secret would be recorded.
     fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value;
 
     /// What the id of an object of this document begins with (of a setting: the id): the values that place it. `None` while
@@ -357,8 +368,8 @@ impl Step {
     }
 }
 
-/// One step, with everything it needs; nothing is left to decide.
-#[derive(Debug, Clone)]
+/// One step, with everything it needs; nothing is left to decide. It does not print its document, which may hold secrets.
+#[derive(Clone)]
 pub struct Job {
     pub address: Address,
     pub kind: Kind,
@@ -386,6 +397,17 @@ pub struct Job {
     pub out: BTreeMap<String, Value>,
     /// For `Wait` in the run that created it: what the platform answered then.
     pub created: Option<Value>,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("address", &self.address)
+            .field("kind", &self.kind)
+            .field("step", &self.step)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the platform holds after a step.

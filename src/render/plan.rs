@@ -89,6 +89,7 @@ fn write_change(
 fn why(change: &Change) -> String {
     let mut why = match (change.reason, change.mover) {
         (Reason::Changed, Some(mover)) => mover.words().to_owned(),
+        (Reason::Rotated, _) => Reason::Rotated.words().to_owned(),
         (reason, Some(mover)) => format!("{}; {}", reason.words(), mover.words()),
         (reason, None) => reason.words().to_owned(),
     };

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::secret::SecretRef;
 use super::settings::Account;
 use super::toml::{Toml, pointer};
-use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, names};
+use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, inputs, names};
 use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::Kind;
 
-/// Checks the accounts of `upa.toml`.
+/// Checks the accounts of `upa.toml`, and where its secrets are.
 pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let key = settings.workspace.fingerprint_key.as_ref();
+    problems.extend(key.and_then(|source| wrong_secret(source, toml, "/workspace/fingerprint_key")));
     for (name, account) in &settings.accounts {
         let at = |key: &str| toml.value_place(&pointer(["accounts", name, key]));
         let platform_name = account.platform.as_deref().unwrap_or(name);
@@ -41,6 +44,9 @@ pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Pr
                 );
             }
         }
+        problems.extend(account.credentials.iter().filter_map(|(credential, source)| {
+            wrong_secret(source, toml, &pointer(["accounts", name, "credentials", credential]))
+        }));
         if account.sandbox {
             continue;
         }
@@ -143,6 +149,23 @@ fn account_credentials(name: &str, account: &Account, platform: &dyn Platform, t
     problems
 }
 
+/// What is wrong with a reference to a secret, as far as its own words tell.
+pub(super) fn wrong_secret(source: &SecretRef, toml: &Toml, at: &str) -> Option<Problem> {
+    let why = source.wrong()?;
+    let (key, hint) = match source {
+        SecretRef::Env(_) => ("env", "letters, digits and `_`, as in `N8N_API_KEY`"),
+        SecretRef::File(_) => ("file", "name a file outside the workspace: `/run/secrets/…`"),
+        SecretRef::Sops(source) if source.key.is_empty() => ("key", "name one: `key = \"…\"`"),
+        SecretRef::Sops(_) => ("sops", "name a file that sops encrypted: `secrets/….yaml`"),
+    };
+    let at = format!("{at}{}", pointer([key]));
+    Some(
+        Problem::configuration(format!("`{key}` {why}"))
+            .at(toml.value_place(&at))
+            .hint(hint),
+    )
+}
+
 /// Why a URL may not be used, if so. Keys travel to it, so it must be HTTPS unless it never leaves the machine.
 fn wrong_url(url: &str) -> Option<&'static str> {
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -188,6 +211,7 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
             );
         }
     }
+    problems.extend(inputs::check(version));
     problems.extend(names::check(version, registry));
     problems
 }
@@ -199,6 +223,7 @@ pub fn inputs_schema(version: &VersionFile) -> Value {
     schema
         .entry("additionalProperties")
         .or_insert_with(|| Value::from(false));
+    inputs::with_references(&mut schema);
     Value::Object(schema)
 }
 
@@ -247,6 +272,7 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
     }
     if let Some(schema) = &version.inputs {
         problems.extend(schema.check(&tenant.toml, "/inputs"));
+        problems.extend(inputs::wrong_references(tenant, version));
     }
     problems.extend(check_credentials(tenant, version));
     problems.extend(check_accounts(workspace, tenant, version));

@@ -20,4 +20,7 @@ mod platform;
 mod refusals;
 mod release;
 mod sandbox;
+mod secret_refusals;
+mod secrets;
 mod templates;
+mod traffic;

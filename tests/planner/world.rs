@@ -9,9 +9,10 @@ use serde_json::Value;
 use upa::desired::{DesiredState, desired};
 use upa::digest::Digest;
 use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, RequestState};
-use upa::plan::{Basis, ObservedState, Plan, Rules, Values, base_path, plan};
+use upa::plan::{Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
 use upa::platform::{Activity, Answer, Credential, Object, Reading};
 use upa::resource::Address;
+use upa::secret::Secrets;
 use upa::symbol::{self, Symbol, Unknown};
 use upa::workspace::{Entry, Files, Origin, Workspace, load};
 use uuid::Uuid;
@@ -23,6 +24,7 @@ pub struct World {
     pub observed: ObservedState,
     pub locks: BTreeMap<String, Lockfile>,
     pub rules: Rules,
+    pub secrets: Secrets,
 }
 
 /// The shipped product with `tenants` clients, as files.
@@ -79,6 +81,7 @@ impl World {
             observed: ObservedState::default(),
             locks: BTreeMap::new(),
             rules: Rules::default(),
+            secrets: Secrets::default(),
         };
         world.settle();
         world
@@ -133,6 +136,8 @@ impl World {
                 let document = symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep);
                 assert!(symbol::symbols(&document).is_empty(), "{}", resource.address);
                 let id = format!("id {}", resource.address);
+                let hidden = platform.facts(&resource.kind).unwrap().hidden();
+                let unseen = unseen::record(&resource.address, &resource.document, &hidden, &self.secrets);
                 lock.resources.insert(
                     resource.address.clone(),
                     Locked {
@@ -149,6 +154,8 @@ impl World {
                             revision: tenant.revision,
                             stopped: false,
                             out: BTreeMap::new(),
+                            unread: unseen.unread,
+                            secrets: unseen.secrets,
                         }),
                         retiring: BTreeMap::new(),
                     },
@@ -187,6 +194,7 @@ impl World {
             locks: &self.locks,
             registry: &self.workspace.registry,
             rules: &self.rules,
+            secrets: &self.secrets,
         })
     }
 

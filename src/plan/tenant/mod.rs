@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Action, Change};
 use super::decide::Lock;
-use super::{Basis, Marked, Values, order};
+use super::{Basis, Marked, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
 use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
@@ -41,6 +41,7 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
             ..Values::default()
         },
         replaced: BTreeSet::new(),
+        not_compared: BTreeMap::new(),
         out: Outcome::default(),
     };
     pass.run();
@@ -88,6 +89,8 @@ struct Pass<'a> {
     values: Values<'a>,
     /// Resources that get a new object.
     replaced: BTreeSet<Address>,
+    /// Secrets that could not be compared, and why.
+    not_compared: BTreeMap<String, String>,
     out: Outcome,
 }
 
@@ -133,6 +136,8 @@ impl<'a> Pass<'a> {
             self.plan_gone(address, locked);
         }
         self.check_listeners();
+        let not_compared = unseen::not_compared(&self.tenant.name, &self.not_compared);
+        self.out.problems.extend(not_compared);
     }
 
     fn plan_resources(&mut self) {

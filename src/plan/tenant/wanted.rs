@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::lockfile::Locked;
 use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock, Why};
+use crate::plan::unseen::{self, Difference};
 use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Search, Step};
 use crate::problem::{Class, Problem, listed};
 use crate::symbol::{self, Unknown};
@@ -29,9 +30,11 @@ impl<'a> Pass<'a> {
             Reading::Unreadable(_) if placed == Placed::Nowhere => Reading::Absent,
             other => other,
         };
+        let mut unseen = Difference::default();
         let (found, fields, steps) = match &reading {
             Reading::Present(object) => {
-                let (fields, steps) = self.difference(platform, resource, seen.locked, object);
+                unseen = self.unseen(platform, resource, seen.locked);
+                let (fields, steps) = self.difference(platform, resource, seen.locked, object, &unseen);
                 let found = if fields.is_empty() && steps.is_empty() {
                     Found::Same
                 } else {
@@ -44,7 +47,7 @@ impl<'a> Pass<'a> {
         };
         let decision = decide::decide(true, seen.lock, found, seen.ours, seen.adopted);
         let replaced = match &reading {
-            Reading::Present(_) => self.replacement(&facts, resource, seen.locked, &fields, placed),
+            Reading::Present(_) => self.replacement(&facts, seen.locked, &fields, placed),
             Reading::Absent | Reading::Unreadable(_) => None,
         };
         let retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
@@ -82,7 +85,8 @@ impl<'a> Pass<'a> {
         let expected = observed.as_ref().map(Digest::of_json);
         let applied = seen.locked.and_then(|locked| locked.applied.as_ref());
         let mover = applied.filter(|_| action == Action::Update).and_then(|applied| {
-            let git = applied.sent != Digest::of_json(&symbol::symbolic(&resource.document));
+            let git =
+                !unseen.rotated.is_empty() || applied.sent != Digest::of_json(&symbol::symbolic(&resource.document));
             let there = expected.as_ref() != Some(&applied.read);
             match (git, there) {
                 (true, true) => Some(Mover::Both),
@@ -94,7 +98,10 @@ impl<'a> Pass<'a> {
         let reason = match replaced.filter(|_| action == Action::Replace) {
             Some(reason) => reason,
             None if steps == [Step::Retire] => Reason::Superseded,
-            None => self.reason(action, &seen.lock, &fields, resource, seen.locked, mover),
+            None => match self.reason(action, &seen.lock, &fields, resource, seen.locked, mover) {
+                Reason::Changed if !fields.is_empty() && fields.len() == unseen.rotated.len() => Reason::Rotated,
+                reason => reason,
+            },
         };
         let pending = seen.locked.and_then(|locked| locked.pending.as_ref());
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
@@ -128,6 +135,8 @@ impl<'a> Pass<'a> {
                 drafts: facts.drafts,
                 out: seen.locked.map(Locked::out).unwrap_or_default(),
                 retiring,
+                hidden: facts.hidden(),
+                rotated: unseen.rotated,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
             },
@@ -141,18 +150,17 @@ impl<'a> Pass<'a> {
         resource: &Resource,
         locked: Option<&Locked>,
         object: &Object,
+        unseen: &Difference,
     ) -> (Vec<FieldChange>, Vec<Step>) {
         let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
         let applied = locked.and_then(|locked| locked.applied.as_ref());
         let written: Vec<String> = applied
             .map(|applied| applied.keys.iter().cloned().collect())
             .unwrap_or_default();
-        let fields = platform.compare(&resource.kind, &document, &object.document, &written);
+        let mut fields = platform.compare(&resource.kind, &document, &object.document, &written);
+        fields.extend(unseen.fields.iter().cloned());
         let mut steps = Vec::new();
-        if !fields.is_empty()
-            || object.activity == Activity::Archived
-            || self.unread_changed(platform, resource, locked)
-        {
+        if !fields.is_empty() || object.activity == Activity::Archived {
             steps.push(Step::Fill);
         }
         let unproved = locked
@@ -181,17 +189,16 @@ impl<'a> Pass<'a> {
     }
 
     /// A field that is not returned shows only by what was sent.
-    pub(super) fn unread_changed(&self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> bool {
-        let unread = platform
-            .facts(&resource.kind)
-            .map(|facts| facts.unread)
-            .unwrap_or_default();
-        let applied = locked.and_then(|locked| locked.applied.as_ref());
-        let has_unread = unread
-            .iter()
-            .any(|path| crate::platform::definition::path::at(&resource.document, path).is_some());
-        has_unread
-            && applied.is_some_and(|applied| applied.sent != Digest::of_json(&symbol::symbolic(&resource.document)))
+    fn unseen(&mut self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> Difference {
+        let difference = unseen::difference(
+            &resource.address,
+            &resource.document,
+            &hidden_paths(platform, resource),
+            locked.and_then(|locked| locked.applied.as_ref()),
+            self.basis.secrets,
+        );
+        self.not_compared.extend(difference.not_compared.clone());
+        difference
     }
 
     pub(super) fn reason(
@@ -239,7 +246,6 @@ impl<'a> Pass<'a> {
     fn replacement(
         &self,
         facts: &KindFacts,
-        resource: &Resource,
         locked: Option<&Locked>,
         fields: &[FieldChange],
         placed: Placed,
@@ -255,15 +261,7 @@ impl<'a> Pass<'a> {
                     .iter()
                     .any(|field| field == "*" || Some(field.as_str()) == top)
         };
-        let fixed_unread = (!facts.updates
-            || facts
-                .fixed
-                .iter()
-                .any(|field| field == "*" || facts.unread.contains(field)))
-            && self
-                .platform(&resource.kind)
-                .is_some_and(|platform| self.unread_changed(platform, resource, locked));
-        if fields.iter().any(is_fixed) || fixed_unread {
+        if fields.iter().any(is_fixed) {
             return Some(Reason::CannotChange);
         }
         let (out, before) = facts.renew.as_ref()?;
@@ -450,6 +448,14 @@ fn milliseconds(value: &Value) -> Option<i64> {
             .or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())),
         _ => None,
     }
+}
+
+/// What the platform does not show again of a resource.
+fn hidden_paths(platform: &dyn Platform, resource: &Resource) -> Vec<String> {
+    platform
+        .facts(&resource.kind)
+        .map(|facts| facts.hidden())
+        .unwrap_or_default()
 }
 
 fn create_steps(facts: &KindFacts, resource: &Resource) -> Vec<Step> {

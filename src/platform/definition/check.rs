@@ -267,8 +267,6 @@ pub(super) fn kind(
         (false, true) => Lost::Find,
         (false, false) => Lost::Stop,
     });
-    let mut unread = file.unread.clone();
-    unread.extend(file.secret.iter().filter(|path| !file.unread.contains(path)).cloned());
     let kind = KindDefinition {
         name: name.to_owned(),
         about: file.about.clone(),
@@ -289,7 +287,7 @@ pub(super) fn kind(
         wait,
         out,
         fixed: file.fixed.clone(),
-        unread,
+        unread: file.unread.clone(),
         secret: file.secret.clone(),
         sets: file.sets.clone(),
         lists: file.lists.clone(),

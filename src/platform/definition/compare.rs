@@ -6,24 +6,30 @@ use serde_json::Value;
 
 use super::file::{KeyedFile, Same};
 use super::kind::KindDefinition;
-use super::{object, path};
-use crate::platform::FieldChange;
+use super::object;
 use crate::platform::compare::{self, Owned};
+use crate::platform::{FieldChange, hidden};
 
 /// The differences at every path upa wrote; `written` are top-level fields it wrote before and wants no longer.
 pub fn differences(kind: &KindDefinition, desired: &Value, observed: &Value, written: &[String]) -> Vec<FieldChange> {
     let mut out = Vec::new();
     let desired = object::spec(kind, desired);
-    below(kind, "", &desired, observed, &mut out);
+    let wanted: Vec<&str> = desired
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.keys().map(String::as_str))
+        .collect();
+    let unseen = kind.hidden();
+    let (seen, observed) = (hidden::without(&desired, &unseen), hidden::without(observed, &unseen));
+    below(kind, "", &seen, &observed, &mut out);
     for key in written
         .iter()
-        .filter(|key| desired.get(*key).is_none() && !kind.inputs.contains(key))
+        .filter(|key| !wanted.contains(&key.as_str()) && !kind.inputs.contains(key))
     {
         if let Some(value) = observed.get(key).filter(|value| !is_empty(value)) {
             out.push(compare::change(key, Some(value), None));
         }
     }
-    out.retain(|change| !kind.unread.iter().any(|pattern| path::covers(pattern, &change.field)));
     out
 }
 
@@ -132,14 +138,7 @@ fn same(rule: Same, a: &Value, b: &Value) -> bool {
 
 /// The part of an observed object that a desired one has a word about and that is returned as it was written.
 pub fn owned_part(kind: &KindDefinition, desired: &Value, observed: &Value) -> Value {
-    let mut part = compare::part(&object::spec(kind, desired), observed);
-    for pattern in &kind.unread {
-        match pattern.as_str() {
-            "*" => part = Value::Object(serde_json::Map::new()),
-            pattern => path::remove(&mut part, pattern),
-        }
-    }
-    part
+    hidden::without(&compare::part(&object::spec(kind, desired), observed), &kind.hidden())
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub struct KindDefinition {
     pub wait: Option<Wait>,
     pub out: BTreeMap<String, Out>,
     pub fixed: Vec<String>,
-    /// Paths whose value is not returned; those that are secret are among them.
+    /// Paths whose value is not returned.
     pub unread: Vec<String>,
     pub secret: Vec<String>,
     pub sets: Vec<String>,
@@ -131,6 +131,11 @@ impl KindDefinition {
     /// The list that shows every object of the same inputs, if there is one.
     pub fn whole_list(&self) -> Option<&List> {
         self.list.as_ref().or(self.find.as_ref()).filter(|list| list.is_whole())
+    }
+
+    /// The paths that are never compared with what is returned.
+    pub fn hidden(&self) -> Vec<String> {
+        self.unread.iter().chain(&self.secret).cloned().collect()
     }
 
     /// Whether an object can be recognised as ours by what it carries.

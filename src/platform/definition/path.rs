@@ -70,20 +70,6 @@ pub fn remove(target: &mut Value, path: &str) {
     }
 }
 
-/// Whether a dotted field is what `pattern` names, or below it. `*` in the pattern stands for any one segment; a pattern
-/// of nothing but `*` covers everything.
-pub fn covers(pattern: &str, field: &str) -> bool {
-    if pattern == "*" {
-        return true;
-    }
-    let mut segments = field.split('.');
-    pattern.split('.').all(|wanted| {
-        segments
-            .next()
-            .is_some_and(|segment| wanted == "*" || wanted == segment)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,15 +87,5 @@ mod tests {
         remove(&mut value, "l.*.x");
         remove(&mut value, "b");
         assert_eq!(value, json!({"a": 1, "l": [{}, {}]}));
-    }
-
-    #[test]
-    fn a_pattern_covers_what_is_below_it() {
-        assert!(covers("server.secret", "server.secret"));
-        assert!(covers("server", "server.secret"));
-        assert!(!covers("server.secret", "server"));
-        assert!(!covers("serve", "server"));
-        assert!(covers("*", "anything.at.all"));
-        assert!(covers("l.*.x", "l.7.x.y"));
     }
 }

@@ -244,7 +244,7 @@ pub struct Scope<'a> {
     pub marker: Option<Value>,
     pub inputs: BTreeMap<String, Value>,
     /// The account's, by name.
-    pub credentials: Option<&'a BTreeMap<String, crate::platform::account::Secret>>,
+    pub credentials: Option<&'a BTreeMap<String, crate::secret::Secret>>,
 }
 
 impl Scope<'_> {

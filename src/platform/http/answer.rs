@@ -56,6 +56,7 @@ pub async fn read(
     expected: Expected,
     mut response: Response,
     later: &BTreeSet<u16>,
+    deadline: Duration,
     ledger: &Ledger,
 ) -> Result<Answer, Box<Mishap>> {
     let status = response.status();
@@ -71,7 +72,7 @@ pub async fn read(
                 bytes.extend_from_slice(&chunk);
             }
             Ok(None) => break,
-            Err(error) => return Err(Box::new(broken(call, error))),
+            Err(error) => return Err(Box::new(broken(call, deadline, error))),
         }
         if bytes.len() > LARGEST {
             let why = format!("the answer is larger than {} MiB", LARGEST >> 20);
@@ -211,7 +212,6 @@ fn message(body: &Value) -> Option<String> {
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
         _ => return None,
     };
-    let message: String = message.chars().take(1000).collect();
     Some(message).filter(|message| !message.is_empty())
 }
 
@@ -225,7 +225,7 @@ pub fn closed(call: &Call, time: Duration) -> PlatformError {
 }
 
 /// A connection that failed. Only a failure to connect is sure not to have reached the platform.
-pub fn broken(call: &Call, error: reqwest::Error) -> Mishap {
+pub fn broken(call: &Call, deadline: Duration, error: reqwest::Error) -> Mishap {
     // The URL may carry a key.
     let error = error.without_url();
     let mut reason = error.to_string();
@@ -241,7 +241,7 @@ pub fn broken(call: &Call, error: reqwest::Error) -> Mishap {
         let why = format!("cannot connect: {reason}");
         (Happened::NotConnected, ErrorKind::Unreachable, why)
     } else if error.is_timeout() {
-        let why = format!("no answer within {} s", retry::ATTEMPT_DEADLINE.as_secs());
+        let why = format!("no answer within {}", retry::spoken(deadline));
         (Happened::Broke, ErrorKind::Unclear, why)
     } else {
         (

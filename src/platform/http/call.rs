@@ -66,18 +66,18 @@ impl Call {
         }
     }
 
-    /// Method and path without the query: what may stand in a log or an error.
+    /// Method and path without the query: what stands in a log or an error, once [`super::Client::redact`] has seen it.
     pub fn name(&self) -> String {
         let path = self.path.split(['?', '#']).next().unwrap_or_default();
         format!("{} /{}", self.method, path.trim_start_matches('/'))
     }
 }
 
-/// The query, the body and the headers may hold secrets: they are not printed.
+/// The path, the body and the headers may hold secrets: they are not printed.
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
-            .field("name", &self.name())
+            .field("method", &self.method)
             .field("host", &self.host)
             .field("body", &self.body)
             .field("repeatable", &self.repeatable)
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_prints_neither_query_nor_body_nor_headers() {
+    fn a_call_prints_nothing_that_may_be_secret() {
         let mut call = Call::with_body(
             Method::POST,
             "/token?key=canary",

@@ -9,6 +9,8 @@ pub mod call;
 pub mod ledger;
 pub mod redact;
 pub mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub struct Client {
     headers: HeaderMap,
     budget: Budget,
     later: BTreeSet<u16>,
+    /// How long one attempt may take.
+    deadline: Duration,
     redactor: Redactor,
     ledger: Arc<Ledger>,
 }
@@ -67,7 +71,6 @@ impl Client {
     pub fn new(account: &Account, headers: HeaderMap) -> Result<Self, PlatformError> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("upa/", env!("CARGO_PKG_VERSION")))
-            .timeout(retry::ATTEMPT_DEADLINE)
             .connect_timeout(CONNECT_DEADLINE)
             .pool_idle_timeout(POOL_IDLE)
             .gzip(true)
@@ -93,6 +96,7 @@ impl Client {
             account: account.clone(),
             headers,
             later: BTreeSet::new(),
+            deadline: retry::ATTEMPT_DEADLINE,
             redactor,
         })
     }
@@ -151,9 +155,10 @@ impl Client {
             .http
             .request(Method::OPTIONS, url)
             .header("Origin", "https://probe.invalid")
+            .timeout(self.deadline)
             .send()
             .await
-            .map_err(|error| self.clean(answer::broken(&call, error).error))?;
+            .map_err(|error| self.clean(answer::broken(&call, self.deadline, error).error))?;
         let allowed = response.headers().get("access-control-allow-methods");
         let allowed = allowed
             .and_then(|value| value.to_str().ok())
@@ -281,18 +286,29 @@ impl Client {
     async fn attempt(&self, ready: &Ready<'_>, rest: Duration) -> Result<Answer, Box<Mishap>> {
         let call = ready.call;
         let began = Instant::now();
+        let deadline = rest.max(Duration::from_secs(1)).min(self.deadline);
         let mut request = self
             .http
             .request(call.method.clone(), &ready.url)
             .headers(ready.headers.clone())
-            .timeout(rest.clamp(Duration::from_secs(1), retry::ATTEMPT_DEADLINE));
+            .timeout(deadline);
         if !matches!(call.body, Body::None) {
             request = request.body(ready.body.clone());
         }
         self.ledger.called(ready.body.len());
         let answer = match request.send().await {
-            Ok(response) => answer::read(ready.call, ready.expected, response, &self.later, &self.ledger).await,
-            Err(error) => Err(Box::new(answer::broken(call, error))),
+            Ok(response) => {
+                answer::read(
+                    ready.call,
+                    ready.expected,
+                    response,
+                    &self.later,
+                    deadline,
+                    &self.ledger,
+                )
+                .await
+            }
+            Err(error) => Err(Box::new(answer::broken(call, deadline, error))),
         };
         let name = self.redact(&call.name());
         let ms = began.elapsed().as_millis() as u64;

@@ -16,8 +16,9 @@ use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::{self, Scope};
 use crate::platform::definition::{KindDefinition, compare, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Executor, Job, Receipt, Secret, Step};
+use crate::platform::{Executor, Job, Receipt, Step, hidden};
 use crate::resource::Kind;
+use crate::secret::Secret;
 
 /// How often a deleted object is looked for before upa says that it is still there.
 const LOOKS_AFTER_DELETE: u32 = 4;
@@ -238,11 +239,7 @@ impl Rest {
         let has_mark = blind || !kind.is_marked() || carried.is(&job.mark);
         let differs = !compare::differences(kind, &job.document, &current, &job.dropped).is_empty();
         // What is not returned cannot be seen to be the same, except right after it was created.
-        let unseen = !job.fresh
-            && kind
-                .unread
-                .iter()
-                .any(|pattern| path::at(&job.document, pattern).is_some() || pattern == "*");
+        let unseen = !job.fresh && !hidden::leaves(&job.document, &kind.hidden()).is_empty();
         let (mut current, mut live) = (current, live);
         if let (false, Some(Marker::Call { call, .. })) = (has_mark, &kind.marker) {
             let own = own_of(kind, job);

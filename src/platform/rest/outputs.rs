@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::Rest;
 use super::execute::{own_of, scope_of};
+use crate::platform::Job;
 use crate::platform::definition::file::OutOf;
 use crate::platform::definition::kind::Out;
 use crate::platform::definition::placeholder::Scope;
 use crate::platform::definition::{KindDefinition, ids, object, path};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Job, Secret};
+use crate::secret::Secret;
 
 /// Outputs that may be written down, and those that may not.
 pub(super) type Outputs = (BTreeMap<String, Value>, BTreeMap<String, Secret>);

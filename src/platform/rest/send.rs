@@ -145,7 +145,7 @@ impl Rest {
         let message = errors
             .message(&answer)
             .unwrap_or_else(|| "the platform reports a failure".to_owned());
-        let message: String = self.client.redact(&message).chars().take(1000).collect();
+        let message: String = self.client.redact(&message);
         let code = errors.code(&answer);
         let why = match code {
             Some(code) => format!("{message} ({})", bare(code)),
@@ -182,8 +182,7 @@ impl Rest {
         let errors = &self.definition.errors;
         let code = error.body.as_deref().and_then(|body| errors.code(body)).cloned();
         if let Some(message) = error.body.as_deref().and_then(|body| errors.message(body)) {
-            let message: String = self.client.redact(&message).chars().take(1000).collect();
-            error.why = format!("{message} ({status})");
+            error.why = format!("{} ({status})", self.client.redact(&message));
         }
         let said = code.as_ref().and_then(|code| self.kind_of(call, code));
         match said.or_else(|| self.kind_of(call, &Value::from(status))) {
