@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 27] = [
+const PURE: [&str; 28] = [
     "desired",
     "digest.rs",
     "exit.rs",
@@ -26,6 +26,7 @@ const PURE: [&str; 27] = [
     "workspace",
     "platform/account.rs",
     "platform/compare.rs",
+    "platform/contract",
     "platform/definition",
     "platform/error.rs",
     "platform/http/call.rs",

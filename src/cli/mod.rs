@@ -6,6 +6,7 @@ mod demo;
 mod exit_codes;
 mod new;
 mod plan;
+mod platform;
 mod progress;
 mod release;
 pub mod report;
@@ -75,6 +76,8 @@ enum Command {
     Release(release::ReleaseArgs),
     /// Serve the sandbox on a loopback port until it is stopped
     Sandbox(sandbox::SandboxArgs),
+    /// Show what is known about platforms, and check a definition against the vendor's contract
+    Platform(platform::PlatformArgs),
     /// Print the JSON Schema of a file people write
     Schema(schema::SchemaArgs),
     /// Print what each exit status means (also: `upa help exit-codes`)
@@ -121,6 +124,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Trace(args) => trace::run(global, args),
         Command::Release(args) => release::run(global, args),
         Command::Sandbox(args) => block_on(sandbox::run(global, args)),
+        Command::Platform(args) => platform::run(global, args),
         Command::Schema(args) => schema::run(args),
         Command::ExitCodes => exit_codes::run(),
     }

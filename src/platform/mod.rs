@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod compare;
+pub mod contract;
 pub mod definition;
 pub mod error;
 pub mod hidden;

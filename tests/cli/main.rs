@@ -17,6 +17,7 @@ mod lifecycle;
 mod lockfiles;
 mod misc;
 mod plan;
+mod platform;
 mod refusals;
 mod release;
 mod sandbox;

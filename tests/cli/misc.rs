@@ -233,6 +233,7 @@ fn help() {
       trace     Find whose an object or a webhook is
       release   Make edited templates the next revision of their version
       sandbox   Serve the sandbox on a loopback port until it is stopped
+      platform  Show what is known about platforms, and check a definition against the vendor's contract
       schema    Print the JSON Schema of a file people write
       help      Print this message or the help of the given subcommand(s)
 
