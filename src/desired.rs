@@ -9,6 +9,7 @@ use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind, Owner};
 use crate::symbol::{Symbol, symbols};
 use crate::template::{self, Guard, Path};
+use crate::workspace::drift::{self, PlacedRule};
 use crate::workspace::version::Scope as Lifetime;
 use crate::workspace::{Origin, Status, Tenant, Version, Workspace};
 
@@ -39,6 +40,8 @@ pub struct DesiredTenant {
     pub version_place: Place,
     /// Where the tenant names each credential.
     pub credentials: BTreeMap<String, Place>,
+    /// What the version says about changes made on the platform.
+    pub drift: Vec<PlacedRule>,
 }
 
 /// One resource, complete to the last field.
@@ -116,6 +119,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         place: tenant.toml.key("/status"),
         version_place: tenant.toml.value_place("/version"),
         credentials: credential_places(tenant),
+        drift: version.map(drift::rules).unwrap_or_default(),
     };
     let Some(version) = version.filter(|_| tenant.file.status != Status::Deprovisioned) else {
         return Ok(desired);

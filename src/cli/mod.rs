@@ -4,6 +4,7 @@ mod accounts;
 mod apply;
 mod demo;
 mod exit_codes;
+mod history;
 mod new;
 mod plan;
 mod progress;

@@ -82,9 +82,18 @@ impl RuleArgs {
         Rules {
             policy: session.workspace.settings.policy.clone(),
             recreate: self.recreate.iter().cloned().collect(),
+            today: today(),
             approved: self.approve.clone(),
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: this is where the date of a plan comes from"
+)]
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::accounts::Accounts;
+use super::history;
 use super::report::Failure;
 use super::session::Session;
 use crate::desired::{DesiredState, desired};
 use crate::observe::{Observers, accounts, observe, questions};
-use crate::plan::{Basis, ObservedState, Plan, Rules, plan};
+use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
 use crate::problem::Problem;
 
 /// What was found out, and what follows.
@@ -39,14 +40,21 @@ pub async fn open_accounts(session: &Session, desired: &DesiredState) -> Result<
 pub async fn survey(session: &Session, desired: DesiredState, observers: &Observers, rules: &Rules) -> Survey {
     let questions = questions(session.name(), &desired, &session.locks);
     let observed = observe(&questions, observers).await;
-    let plan = plan(&Basis {
-        workspace: session.name(),
-        desired: &desired,
-        observed: &observed,
-        locks: &session.locks,
-        registry: &session.workspace.registry,
-        rules,
-    });
+    let with = |bases: &Bases| {
+        plan(&Basis {
+            workspace: session.name(),
+            desired: &desired,
+            observed: &observed,
+            locks: &session.locks,
+            registry: &session.workspace.registry,
+            rules,
+            bases,
+        })
+    };
+    let mut plan = with(&Bases::new());
+    if !plan.wants.is_empty() {
+        plan = with(&history::bases(session, &plan.wants));
+    }
     Survey {
         desired,
         observed,

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod decide;
+pub mod drift;
 pub mod order;
 pub mod policy;
 mod tenant;
@@ -13,6 +14,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use change::{Action, Change, Mover, Plan, Reason};
+pub use drift::{Base, Bases, Kept};
 pub use policy::Rules;
 pub use values::{Values, base_path};
 
@@ -30,6 +32,8 @@ pub struct Basis<'a> {
     pub locks: &'a BTreeMap<String, Lockfile>,
     pub registry: &'a Registry,
     pub rules: &'a Rules,
+    /// What was written where that must be known; a plan says in [`Plan::wants`] what it lacks.
+    pub bases: &'a Bases,
 }
 
 /// What the accounts answered.
@@ -85,6 +89,8 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         failed_accounts.extend(outcome.failed_accounts);
         plan.problems.extend(outcome.problems);
         plan.changes.extend(outcome.changes);
+        plan.kept.extend(outcome.kept);
+        plan.wants.extend(outcome.wants);
         if outcome.due {
             plan.due.insert(tenant.name.clone());
         }
@@ -99,6 +105,9 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
             plan.problems.push(failure.problem(&account));
         }
     }
+    let rules = basis.desired.tenants.values().flat_map(|tenant| &tenant.drift);
+    plan.problems.extend(drift::unknown(basis.bases));
+    plan.problems.extend(drift::expired(rules, basis.rules.today));
     plan.problems.extend(copied);
     plan.problems.extend(masterless(basis, &marked));
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+
 use super::change::{Action, Plan, Reason};
 use crate::problem::{Class, Problem};
 use crate::resource::Address;
@@ -16,6 +18,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Addresses that may be created again although it is not proven that they are gone.
     pub recreate: BTreeSet<Address>,
+    /// The day on which the plan is made: rules of a version end on one.
+    pub today: Date,
     /// The digest of a plan that may exceed the thresholds.
     pub approved: Option<String>,
 }

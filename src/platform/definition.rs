@@ -2,7 +2,7 @@
 //!
 //! Built-in definitions are in `catalog/`; a workspace may add its own in `platforms/`. [`super::rest`] runs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use reqwest::Method;
@@ -344,8 +344,15 @@ impl Platform for Definition {
         compare::differences("", desired, Some(observed), Owned::Written, &mut out);
         let unread = self.kind(kind).map(|kind| kind.unread.as_slice()).unwrap_or_default();
         out.retain(|change| !unread.iter().any(|path| under(&change.field, path)));
-        for key in written.iter().filter(|key| desired.get(*key).is_none()) {
-            if let Some(value) = observed.get(key).filter(|value| !value.is_null()) {
+        // Sorted, so that what lies within something that is gone follows it and is not said again.
+        for key in written.iter().collect::<BTreeSet<_>>() {
+            let said = out.iter().any(|change| under(key, &change.field));
+            let hidden = unread.iter().any(|path| under(key, path));
+            if !said
+                && !hidden
+                && at(desired, key).is_none()
+                && let Some(value) = at(observed, key).filter(|value| !value.is_null())
+            {
                 out.push(compare::change(key, Some(value), None));
             }
         }
@@ -353,14 +360,32 @@ impl Platform for Definition {
     }
 
     fn owned(&self, _kind: &Kind, desired: &Value) -> Vec<String> {
-        desired
-            .as_object()
-            .map(|map| map.keys().cloned().collect())
-            .unwrap_or_default()
+        let mut paths = Vec::new();
+        written_paths("", desired, &mut paths);
+        paths
     }
 
     fn owned_part(&self, _kind: &Kind, desired: &Value, observed: &Value) -> Value {
         compare::part(desired, observed)
+    }
+}
+
+/// Every key that is written, at any depth: one that is wanted no longer is noticed wherever it stood.
+fn written_paths(field: &str, document: &Value, out: &mut Vec<String>) {
+    match document {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = compare::join(field, key);
+                written_paths(&path, value, out);
+                out.push(path);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                written_paths(&compare::join(field, &index.to_string()), item, out);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -11,6 +11,7 @@ pub mod account;
 pub mod compare;
 pub mod definition;
 pub mod error;
+pub mod fields;
 pub mod http;
 pub mod n8n;
 pub mod registry;
@@ -27,6 +28,7 @@ pub use error::PlatformError;
 pub use registry::Registry;
 
 use crate::digest::Digest;
+use crate::plan::Mover;
 use crate::problem::Problem;
 use crate::resource::{Address, Kind};
 use crate::template::{Guard, Source};
@@ -100,6 +102,9 @@ pub struct FieldChange {
     pub before: Option<Value>,
     /// What Git wants; `None` = nothing.
     pub after: Option<Value>,
+    /// Who moved, once somebody has found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mover: Option<Mover>,
 }
 
 /// Knowledge about a platform. Pure: no method waits, reads or writes anything.
@@ -130,6 +135,12 @@ pub trait Platform: Send + Sync {
 
     /// The part of an observed document that a desired one owns: what a digest of a reading covers.
     fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value;
+
+    /// The desired document with what is observed at these fields, as [`Platform::compare`] names them: so that a write
+    /// leaves them as somebody made them on the platform.
+    fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
+        fields::keep("", desired, Some(observed), kept).unwrap_or_else(|| desired.clone())
+    }
 
     /// Whether a difference in this field shows only once the object is published again.
     fn needs_publish(&self, _field: &str) -> bool {

@@ -240,7 +240,8 @@ impl Rest {
         }
         let attempt = marker.and_then(|marker| definition::at(&current, marker.attempt.as_deref()?)?.as_str());
         let mut body = marked(kind, job, attempt.unwrap_or(&job.attempt));
-        for key in &job.dropped {
+        // What is gone from within a field goes when the field is written whole.
+        for key in job.dropped.iter().filter(|key| !key.contains('.')) {
             definition::put(&mut body, key, Value::Null);
         }
         let write = self.call(&kind.update, &job.id, Some(body)).await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::toml::{Toml, pointer};
-use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, names};
+use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, drift, names};
 use crate::platform::Registry;
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::Kind;
@@ -121,6 +121,7 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
         }
     }
     problems.extend(names::check(version));
+    problems.extend(drift::check(version));
     problems
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::drift::DriftRule;
 use super::tenant::Tier;
 
 /// The whole file.
@@ -36,6 +37,9 @@ pub struct VersionFile {
     /// What `upa show` prints as the tenant's configuration, besides what it knows itself.
     #[serde(default)]
     pub record: Map<String, Value>,
+    /// What becomes of fields that somebody changes on the platform; without a rule Git wins.
+    #[serde(default)]
+    pub drift: Vec<DriftRule>,
     /// What this revision is, by digest; `upa release` writes it.
     #[serde(default)]
     pub files: BTreeMap<String, String>,

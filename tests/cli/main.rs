@@ -11,6 +11,7 @@ mod accounts;
 mod adopt;
 mod apply;
 mod demo;
+mod drift;
 mod interrupted;
 mod lifecycle;
 mod lockfiles;

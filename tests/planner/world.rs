@@ -9,7 +9,7 @@ use serde_json::Value;
 use upa::desired::{DesiredState, desired};
 use upa::digest::Digest;
 use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, RequestState};
-use upa::plan::{Basis, ObservedState, Plan, Rules, Values, base_path, plan};
+use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan};
 use upa::platform::{Activity, Answer, Credential, Object, Reading};
 use upa::resource::Address;
 use upa::symbol::{self, Symbol, Unknown};
@@ -23,6 +23,7 @@ pub struct World {
     pub observed: ObservedState,
     pub locks: BTreeMap<String, Lockfile>,
     pub rules: Rules,
+    pub bases: Bases,
 }
 
 /// The shipped product with `tenants` clients, as files.
@@ -79,6 +80,7 @@ impl World {
             observed: ObservedState::default(),
             locks: BTreeMap::new(),
             rules: Rules::default(),
+            bases: Bases::new(),
         };
         world.settle();
         world
@@ -183,6 +185,7 @@ impl World {
             locks: &self.locks,
             registry: &self.workspace.registry,
             rules: &self.rules,
+            bases: &self.bases,
         })
     }
 

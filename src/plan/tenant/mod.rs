@@ -3,6 +3,7 @@
 
 mod gone;
 mod look;
+mod moved;
 mod neighbours;
 mod wanted;
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::Change;
 use super::decide::Lock;
+use super::drift::Kept;
 use super::{Basis, Marked, Values, order};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
@@ -27,6 +29,10 @@ pub struct Outcome {
     pub failed_accounts: BTreeSet<String>,
     /// Nothing is left to change, but its request is still open.
     pub due: bool,
+    /// Differences that stay because a rule says so.
+    pub kept: Vec<Kept>,
+    /// What must be rendered again to say who moved, and the commit it was written from.
+    pub wants: BTreeSet<(Address, String)>,
 }
 
 /// Plans one tenant. With an error among its problems it has no changes: a tenant is brought about whole or not at all.

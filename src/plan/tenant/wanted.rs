@@ -10,7 +10,7 @@ use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock, Why};
 use crate::platform::{Activity, FieldChange, Object, Platform, Reading, Step};
 use crate::problem::{Class, Problem};
-use crate::symbol::{self, Unknown};
+use crate::symbol;
 use crate::workspace::Status;
 
 impl<'a> Pass<'a> {
@@ -23,9 +23,15 @@ impl<'a> Pass<'a> {
             Reading::Unreadable(_) if recreate => Reading::Absent,
             other => other,
         };
+        let mut compared = match &reading {
+            Reading::Present(object) => Some(self.compare(platform, resource, seen.locked, object)),
+            Reading::Absent | Reading::Unreadable(_) => None,
+        };
+        let fields = compared.as_mut().map(|compared| std::mem::take(&mut compared.fields));
         let (found, fields, steps) = match &reading {
             Reading::Present(object) => {
-                let (fields, steps) = self.difference(platform, resource, seen.locked, object);
+                let fields = fields.unwrap_or_default();
+                let steps = self.steps(platform, resource, seen.locked, object, &fields);
                 let found = if fields.is_empty() && steps.is_empty() {
                     Found::Same
                 } else {
@@ -58,19 +64,13 @@ impl<'a> Pass<'a> {
             _ if !seen.ours && !steps.contains(&Step::Fill) => [vec![Step::Fill], steps].concat(),
             _ => steps,
         };
-        let observed = object.map(|object| platform.owned_part(&resource.kind, &resource.document, &object.document));
+        let keeps = compared.as_ref().is_some_and(|compared| compared.keeps);
+        let mover = compared.as_ref().and_then(|compared| compared.mover);
+        let mover = mover.filter(|_| action == Action::Update);
+        let document = compared.map_or_else(|| resource.document.clone(), |compared| compared.document);
+        let observed = object.map(|object| platform.owned_part(&resource.kind, &document, &object.document));
         let expected = observed.as_ref().map(Digest::of_json);
         let applied = seen.locked.and_then(|locked| locked.applied.as_ref());
-        let mover = applied.filter(|_| action == Action::Update).and_then(|applied| {
-            let git = applied.sent != Digest::of_json(&symbol::symbolic(&resource.document));
-            let there = expected.as_ref() != Some(&applied.read);
-            match (git, there) {
-                (true, true) => Some(Mover::Both),
-                (true, false) => Some(Mover::Git),
-                (false, true) => Some(Mover::Platform),
-                (false, false) => None,
-            }
-        });
         let reason = self.reason(action, &seen.lock, &fields, resource, seen.locked, mover);
         let pending = seen.locked.and_then(|locked| locked.pending.as_ref());
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
@@ -89,7 +89,8 @@ impl<'a> Pass<'a> {
             revision: self.tenant.revision,
             work: Work {
                 fingerprint: resource.fingerprint.clone(),
-                document: resource.document.clone(),
+                document,
+                asked: keeps.then(|| Digest::of_json(&symbol::symbolic(&resource.document))),
                 expected,
                 dropped: written.difference(&keys).cloned().collect(),
                 keys,
@@ -106,20 +107,15 @@ impl<'a> Pass<'a> {
         });
     }
 
-    /// What differs, and the steps that would make it the same.
-    pub(super) fn difference(
+    /// The steps that would make it as Git wants it.
+    fn steps(
         &self,
         platform: &dyn Platform,
         resource: &Resource,
         locked: Option<&Locked>,
         object: &Object,
-    ) -> (Vec<FieldChange>, Vec<Step>) {
-        let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
-        let applied = locked.and_then(|locked| locked.applied.as_ref());
-        let written: Vec<String> = applied
-            .map(|applied| applied.keys.iter().cloned().collect())
-            .unwrap_or_default();
-        let fields = platform.compare(&resource.kind, &document, &object.document, &written);
+        fields: &[FieldChange],
+    ) -> Vec<Step> {
         let mut steps = Vec::new();
         if !fields.is_empty()
             || object.activity == Activity::Archived
@@ -141,7 +137,7 @@ impl<'a> Pass<'a> {
             (false, Activity::Running | Activity::Outdated) => steps.insert(0, Step::Unpublish),
             (false, Activity::Stopped | Activity::Archived) => {}
         }
-        (fields, steps)
+        steps
     }
 
     /// A field that is not returned shows only by what was sent.

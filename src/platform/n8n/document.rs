@@ -212,25 +212,30 @@ fn edges(workflow: &Value) -> BTreeMap<String, ()> {
         for (kind, slots) in outputs.as_object().into_iter().flatten() {
             for (index, ends) in slots.as_array().into_iter().flatten().enumerate() {
                 for end in ends.as_array().into_iter().flatten() {
-                    let to = end.get("node").and_then(Value::as_str).unwrap_or_default();
-                    let input = end.get("index").and_then(Value::as_u64).unwrap_or_default();
-                    let mut edge = format!("\"{from}\" → \"{to}\"");
-                    if kind != "main" {
-                        edge.push_str(&format!(" ({kind})"));
-                    }
-                    let into = end.get("type").and_then(Value::as_str).unwrap_or(kind);
-                    if into != kind {
-                        edge.push_str(&format!(" (into {into})"));
-                    }
-                    if index > 0 || input > 0 {
-                        edge.push_str(&format!(" (output {index}, input {input})"));
-                    }
-                    edges.insert(edge, ());
+                    edges.insert(edge(from, kind, index, end), ());
                 }
             }
         }
     }
     edges
+}
+
+/// One edge as a line a person can read.
+pub fn edge(from: &str, kind: &str, output: usize, end: &Value) -> String {
+    let to = end.get("node").and_then(Value::as_str).unwrap_or_default();
+    let input = end.get("index").and_then(Value::as_u64).unwrap_or_default();
+    let mut edge = format!("\"{from}\" → \"{to}\"");
+    if kind != "main" {
+        edge.push_str(&format!(" ({kind})"));
+    }
+    let into = end.get("type").and_then(Value::as_str).unwrap_or(kind);
+    if into != kind {
+        edge.push_str(&format!(" (into {into})"));
+    }
+    if output > 0 || input > 0 {
+        edge.push_str(&format!(" (output {output}, input {input})"));
+    }
+    edge
 }
 
 /// What differs. `written` lists what was written before, as `settings.<key>` for settings.

@@ -9,12 +9,13 @@ pub mod api;
 pub mod document;
 pub mod doors;
 pub mod execute;
+pub mod keep;
 pub mod nodes;
 pub mod observe;
 pub mod probe;
 pub mod understand;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -68,6 +69,10 @@ impl Platform for N8n {
 
     fn owned_part(&self, _kind: &Kind, desired: &Value, observed: &Value) -> Value {
         document::owned_part(desired, observed)
+    }
+
+    fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
+        keep::keep(desired, observed, kept)
     }
 
     fn needs_publish(&self, field: &str) -> bool {
