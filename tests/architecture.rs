@@ -9,10 +9,11 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 23] = [
+const PURE: [&str; 25] = [
     "desired.rs",
     "digest.rs",
     "exit.rs",
+    "export",
     "lockfile",
     "plan",
     "problem.rs",
@@ -29,6 +30,7 @@ const PURE: [&str; 23] = [
     "platform/fields.rs",
     "platform/n8n/document.rs",
     "platform/n8n/doors.rs",
+    "platform/n8n/export.rs",
     "platform/n8n/keep.rs",
     "platform/n8n/mod.rs",
     "platform/n8n/nodes.rs",

@@ -4,6 +4,7 @@ mod accounts;
 mod apply;
 mod demo;
 mod exit_codes;
+mod export;
 mod history;
 mod new;
 mod plan;
@@ -69,6 +70,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Find whose an object or a webhook is
     Trace(trace::TraceArgs),
+    /// Turn a running workflow or object into a template
+    Export(export::ExportArgs),
     /// Make edited templates the next revision of their version
     Release(release::ReleaseArgs),
     /// Serve the sandbox on a loopback port until it is stopped
@@ -117,6 +120,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(global, args),
         Command::Show(args) => show::run(global, args),
         Command::Trace(args) => trace::run(global, args),
+        Command::Export(args) => block_on(export::run(global, args)),
         Command::Release(args) => release::run(global, args),
         Command::Sandbox(args) => block_on(sandbox::run(global, args)),
         Command::Schema(args) => schema::run(args),

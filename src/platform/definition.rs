@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::compare::{self, Owned};
-use super::{FieldChange, KindFacts, Platform, Prepared, Templates};
+use super::{FieldChange, KindFacts, Object, Platform, Prepared, Templates};
+use crate::export::{self, Surroundings, Take};
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Guard;
@@ -367,6 +368,60 @@ impl Platform for Definition {
 
     fn owned_part(&self, _kind: &Kind, desired: &Value, observed: &Value) -> Value {
         compare::part(desired, observed)
+    }
+
+    fn export(&self, kind: &Kind, object: &Object, known: &Surroundings) -> Value {
+        let inverse = |_: &str, value: &Value| known.value(value);
+        if let Some((template, rendered)) = &known.current {
+            return export::overlay(template, rendered, &object.document, Take::Written, &inverse);
+        }
+        let mut document = known.value(&object.document);
+        let definition = self.kind(kind);
+        let marker = definition.and_then(|kind| kind.marker.as_ref());
+        let marks = marker
+            .into_iter()
+            .flat_map(|marker| marker.attempt.iter().chain([&marker.field]));
+        let own = definition
+            .into_iter()
+            .flat_map(|kind| kind.gone.iter().map(|gone| &gone.at).chain([&kind.id]));
+        for path in marks.chain(own) {
+            take(&mut document, path);
+        }
+        if let Some(map) = document.as_object_mut() {
+            map.retain(|key, value| !SET_BY_PLATFORMS.contains(&&**key) && !value.is_null());
+        }
+        document
+    }
+}
+
+/// Top-level fields that say when and for whom an object was made, as most platforms call them.
+const SET_BY_PLATFORMS: [&str; 8] = [
+    "createdAt",
+    "updatedAt",
+    "created_at",
+    "updated_at",
+    "created",
+    "updated",
+    "orgId",
+    "organizationId",
+];
+
+/// Takes a dotted path away, and what is empty then.
+fn take(document: &mut Value, path: &str) {
+    let (key, below) = match path.split_once('.') {
+        Some((key, below)) => (key, Some(below)),
+        None => (path, None),
+    };
+    let Some(map) = document.as_object_mut() else { return };
+    let gone = match (below, map.get_mut(key)) {
+        (Some(below), Some(inner)) => {
+            take(inner, below);
+            inner.as_object().is_some_and(serde_json::Map::is_empty)
+        }
+        _ => true,
+    };
+    if gone {
+        map.remove(key);
     }
 }
 

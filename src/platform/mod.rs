@@ -28,6 +28,7 @@ pub use error::PlatformError;
 pub use registry::Registry;
 
 use crate::digest::Digest;
+use crate::export::Surroundings;
 use crate::plan::Mover;
 use crate::problem::Problem;
 use crate::resource::{Address, Kind};
@@ -141,6 +142,9 @@ pub trait Platform: Send + Sync {
     fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
         fields::keep("", desired, Some(observed), kept).unwrap_or_else(|| desired.clone())
     }
+
+    /// A template that renders to an object as it is: see [`crate::export`].
+    fn export(&self, kind: &Kind, object: &Object, known: &Surroundings) -> Value;
 
     /// Whether a difference in this field shows only once the object is published again.
     fn needs_publish(&self, _field: &str) -> bool {

@@ -12,6 +12,7 @@ mod adopt;
 mod apply;
 mod demo;
 mod drift;
+mod export;
 mod interrupted;
 mod lifecycle;
 mod lockfiles;

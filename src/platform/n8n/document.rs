@@ -149,7 +149,8 @@ fn nodes_by_name(workflow: &Value) -> BTreeMap<&str, Value> {
         .collect()
 }
 
-fn normal_node(node: &Value) -> Value {
+/// A node without what says nothing about what it does, in the form in which nodes are compared.
+pub fn normal_node(node: &Value) -> Value {
     let mut out = Map::new();
     for (key, value) in node.as_object().into_iter().flatten() {
         match key.as_str() {
@@ -185,7 +186,7 @@ fn normal_node(node: &Value) -> Value {
 }
 
 /// What a resource locator shows in the editor is a cache, and follows what it points at.
-fn without_caches(value: &Value) -> Value {
+pub fn without_caches(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let locator = map.contains_key("__rl");

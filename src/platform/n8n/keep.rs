@@ -71,7 +71,7 @@ fn nodes(document: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
 }
 
 /// Groups name their nodes by id, and the ids of what was observed are not those of the document.
-fn groups(observed: &Value, nodes: &Value) -> Value {
+pub fn groups(observed: &Value, nodes: &Value) -> Value {
     let nodes = nodes.as_array().map(Vec::as_slice).unwrap_or_default();
     let ids: BTreeMap<&str, &Value> = nodes
         .iter()

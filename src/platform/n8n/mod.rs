@@ -9,6 +9,7 @@ pub mod api;
 pub mod document;
 pub mod doors;
 pub mod execute;
+pub mod export;
 pub mod keep;
 pub mod nodes;
 pub mod observe;
@@ -19,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{FieldChange, KindFacts, Platform, Prepared, Templates};
+use super::{FieldChange, KindFacts, Object, Platform, Prepared, Templates};
+use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
 
@@ -73,6 +75,10 @@ impl Platform for N8n {
 
     fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
         keep::keep(desired, observed, kept)
+    }
+
+    fn export(&self, _kind: &Kind, object: &Object, known: &Surroundings) -> Value {
+        export::export(&object.id, &object.document, known)
     }
 
     fn needs_publish(&self, field: &str) -> bool {
