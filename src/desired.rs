@@ -150,6 +150,28 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
     }
 }
 
+/// A text as a file of the version would be rendered into one of a tenant's resources; it may hold symbols.
+pub fn render_text(workspace: &Workspace, tenant: &str, resource: &str, text: &str) -> Option<String> {
+    let tenant = workspace.tenants.get(tenant)?;
+    let version = workspace.version_of(tenant)?;
+    let scope = Values::new(workspace, tenant, version, resource);
+    // A line that is nothing but an expression must stay a text.
+    let pieces = template::expression::pieces(text).ok()?;
+    let mut out = String::new();
+    for piece in pieces {
+        let piece = match piece {
+            template::Piece::Text(text) => Value::from(text),
+            template::Piece::Value(_, written) => Value::from(written),
+        };
+        match template::render(&piece, &InFile(&scope), &Guard::default()).ok()? {
+            Value::String(text) => out.push_str(&text),
+            Value::Null => {}
+            other => out.push_str(&other.to_string()),
+        }
+    }
+    Some(out)
+}
+
 fn credential_places(tenant: &Tenant) -> BTreeMap<String, Place> {
     let choices = tenant.file.credentials.iter();
     choices

@@ -3,6 +3,9 @@
 //! Where the template that stands in Git renders to just what is observed, its own text is taken; elsewhere ids and
 //! addresses of the tenant become the expressions that render them. Inputs are never guessed from their values.
 
+pub mod adopt;
+pub mod edit;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -64,15 +67,7 @@ impl Surroundings {
         credentials: &BTreeMap<&str, &[Credential]>,
         address: &Address,
     ) -> Self {
-        let values = Values {
-            ids: lock
-                .resources
-                .iter()
-                .filter_map(|(address, locked)| Some((address.clone(), locked.id()?.to_owned())))
-                .collect(),
-            bases: Values::bases_of(&lock.versions),
-            credentials: credentials.clone(),
-        };
+        let values = values(lock, credentials);
         let resolved = |document: &Value| symbol::resolve(document, &|symbol| values.of(symbol), Unknown::Keep);
         let text = |symbolic: &str| match resolved(&Value::from(symbolic)) {
             Value::String(text) => text,
@@ -188,6 +183,19 @@ impl Surroundings {
                 .into(),
             other => other.clone(),
         }
+    }
+}
+
+/// What symbols stand for, as a lockfile records it.
+fn values<'a>(lock: &Lockfile, credentials: &BTreeMap<&'a str, &'a [Credential]>) -> Values<'a> {
+    Values {
+        ids: lock
+            .resources
+            .iter()
+            .filter_map(|(address, locked)| Some((address.clone(), locked.id()?.to_owned())))
+            .collect(),
+        bases: Values::bases_of(&lock.versions),
+        credentials: credentials.clone(),
     }
 }
 

@@ -65,7 +65,7 @@ pub fn of_all(fields: &[FieldChange]) -> Option<Mover> {
 }
 
 /// Whether one field is the other or lies within it.
-fn overlap(a: &str, b: &str) -> bool {
+pub fn overlap(a: &str, b: &str) -> bool {
     let within = |outer: &str, inner: &str| {
         inner
             .strip_prefix(outer)

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use super::compare::{self, Owned};
 use super::{FieldChange, KindFacts, Object, Platform, Prepared, Templates};
-use crate::export::{self, Surroundings, Take};
+use super::{exported, fields};
+use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Guard;
@@ -362,7 +363,7 @@ impl Platform for Definition {
 
     fn owned(&self, _kind: &Kind, desired: &Value) -> Vec<String> {
         let mut paths = Vec::new();
-        written_paths("", desired, &mut paths);
+        fields::written("", desired, &mut paths);
         paths
     }
 
@@ -371,76 +372,7 @@ impl Platform for Definition {
     }
 
     fn export(&self, kind: &Kind, object: &Object, known: &Surroundings) -> Value {
-        let inverse = |_: &str, value: &Value| known.value(value);
-        if let Some((template, rendered)) = &known.current {
-            return export::overlay(template, rendered, &object.document, Take::Written, &inverse);
-        }
-        let mut document = known.value(&object.document);
-        let definition = self.kind(kind);
-        let marker = definition.and_then(|kind| kind.marker.as_ref());
-        let marks = marker
-            .into_iter()
-            .flat_map(|marker| marker.attempt.iter().chain([&marker.field]));
-        let own = definition
-            .into_iter()
-            .flat_map(|kind| kind.gone.iter().map(|gone| &gone.at).chain([&kind.id]));
-        for path in marks.chain(own) {
-            take(&mut document, path);
-        }
-        if let Some(map) = document.as_object_mut() {
-            map.retain(|key, value| !SET_BY_PLATFORMS.contains(&&**key) && !value.is_null());
-        }
-        document
-    }
-}
-
-/// Top-level fields that say when and for whom an object was made, as most platforms call them.
-const SET_BY_PLATFORMS: [&str; 8] = [
-    "createdAt",
-    "updatedAt",
-    "created_at",
-    "updated_at",
-    "created",
-    "updated",
-    "orgId",
-    "organizationId",
-];
-
-/// Takes a dotted path away, and what is empty then.
-fn take(document: &mut Value, path: &str) {
-    let (key, below) = match path.split_once('.') {
-        Some((key, below)) => (key, Some(below)),
-        None => (path, None),
-    };
-    let Some(map) = document.as_object_mut() else { return };
-    let gone = match (below, map.get_mut(key)) {
-        (Some(below), Some(inner)) => {
-            take(inner, below);
-            inner.as_object().is_some_and(serde_json::Map::is_empty)
-        }
-        _ => true,
-    };
-    if gone {
-        map.remove(key);
-    }
-}
-
-/// Every key that is written, at any depth: one that is wanted no longer is noticed wherever it stood.
-fn written_paths(field: &str, document: &Value, out: &mut Vec<String>) {
-    match document {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let path = compare::join(field, key);
-                written_paths(&path, value, out);
-                out.push(path);
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                written_paths(&compare::join(field, &index.to_string()), item, out);
-            }
-        }
-        _ => {}
+        exported::export(self.kind(kind), object, known)
     }
 }
 

@@ -39,6 +39,25 @@ pub fn keep(field: &str, document: &Value, observed: Option<&Value>, fields: &BT
     }
 }
 
+/// Every key that is written, at any depth: one that is wanted no longer is noticed wherever it stood.
+pub fn written(field: &str, document: &Value, out: &mut Vec<String>) {
+    match document {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = join(field, key);
+                written(&path, value, out);
+                out.push(path);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                written(&join(field, &index.to_string()), item, out);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Where a field stands in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spot {

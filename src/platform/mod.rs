@@ -11,6 +11,7 @@ pub mod account;
 pub mod compare;
 pub mod definition;
 pub mod error;
+pub mod exported;
 pub mod fields;
 pub mod http;
 pub mod n8n;
@@ -141,6 +142,11 @@ pub trait Platform: Send + Sync {
     /// leaves them as somebody made them on the platform.
     fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
         fields::keep("", desired, Some(observed), kept).unwrap_or_else(|| desired.clone())
+    }
+
+    /// Where a field, as [`Platform::compare`] names it, stands in a template; `None` for what is no single value there.
+    fn locate(&self, _kind: &Kind, template: &Value, field: &str) -> Option<fields::Spot> {
+        fields::locate(template, &[], field)
     }
 
     /// A template that renders to an object as it is: see [`crate::export`].

@@ -22,3 +22,4 @@ mod refusals;
 mod release;
 mod sandbox;
 mod templates;
+mod write_back;

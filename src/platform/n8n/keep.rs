@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::document::edge;
-use crate::platform::fields;
+use super::understand;
+use crate::platform::fields::{self, Spot};
 
 /// The document with what is observed at these fields, as [`super::document::differences`] names them. Edges whose node
 /// is not there (because somebody removed it, or because one that was added does not stay) go with it.
@@ -30,6 +31,34 @@ pub fn keep(document: &Value, observed: &Value, kept: &BTreeSet<String>) -> Valu
     let connections = connections(document, observed, kept, map.get("nodes").unwrap_or(&Value::Null));
     map.insert("connections".to_owned(), connections);
     out
+}
+
+/// Where a field stands in a template: names, settings and what lies in a node. Nodes, edges and groups are no values.
+pub fn locate(template: &Value, field: &str) -> Option<Spot> {
+    let workflow = understand::workflow(template).ok()?;
+    let is_it = |path: &[&str]| {
+        let found = fields::locate(template, path, "").and_then(|spot| spot.value(template)?.as_object());
+        found.is_some_and(|found| std::ptr::eq(found, workflow))
+    };
+    let wrapped: [&[&str]; 6] = [
+        &[],
+        &["0"],
+        &["workflow"],
+        &["data"],
+        &["0", "workflow"],
+        &["0", "data"],
+    ];
+    let start = wrapped.into_iter().find(|path| is_it(path))?;
+    if field == "name" || field.starts_with("settings.") {
+        return fields::locate(template, start, field);
+    }
+    let nodes = workflow.get("nodes").and_then(Value::as_array)?.iter().enumerate();
+    let mut within = nodes.filter_map(|(index, node)| {
+        let rest = field.strip_prefix(&format!("node \"{}\"", name(node)))?;
+        Some((index.to_string(), rest.strip_prefix(" · ")?))
+    });
+    let (index, rest) = within.next()?;
+    fields::locate(template, &[start, &["nodes", &index]].concat(), rest)
 }
 
 fn list<'a>(workflow: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {

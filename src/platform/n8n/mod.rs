@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::fields::Spot;
 use super::{FieldChange, KindFacts, Object, Platform, Prepared, Templates};
 use crate::export::Surroundings;
 use crate::problem::Problem;
@@ -75,6 +76,10 @@ impl Platform for N8n {
 
     fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
         keep::keep(desired, observed, kept)
+    }
+
+    fn locate(&self, _kind: &Kind, template: &Value, field: &str) -> Option<Spot> {
+        keep::locate(template, field)
     }
 
     fn export(&self, _kind: &Kind, object: &Object, known: &Surroundings) -> Value {
