@@ -148,6 +148,36 @@ fn without_history_nobody_guesses() {
     space.settled();
 }
 
+/// What cannot be told apart is not overwritten where a rule asks for it: that could not be undone.
+#[test]
+fn without_history_a_rule_protects_all_the_same() {
+    let space = ruled(IGNORED);
+    edit_assistant(&space, "ana", &json!({"firstMessage": "Buy now", "name": "My helper"}));
+    let applied = &space.lock("ana")["resources"]["ana@v1/assistant"]["applied"];
+    let commit = applied["commit"].as_str().unwrap().to_owned();
+    space.edit(
+        "tenants/ana.lock",
+        &format!("commit = \"{commit}\"\nrevision = 1\n\n[resources.\"ana@v1/record\""),
+        &format!(
+            "commit = \"{}\"\nrevision = 1\n\n[resources.\"ana@v1/record\"",
+            "1".repeat(40)
+        ),
+    );
+    let mut assistant = product::assistant();
+    assistant["endCallMessage"] = json!("Goodbye");
+    template(&space, "assistant.json", &assistant);
+    release(&space);
+    let run = space.upa(&["plan"]).exits(0);
+    assert!(run.stderr.contains("is not here (ana@v1/assistant)"), "{run}");
+    space.apply();
+    let now = assistant_now(&space);
+    assert_eq!(
+        (&now["firstMessage"], &now["name"], &now["endCallMessage"]),
+        (&json!("Buy now"), &json!("ana assistant"), &json!("Goodbye"))
+    );
+    space.upa(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
 #[test]
 fn what_a_rule_ignores_is_left_and_counted() {
     let space = ruled(IGNORED);

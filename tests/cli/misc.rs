@@ -231,6 +231,8 @@ fn help() {
       status    Show the fleet as a table
       show      Show what is recorded of a tenant
       trace     Find whose an object or a webhook is
+      export    Turn a running workflow or object into a template
+      adopt     Write what was changed on the platform back into Git's files
       release   Make edited templates the next revision of their version
       sandbox   Serve the sandbox on a loopback port until it is stopped
       schema    Print the JSON Schema of a file people write
