@@ -13,9 +13,11 @@ use super::session::{At, Session};
 use crate::desired::desired;
 use crate::exit::Exit;
 use crate::export::Surroundings;
+use crate::export::adopt::{self, Ground};
 use crate::lockfile::Lockfile;
 use crate::platform::{Answer, Credential, Object, Question, Reading};
 use crate::problem::{did_you_mean, listed};
+use crate::render::diff::clean;
 use crate::resource::{Address, Kind};
 
 /// Turn a running workflow or object into a template. What belongs to its tenant becomes expressions again.
@@ -64,6 +66,9 @@ pub async fn run(global: &Global, args: &ExportArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, format!("there is no kind `{kind}`")));
     };
     let text = format!("{:#}\n", platform.export(&kind, object, &known));
+    if let (Some(address), Some(_), None) = (&address, &known.current, &args.tenant) {
+        say_differences(&session, &answer, args, address, object, &text)?;
+    }
     match &args.out {
         Some(file) => {
             write(file, &text)?;
@@ -198,6 +203,35 @@ fn surroundings(
     let credentials: BTreeMap<&str, &[Credential]> =
         BTreeMap::from([(args.account.as_str(), answer.credentials.as_slice())]);
     Ok(Surroundings::of(tenant, version, wanted, lock, &credentials, address))
+}
+
+/// An export must render to what it was made from; where it does not, nobody should find out by an apply.
+fn say_differences(
+    session: &Session,
+    answer: &Answer,
+    args: &ExportArgs,
+    address: &Address,
+    object: &Object,
+    text: &str,
+) -> Result<(), Failure> {
+    let Some(lock) = session.locks.get(address.tenant()) else {
+        return Ok(());
+    };
+    let ground = Ground {
+        tenant: address.tenant(),
+        lock,
+        credentials: BTreeMap::from([(args.account.as_str(), answer.credentials.as_slice())]),
+        place: &|workspace| session.place(workspace),
+    };
+    let differs = adopt::verify(&session.repo.work_tree()?, &ground, address, object, text);
+    if !differs.is_empty() {
+        writeln!(
+            anstream::stderr(),
+            "warning: as the template of {address} this does not render to what is there: {}",
+            clean(&listed(differs.iter().map(String::as_str)))
+        )?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "edge: this is where an export is written")]

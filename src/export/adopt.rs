@@ -125,6 +125,30 @@ pub fn adopt(files: &Files, ground: &Ground<'_>, drifted: &[Drifted<'_>]) -> Ado
     out
 }
 
+/// What keeps a text from being the template of an object as it is: errors, or the fields that would differ.
+pub fn verify(files: &Files, ground: &Ground<'_>, address: &Address, object: &Object, text: &str) -> Vec<String> {
+    let Ok(before) = State::of(files, ground) else {
+        return Vec::new();
+    };
+    let Some(file) = before
+        .version(ground)
+        .and_then(|version| Some(version.sources.get(&address.resource)?.file.clone()))
+    else {
+        return Vec::new();
+    };
+    let mut files = files.clone();
+    files.entries.insert(file, Entry::Text(Arc::from(text)));
+    let after = match State::of(&files, ground) {
+        Ok(after) => after,
+        Err(why) => return vec![why],
+    };
+    let errors: Vec<String> = after.errors.difference(&before.errors).cloned().collect();
+    if !errors.is_empty() {
+        return errors;
+    }
+    after.fields(ground, address, object).into_iter().collect()
+}
+
 fn check_mover(change: &FieldChange) -> Result<(), String> {
     match change.mover {
         Some(Mover::Platform) => Ok(()),
@@ -143,11 +167,10 @@ fn also(before: &State, now: &State, ground: &Ground<'_>, drifted: &[Drifted<'_>
             continue;
         }
         let fresh = match drifted.iter().find(|one| one.address == address) {
-            Some(one) => now
-                .fields(ground, one)
-                .difference(&before.fields(ground, one))
-                .next()
-                .is_some(),
+            Some(one) => {
+                let fields = |state: &State| state.fields(ground, one.address, one.object);
+                !fields(now).is_subset(&fields(before))
+            }
             None => true,
         };
         if fresh {
@@ -192,8 +215,8 @@ impl State {
     }
 
     /// What differs between Git and an object.
-    fn fields(&self, ground: &Ground<'_>, one: &Drifted<'_>) -> BTreeSet<String> {
-        let Some(resource) = self.desired.resources.get(one.address) else {
+    fn fields(&self, ground: &Ground<'_>, address: &Address, object: &Object) -> BTreeSet<String> {
+        let Some(resource) = self.desired.resources.get(address) else {
             return BTreeSet::new();
         };
         let Some(platform) = self.workspace.registry.of_kind(&resource.kind) else {
@@ -201,13 +224,13 @@ impl State {
         };
         let known = values(ground.lock, &ground.credentials);
         let document = symbol::resolve(&resource.document, &|symbol| known.of(symbol), Unknown::Keep);
-        let changes = platform.compare(&resource.kind, &document, &one.object.document, &[]);
+        let changes = platform.compare(&resource.kind, &document, &object.document, &[]);
         changes.into_iter().map(|change| change.field).collect()
     }
 
     /// Whether a field still differs, or something in it or around it does.
     fn differs(&self, ground: &Ground<'_>, one: &Drifted<'_>) -> bool {
-        let fields = self.fields(ground, one);
+        let fields = self.fields(ground, one.address, one.object);
         fields
             .iter()
             .any(|field| crate::plan::drift::overlap(field, &one.change.field))

@@ -224,6 +224,8 @@ mod tests {
             toml(text, &["inputs", "more", "b"], &json!(false)).unwrap(),
             text.replace("true", "false")
         );
+        let several = toml(text, &["inputs", "name"], &json!("a\nb \"c\"\n")).unwrap();
+        assert_eq!(several, text.replace("\"x\"", "\"\"\"\na\nb \"c\"\n\"\"\""));
         assert_eq!(toml(text, &["inputs", "none"], &json!(1)), None);
         assert_eq!(toml(text, &["inputs", "name"], &json!(null)), None);
     }

@@ -16,6 +16,7 @@ use crate::plan::Values;
 use crate::platform::Credential;
 use crate::platform::compare::same;
 use crate::platform::n8n::understand;
+use crate::record;
 use crate::resource::{Address, Owner};
 use crate::symbol::{self, Unknown};
 use crate::template::{Path, Source};
@@ -189,13 +190,8 @@ impl Surroundings {
 /// What symbols stand for, as a lockfile records it.
 fn values<'a>(lock: &Lockfile, credentials: &BTreeMap<&'a str, &'a [Credential]>) -> Values<'a> {
     Values {
-        ids: lock
-            .resources
-            .iter()
-            .filter_map(|(address, locked)| Some((address.clone(), locked.id()?.to_owned())))
-            .collect(),
-        bases: Values::bases_of(&lock.versions),
         credentials: credentials.clone(),
+        ..record::values(lock)
     }
 }
 

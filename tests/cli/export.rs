@@ -142,6 +142,22 @@ fn a_change_made_in_n8n_is_exported_with_expressions() {
     space.settled();
 }
 
+/// What no template can say is told at once, and not by the next plan.
+#[test]
+fn what_cannot_be_a_template_is_said() {
+    let space = Space::with(&["ana"]);
+    space.apply();
+    let id = space.id("ana", "ana@v1/assistant");
+    server::on(&space, |server: &Server| {
+        let change = json!({"firstMessage": "<%= tenant.name %> speaking"});
+        server.ok("PATCH", &format!("/vapi/assistant/{id}"), Some(&change));
+    });
+    let run = space.upa(&["export", "vapi", "vapi.assistant", &id]).exits(0);
+    assert_snapshot!(seen(&run.stderr), @r#"
+    warning: as the template of ana@v1/assistant this does not render to what is there: firstMessage
+    "#);
+}
+
 #[test]
 fn a_strangers_object_is_exported_as_it_is() {
     let space = Space::with(&["ana"]);

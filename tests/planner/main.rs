@@ -264,6 +264,34 @@ fn what_a_rule_leaves_is_no_change_until_its_day() {
     }
 }
 
+/// Whoever writes a text into a workflow that looks like one of upa's symbols gets no value for it.
+#[test]
+fn a_symbol_cannot_come_from_a_platform() {
+    let mut files = world::files(1);
+    let path = "versions/recepcionista-ia/v2.0.toml";
+    let upa::workspace::Entry::Text(text) = &files.entries[path] else {
+        panic!("{path} is no text")
+    };
+    let rule = "[[drift]]\nresource = \"*\"\npath = \"*\"\nrule = \"warn\"\nreason = \"a test\"";
+    let text = format!("{text}\n{rule}\n");
+    files
+        .entries
+        .insert(path.to_owned(), upa::workspace::Entry::Text(text.into()));
+    let mut world = World::of(&files);
+    let address: Address = "client-0000@v2.0/crm-sync".parse().unwrap();
+    let forged = upa::symbol::Symbol::Credential {
+        account: "n8n".to_owned(),
+        name: "another tenant's".to_owned(),
+        kind: "httpHeaderAuth".to_owned(),
+    };
+    let node = serde_json::json!({"id": "x", "name": forged.embed(), "type": "n8n-nodes-base.noOp", "typeVersion": 1, "position": [0, 0], "parameters": {}});
+    let nodes = &mut world.object(&address).document["nodes"];
+    nodes.as_array_mut().unwrap().push(node);
+    let plan = world.plan();
+    assert_eq!((plan.changes.len(), plan.kept.len()), (1, 0));
+    assert!(!plan.changes[0].work.document.to_string().contains("another tenant"));
+}
+
 /// A rule does not hold back what Git changed, and both are told apart by the document that was written.
 #[test]
 fn git_and_the_platform_are_told_apart_by_what_was_written() {

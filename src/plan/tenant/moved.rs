@@ -60,8 +60,11 @@ impl Pass<'_> {
         let today = self.basis.rules.today;
         let (address, rules) = (&resource.address, &self.tenant.drift);
         let kept = drift::kept(&compared.fields, rules, &address.resource, today, moved.by_field);
-        if !kept.is_empty() {
-            let names: BTreeSet<String> = kept.iter().map(|(field, _)| field.field.clone()).collect();
+        let names: BTreeSet<String> = kept.iter().map(|(field, _)| field.field.clone()).collect();
+        let document = platform.keep(&resource.kind, &resource.document, &object.document, &names);
+        // A text on the platform that passes for a symbol would be given a value: such an object is brought back whole.
+        let forged = !symbol::symbols(&document).is_subset(&symbol::symbols(&resource.document));
+        if !kept.is_empty() && !forged {
             for (field, placed) in kept {
                 if placed.rule.rule == Verdict::Warn {
                     self.out.problems.push(drift::warning(address, field, placed));
@@ -73,7 +76,7 @@ impl Pass<'_> {
                     until: placed.rule.until,
                 });
             }
-            compared.document = platform.keep(&resource.kind, &resource.document, &object.document, &names);
+            compared.document = document;
             compared.keeps = true;
             let mut left = compare(self, &compared.document);
             for field in &mut left {
