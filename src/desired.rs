@@ -1,6 +1,10 @@
 //! What Git asks for, tenant by tenant: every resource rendered, with symbols where a value is not known yet.
 
+mod secrets;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use secrets::SecretInput;
 
 use serde_json::{Map, Value};
 
@@ -10,6 +14,7 @@ use crate::resource::{Address, Kind, Owner};
 use crate::symbol::{Symbol, symbols};
 use crate::template::{self, Guard, Path};
 use crate::workspace::drift::{self, PlacedRule};
+use crate::workspace::inputs;
 use crate::workspace::version::Scope as Lifetime;
 use crate::workspace::{Origin, Status, Tenant, Version, Workspace};
 
@@ -42,6 +47,8 @@ pub struct DesiredTenant {
     pub credentials: BTreeMap<String, Place>,
     /// What the version says about changes made on the platform.
     pub drift: Vec<PlacedRule>,
+    /// Where the secrets are that its resources need, by the name of their symbols.
+    pub secrets: BTreeMap<String, SecretInput>,
 }
 
 /// One resource, complete to the last field.
@@ -120,6 +127,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         version_place: tenant.toml.value_place("/version"),
         credentials: credential_places(tenant),
         drift: version.map(drift::rules).unwrap_or_default(),
+        secrets: BTreeMap::new(),
     };
     let Some(version) = version.filter(|_| tenant.file.status != Status::Deprovisioned) else {
         return Ok(desired);
@@ -143,6 +151,8 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
                 .hint("give the value in `[inputs]`, or change `[record]` of the version")
         })),
     }
+    problems.extend(secrets::check(workspace, version, &desired));
+    desired.secrets = secrets::inputs_of(tenant, version, &desired);
     if problems.is_empty() {
         Ok(desired)
     } else {
@@ -385,6 +395,16 @@ impl<'a> Values<'a> {
             ("version", ["product"]) => Some(Value::from(&*file.product)),
             ("version", ["version"]) => Some(Value::from(&*file.version)),
             ("version", ["revision"]) => Some(Value::from(file.revision)),
+            ("inputs", [name]) if inputs::is_secret(file, name) => {
+                // Where it is stays with upa: a document only ever holds its name.
+                tenant.file.inputs.get(*name)?;
+                let symbol = Symbol::Secret {
+                    tenant: tenant.name.clone(),
+                    name: format!("inputs.{name}"),
+                };
+                Some(Value::from(symbol.embed()))
+            }
+            ("inputs", [name, ..]) if inputs::is_secret(file, name) => None,
             ("inputs", [name, below @ ..]) => {
                 let mut at = tenant.file.inputs.get(*name)?;
                 for segment in below {

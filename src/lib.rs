@@ -16,6 +16,7 @@
 //! | [`apply`] | carries a plan out, tenants side by side, with a [`journal`] and a [`lease`] | effect |
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
 //! | [`platform`] | what upa knows about platforms, how it asks them, how it writes to them | both |
+//! | [`secret`], [`secrets`] | what cannot be printed, its [`fingerprint`], and where it is read from | pure, effect |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
 //!
@@ -28,6 +29,7 @@
 //! - What could not be read is not absent ([`platform::Reading`]), and unknown never creates or deletes.
 //! - A stranger's object is never touched: ours is what carries our mark *and* stands in a lockfile.
 //! - A value from a tenant never becomes code, and no tenant's document holds an id, path or credential of another.
+//! - A secret is a [`secret::Secret`] or a [`symbol::Symbol`]: what plans, renders or records holds only the symbol.
 //! - `tests/architecture.rs` proves which rooms are pure.
 
 pub mod apply;
@@ -36,6 +38,7 @@ pub mod desired;
 pub mod digest;
 pub mod exit;
 pub mod export;
+pub mod fingerprint;
 pub mod journal;
 pub mod lease;
 pub mod lockfile;
@@ -49,6 +52,8 @@ pub mod render;
 pub mod repo;
 pub mod resource;
 pub mod sandbox;
+pub mod secret;
+pub mod secrets;
 pub mod symbol;
 pub mod template;
 pub mod workspace;

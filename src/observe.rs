@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use crate::desired::DesiredState;
-use crate::lockfile::Lockfile;
-use crate::plan::ObservedState;
-use crate::platform::{Answer, Observer, PlatformError, Question};
-use crate::symbol::{Symbol, symbols};
+use crate::desired::{DesiredState, Resource};
+use crate::lockfile::{Locked, Lockfile};
+use crate::plan::{ObservedState, Values};
+use crate::platform::{Answer, Observer, PlatformError, Question, Wanted};
+use crate::record;
+use crate::symbol::{self, Symbol, Unknown, symbols};
 
 /// Who can be asked, and why some cannot.
 #[derive(Default)]
@@ -28,9 +29,14 @@ pub fn questions(
     let mut questions: BTreeMap<String, Question> = BTreeMap::new();
     let mark_prefix = format!("upa:{workspace}/");
     for tenant in desired.tenants.values() {
+        let lock = locks.get(&tenant.name);
+        let values = lock.map(record::values).unwrap_or_default();
         for resource in tenant.resources.values() {
             let question = questions.entry(resource.account.clone()).or_default();
             question.kinds.insert(resource.kind.clone());
+            question.marks.insert(resource.address.mark(workspace));
+            let locked = lock.and_then(|lock| lock.resources.get(&resource.address));
+            question.wanted.extend(wanted(workspace, resource, locked, &values));
             if let Some(id) = &resource.adopt {
                 question
                     .ids
@@ -44,13 +50,10 @@ pub fn questions(
                 }
             }
         }
-        let recorded = locks
-            .get(&tenant.name)
-            .into_iter()
-            .flat_map(|lock| lock.resources.values());
-        for locked in recorded {
+        for (address, locked) in lock.into_iter().flat_map(|lock| &lock.resources) {
             let question = questions.entry(locked.account.clone()).or_default();
             question.kinds.insert(locked.kind.clone());
+            question.marks.insert(address.mark(workspace));
             if let Some(id) = locked.id() {
                 question
                     .ids
@@ -64,6 +67,23 @@ pub fn questions(
         question.mark_prefix.clone_from(&mark_prefix);
     }
     questions
+}
+
+/// The object of an address nobody knows the id of, if it is one.
+fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values: &Values<'_>) -> Option<Wanted> {
+    if locked.is_some_and(|locked| locked.id().is_some()) || resource.adopt.is_some() {
+        return None;
+    }
+    let pending = locked.and_then(|locked| locked.pending.as_ref());
+    let tried = pending.and_then(|pending| pending.run.get_timestamp());
+    Some(Wanted {
+        address: resource.address.clone(),
+        kind: resource.kind.clone(),
+        mark: resource.address.mark(workspace),
+        document: symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep),
+        tried: tried.map(|time| time.to_unix().0 * 1000 + u64::from(time.to_unix().1 / 1_000_000)),
+        attempt: pending.map(|pending| pending.attempt.to_string()),
+    })
 }
 
 /// The accounts that would be asked.

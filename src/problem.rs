@@ -74,6 +74,13 @@ impl Place {
         }
     }
 
+    /// The same place, of which the text is not shown: it may be a secret.
+    pub fn without_text(mut self) -> Self {
+        self.text = Arc::from("");
+        self.span = 1..1;
+        self
+    }
+
     /// The text the place points into and the bytes it covers; `None` for a whole file.
     pub fn excerpt(&self) -> Option<(&str, Range<usize>)> {
         let valid = self.line > 0 && self.text.get(self.span.clone()).is_some();

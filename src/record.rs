@@ -112,6 +112,11 @@ pub fn values(lock: &Lockfile) -> Values<'static> {
         .filter_map(|(address, locked)| Some((address.clone(), locked.id()?.to_owned())))
         .collect();
     Values {
+        outs: lock
+            .resources
+            .iter()
+            .map(|(address, locked)| (address.clone(), locked.out()))
+            .collect(),
         ids,
         bases: Values::bases_of(&lock.versions),
         credentials: BTreeMap::new(),

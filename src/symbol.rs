@@ -36,6 +36,8 @@ pub enum Symbol {
         name: String,
         kind: String,
     },
+    /// A secret of a tenant (`name` = `inputs.x`): its value is known only where it is sent.
+    Secret { tenant: String, name: String },
 }
 
 impl Symbol {
@@ -61,6 +63,7 @@ impl Symbol {
             Symbol::Base { .. } => "(webhook base)".to_owned(),
             Symbol::Entry { node, .. } => format!("(webhook id of {node})"),
             Symbol::Credential { name, .. } => format!("(credential {name})"),
+            Symbol::Secret { name, .. } => format!("(secret {name})"),
         }
     }
 }
@@ -107,6 +110,33 @@ pub fn symbols(document: &Value) -> BTreeSet<Symbol> {
         }
     });
     found
+}
+
+/// Every symbol in a document with the dotted path of the string it stands in.
+pub fn places(document: &Value) -> Vec<(String, Symbol)> {
+    let mut found = Vec::new();
+    visit_places("", document, &mut found);
+    found
+}
+
+fn visit_places(at: &str, value: &Value, found: &mut Vec<(String, Symbol)>) {
+    let join = |key: &str| {
+        if at.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{at}.{key}")
+        }
+    };
+    match value {
+        Value::String(_) => found.extend(symbols(value).into_iter().map(|symbol| (at.to_owned(), symbol))),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                visit_places(&join(&index.to_string()), item, found);
+            }
+        }
+        Value::Object(map) => map.iter().for_each(|(key, item)| visit_places(&join(key), item, found)),
+        _ => {}
+    }
 }
 
 /// Calls `see` for every string that contains a symbol.
@@ -177,6 +207,7 @@ pub fn symbolic(document: &Value) -> Value {
                 .into_iter()
                 .map(|piece| match piece {
                     Piece::Text(text) => Value::from(text),
+                    Piece::Symbol(Symbol::Secret { name, .. }) => serde_json::json!({ "$secret": name }),
                     Piece::Symbol(symbol) => serde_json::json!({ "$ref": symbol }),
                 })
                 .collect();
@@ -226,6 +257,24 @@ mod tests {
             resolve(&document, &|_| None, Unknown::Describe),
             json!("x/(id of welcs@v2.0/crm)")
         );
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name_alone() {
+        let token = Symbol::Secret {
+            tenant: "welcs".to_owned(),
+            name: "inputs.token".to_owned(),
+        };
+        let document = json!({"headers": [{"value": format!("Bearer {}", token.embed())}]});
+        assert_eq!(
+            symbolic(&document),
+            json!({"headers": [{"value": ["Bearer ", {"$secret": "inputs.token"}]}]})
+        );
+        assert_eq!(
+            described(document["headers"][0]["value"].as_str().unwrap()),
+            "Bearer (secret inputs.token)"
+        );
+        assert_eq!(places(&document), [("headers.0.value".to_owned(), token)]);
     }
 
     #[test]

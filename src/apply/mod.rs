@@ -20,6 +20,7 @@ use crate::plan::{Change, ObservedState, Plan};
 use crate::platform::{Executor, Step};
 use crate::problem::Problem;
 use crate::resource::Address;
+use crate::secret::Secrets;
 
 /// How many tenants are worked on at once; each account bounds its own calls besides.
 const TENANTS_AT_ONCE: usize = 8;
@@ -32,6 +33,8 @@ pub struct Context<'a> {
     pub commit: &'a str,
     pub desired: &'a BTreeMap<String, DesiredTenant>,
     pub observed: &'a ObservedState,
+    /// Every secret the plan's changes need, or why it could not be had.
+    pub secrets: &'a Secrets,
     pub executors: &'a BTreeMap<String, Arc<dyn Executor>>,
     pub journal: &'a Journal,
     /// Set when a person asked to stop: calls in flight are finished, no further one is started.
@@ -58,6 +61,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Resources that were left as they are because something they wait for failed, or because of an interruption.
     pub skipped: BTreeSet<Address>,
+    /// Resources the platform is not done with: the next run goes on waiting.
+    pub waiting: BTreeSet<Address>,
     pub interrupted: bool,
 }
 

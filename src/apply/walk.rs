@@ -11,11 +11,11 @@ use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Applied, Event, Lockfile};
 use crate::plan::order::{self, Node};
-use crate::plan::{Action, Change, Values};
+use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
-use crate::symbol::{self, Unknown};
+use crate::symbol::{self, Symbol, Unknown};
 
 /// Carries out the changes of one tenant.
 pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile, changes: Vec<Change>) -> Outcome {
@@ -35,15 +35,45 @@ pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile
             done: 0,
             problems: Vec::new(),
             skipped: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             interrupted: false,
         },
         attempts: BTreeMap::new(),
         reads: BTreeMap::new(),
+        told: BTreeMap::new(),
     };
+    walk.outcome
+        .problems
+        .extend(missing_secrets(context, desired, &changes));
+    if walk.outcome.failed() {
+        return walk.outcome;
+    }
     if let Err(error) = walk.run(&changes).await {
         walk.stop(error);
     }
     walk.outcome
+}
+
+/// Secrets that could not be had: without them nothing of the tenant is begun.
+fn missing_secrets(context: &Context<'_>, desired: &DesiredTenant, changes: &[Change]) -> Vec<Problem> {
+    let sent = changes.iter().filter(|change| !change.steps.is_empty());
+    let needed: BTreeSet<String> = sent
+        .flat_map(|change| unseen::names(&change.work.document))
+        .map(|(_, name)| name)
+        .collect();
+    let missing = needed.into_iter().filter_map(|name| {
+        let (why, hint) = match context.secrets.get(&desired.name, &name) {
+            Some(Ok(_)) => return None,
+            Some(Err(unavailable)) => (unavailable.why.clone(), Some(unavailable.hint.clone())),
+            None => ("bug: nobody asked for it".to_owned(), None),
+        };
+        let message = format!("`{name}`: {why}; nothing was written for tenant `{}`", desired.name);
+        let mut problem = Problem::error(Class::Authentication, message).tenant(&*desired.name);
+        problem.place = desired.secrets.get(&name).map(|input| input.place.clone());
+        problem.hint = hint;
+        Some(problem)
+    });
+    missing.collect()
 }
 
 /// The journal could not be written: nothing further may be sent, because nothing would remember it.
@@ -57,6 +87,17 @@ struct Walk<'a> {
     attempts: BTreeMap<usize, Uuid>,
     /// What the platform showed last of each change's object.
     reads: BTreeMap<usize, Digest>,
+    /// What the platform told of each change's object, besides its id.
+    told: BTreeMap<usize, Told>,
+}
+
+/// What a platform told of an object that is being created.
+#[derive(Default)]
+struct Told {
+    /// Outputs that may be written down.
+    out: BTreeMap<String, Value>,
+    /// What only the answer of its creation told.
+    created: Option<Value>,
 }
 
 impl Walk<'_> {
@@ -96,6 +137,10 @@ impl Walk<'_> {
             }
             if let Err(error) = self.step(change, node).await? {
                 failed.insert(node);
+                if error.kind == ErrorKind::Waiting {
+                    self.outcome.waiting.insert(change.address.clone());
+                    continue;
+                }
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {
                     message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message),
@@ -105,14 +150,12 @@ impl Walk<'_> {
                 self.outcome.done += 1;
             }
         }
-        let skipped = !self.outcome.skipped.is_empty();
-        let ended = request::end(
-            self.context,
-            self.desired,
-            &self.outcome.lock,
-            self.outcome.failed() || skipped,
-            self.outcome.interrupted,
-        );
+        let unfinished = self.outcome.interrupted || !self.outcome.waiting.is_empty();
+        let skipped = !self.outcome.skipped.is_empty() && self.outcome.waiting.is_empty();
+        let failed = self.outcome.failed() || skipped;
+        // What still waits leaves its request open, unless something else failed.
+        let open = unfinished && (self.outcome.interrupted || !self.outcome.failed());
+        let ended = request::end(self.context, self.desired, &self.outcome.lock, failed, open);
         for event in ended {
             self.record(event)?;
         }
@@ -126,6 +169,7 @@ impl Walk<'_> {
             if let Some(id) = locked.applied.as_ref().map(|applied| applied.id.clone()) {
                 self.values.ids.entry(address.clone()).or_insert(id);
             }
+            self.values.outs.insert(address.clone(), locked.out());
         }
         for (account, answer) in &self.context.observed.accounts {
             self.values.credentials.insert(account, &answer.credentials);
@@ -165,16 +209,32 @@ impl Walk<'_> {
                     .expected
                     .clone()
                     .unwrap_or_else(|| Digest::of_json(&Value::Null));
-                let applied = self.applied(change, id.clone(), read);
+                let applied = self.applied(change, id.clone(), read, change.work.out.clone());
                 self.record(applied)
             }
             _ => Ok(()),
         }
     }
 
-    fn applied(&self, change: &Change, id: String, read: Digest) -> Event {
+    fn applied(&self, change: &Change, id: String, read: Digest, out: BTreeMap<String, Value>) -> Event {
         let wanted = self.desired.resources.get(&change.address);
         let runs = wanted.is_some_and(|resource| resource.runs);
+        let before = self.outcome.lock.resources.get(&change.address);
+        let before = before.and_then(|locked| locked.applied.as_ref());
+        let wrote = change
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Create | Step::Fill));
+        let unseen = match before {
+            Some(before) if !wrote => unseen::Record {
+                unread: before.unread.clone(),
+                secrets: before.secrets.clone(),
+            },
+            _ => {
+                let (document, paths) = (&change.work.document, &change.work.hidden);
+                unseen::record(&change.address, document, paths, self.context.secrets)
+            }
+        };
         // Something of the platform's own was kept: to the next plan it is still what the platform moved.
         let (sent, read) = match &change.work.asked {
             Some(asked) => (asked.clone(), Digest::of_json(&json!({ "kept": read }))),
@@ -190,20 +250,35 @@ impl Walk<'_> {
                 commit: self.context.commit.to_owned(),
                 revision: change.revision,
                 stopped: change.work.drafts && !runs,
+                out,
+                unread: unseen.unread,
+                secrets: unseen.secrets,
             },
         }
     }
 
     /// One step; the inner error is the platform's and stops only what waits for it.
-    async fn step(&mut self, change: &Change, (index, step): Node) -> Result<Result<(), PlatformError>, Unwritable> {
+    async fn step(&mut self, change: &Change, node: Node) -> Result<Result<(), PlatformError>, Unwritable> {
+        let (index, step) = node;
+        if step == Step::Retire {
+            return self.retire(change).await;
+        }
         let attempt = *self
             .attempts
             .entry(index)
             .or_insert_with(|| change.work.attempt.unwrap_or_else(Uuid::new_v4));
-        let job = match self.job(change, step, attempt) {
+        if let Err(error) = self.ask_for_secret_outputs(change).await {
+            return Ok(Err(error));
+        }
+        let job = match self.job(change, node, attempt) {
             Ok(job) => job,
             Err(error) => return Ok(Err(error)),
         };
+        if step == Step::Create && change.steps.contains(&Step::Retire) {
+            self.record(Event::Superseded {
+                address: change.address.clone(),
+            })?;
+        }
         self.record(Event::Begin {
             address: change.address.clone(),
             kind: change.kind.clone(),
@@ -212,28 +287,16 @@ impl Walk<'_> {
             run: self.context.run,
             attempt,
             step,
-            id: (step != Step::Create).then(|| job.id.clone()),
+            id: (step != Step::Create && !job.id.is_empty()).then(|| job.id.clone()),
         })?;
-        self.context.progress.started(&change.address, step);
-        let executor = self.context.executors.get(&change.account);
-        let result = match executor {
-            Some(executor) => executor.execute(&job).await,
-            None => Err(PlatformError::new(
-                ErrorKind::Unreachable,
-                step.as_str(),
-                "the account is not open",
-            )),
-        };
-        match result {
+        match self.execute(change, &job).await {
             Ok(receipt) => {
-                self.context
-                    .progress
-                    .done(&change.address, step, receipt.note.as_deref());
-                self.succeeded(change, (index, step), receipt)?;
+                self.succeeded(change, node, receipt)?;
                 Ok(Ok(()))
             }
+            // Nothing failed: what was begun stays pending.
+            Err(error) if error.kind == ErrorKind::Waiting => Ok(Err(error)),
             Err(error) => {
-                self.context.progress.failed(&change.address, step, &error.to_string());
                 self.record(Event::Failed {
                     address: change.address.clone(),
                     step,
@@ -246,41 +309,145 @@ impl Walk<'_> {
         }
     }
 
+    async fn execute(&self, change: &Change, job: &Job) -> Result<Receipt, PlatformError> {
+        self.context.progress.started(&change.address, job.step);
+        let result = match self.context.executors.get(&change.account) {
+            Some(executor) => executor.execute(job).await,
+            None => Err(PlatformError::new(
+                ErrorKind::Unreachable,
+                job.step.as_str(),
+                "the account is not open",
+            )),
+        };
+        let result = result.map_err(|error| PlatformError {
+            why: self.redacted(&error.why),
+            ..error
+        });
+        match &result {
+            Ok(receipt) => {
+                let note = receipt.note.as_deref().map(|note| self.redacted(note));
+                self.context.progress.done(&change.address, job.step, note.as_deref());
+            }
+            Err(error) => self
+                .context
+                .progress
+                .failed(&change.address, job.step, &error.to_string()),
+        }
+        result
+    }
+
+    /// Deletes what a new object replaced. The record of it is the lockfile's `retiring`, which was written before.
+    async fn retire(&mut self, change: &Change) -> Result<Result<(), PlatformError>, Unwritable> {
+        let locked = self.outcome.lock.resources.get(&change.address);
+        let retiring = locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
+        for (id, out) in retiring {
+            let mut job = match self.job(change, (usize::MAX, Step::Retire), Uuid::nil()) {
+                Ok(job) => job,
+                Err(error) => return Ok(Err(error)),
+            };
+            job.id.clone_from(&id);
+            job.out = out;
+            if let Err(error) = self.execute(change, &job).await {
+                return Ok(Err(error));
+            }
+            self.record(Event::Retired {
+                address: change.address.clone(),
+                id,
+            })?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Secret outputs of other resources that this run did not see come up.
+    async fn ask_for_secret_outputs(&mut self, change: &Change) -> Result<(), PlatformError> {
+        for symbol in symbol::symbols(&change.work.document) {
+            let Symbol::Ref { address, path } = &symbol else {
+                continue;
+            };
+            let Some(name) = path.strip_prefix("out.") else {
+                continue;
+            };
+            if self.values.of(&symbol).is_some() {
+                continue;
+            }
+            let (Some(locked), Some(id)) = (
+                self.outcome.lock.resources.get(address),
+                self.values.ids.get(address).cloned(),
+            ) else {
+                continue;
+            };
+            if let Some(executor) = self.context.executors.get(&locked.account) {
+                let secret = executor.output(&locked.kind, &id, name).await?;
+                let outs = self.values.outs.entry(address.clone()).or_default();
+                outs.insert(name.to_owned(), Value::from(secret.expose()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A platform may repeat what it was sent.
+    fn redacted(&self, text: &str) -> String {
+        self.context.secrets.redacted(&self.desired.name, text)
+    }
+
     fn succeeded(&mut self, change: &Change, (index, step): Node, receipt: Receipt) -> Result<(), Unwritable> {
+        let address = &change.address;
         if let Some(read) = &receipt.read {
             self.reads.insert(index, Digest::of_json(read));
         }
-        if step == Step::Create {
-            self.values.ids.insert(change.address.clone(), receipt.id.clone());
-            self.record(Event::Created {
-                address: change.address.clone(),
-                id: receipt.id.clone(),
-            })?;
+        let told = self.told.entry(index).or_default();
+        told.out.extend(receipt.out.clone());
+        if receipt.created.is_some() {
+            told.created = receipt.created;
         }
-        if change.steps.last() != Some(&step) {
+        let out = told.out.clone();
+        let outs = self.values.outs.entry(address.clone()).or_default();
+        outs.extend(receipt.out.clone());
+        let secrets = receipt.secrets.iter();
+        outs.extend(secrets.map(|(name, secret)| (name.clone(), Value::from(secret.expose()))));
+        if step == Step::Create {
+            self.values.ids.insert(address.clone(), receipt.id.clone());
+            self.record(Event::Created {
+                address: address.clone(),
+                id: receipt.id.clone(),
+                out: receipt.out,
+            })?;
+        } else if step == Step::Delete {
+            // What is replaced is gone before its successor is begun.
+            self.record(Event::Gone {
+                address: address.clone(),
+            })?;
+            self.values.ids.remove(address);
+            self.values.outs.remove(address);
+        } else if step == Step::Wait {
+            self.values.ids.insert(address.clone(), receipt.id.clone());
+        }
+        let last = change.steps.iter().rfind(|step| **step != Step::Retire);
+        if last != Some(&step) || step == Step::Delete {
             return Ok(());
         }
-        let event = match change.action {
-            Action::Delete => Event::Gone {
-                address: change.address.clone(),
-            },
-            Action::Create | Action::Adopt | Action::Update | Action::Forget => {
-                let read = self
-                    .reads
-                    .get(&index)
-                    .cloned()
-                    .unwrap_or_else(|| Digest::of_json(&Value::Null));
-                self.applied(change, receipt.id, read)
-            }
+        let read = self
+            .reads
+            .get(&index)
+            .cloned()
+            .unwrap_or_else(|| Digest::of_json(&Value::Null));
+        let mut known = match change.action {
+            Action::Create | Action::Replace => BTreeMap::new(),
+            _ => change.work.out.clone(),
         };
-        self.record(event)
+        known.extend(out);
+        let applied = self.applied(change, receipt.id, read, known);
+        self.record(applied)
     }
 
-    fn job(&self, change: &Change, step: Step, attempt: Uuid) -> Result<Job, PlatformError> {
+    fn job(&self, change: &Change, (index, step): Node, attempt: Uuid) -> Result<Job, PlatformError> {
         let fresh = change.steps.contains(&Step::Create);
         let draft = step == Step::Create && change.work.drafts;
-        let unknown = if draft { Unknown::Blank } else { Unknown::Keep };
-        let document = symbol::resolve(&change.work.document, &|symbol| self.values.of(symbol), unknown);
+        // What is taken away needs no document.
+        let leaves = matches!(step, Step::Unpublish | Step::Delete | Step::Retire);
+        let unknown = if draft || leaves { Unknown::Blank } else { Unknown::Keep };
+        let value = |symbol: &Symbol| self.values.of(symbol).or_else(|| self.context.secrets.value(symbol));
+        let document = symbol::resolve(&change.work.document, &value, unknown);
         if let Some(unresolved) = symbol::symbols(&document).into_iter().next() {
             let why = format!(
                 "{} has no value, because what it refers to does not exist",
@@ -311,7 +478,7 @@ impl Walk<'_> {
                 })
                 .collect(),
             Step::Unpublish => change.work.listening.clone(),
-            Step::Create | Step::Fill | Step::Delete => Vec::new(),
+            Step::Create | Step::Fill | Step::Wait | Step::Retire | Step::Delete => Vec::new(),
         };
         Ok(Job {
             address: change.address.clone(),
@@ -334,6 +501,11 @@ impl Walk<'_> {
                 "{} {} revision {}",
                 self.desired.product, self.desired.version, change.revision
             ),
+            out: match self.told.get(&index) {
+                Some(told) if fresh => told.out.clone(),
+                _ => change.work.out.clone(),
+            },
+            created: self.told.get(&index).and_then(|told| told.created.clone()),
         })
     }
 }

@@ -1,19 +1,21 @@
-//! Opening accounts: secrets from the environment, and the sandbox for those that live in it.
+//! Opening accounts: with their secrets, and the sandbox for those that live in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
-use crate::platform::account::{Account, DEFAULT_CONCURRENCY, Secret};
+use crate::platform::account::{Account, DEFAULT_CONCURRENCY};
 use crate::platform::error::{CONNECT, ErrorKind};
+use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
 use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
+use crate::secret::Secret;
+use crate::secrets::Resolver;
 use crate::workspace::Workspace;
 
 /// The key that opens everything in the sandbox. It protects nothing: the sandbox listens on loopback only.
@@ -23,13 +25,18 @@ pub const SANDBOX_KEY: &str = "sandbox";
 pub struct Accounts {
     connections: BTreeMap<String, Arc<dyn Connection>>,
     closed: BTreeMap<String, PlatformError>,
-    calls: Arc<AtomicU64>,
+    ledgers: BTreeMap<String, Arc<Ledger>>,
     sandbox: Option<Sandbox>,
 }
 
 impl Accounts {
     /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
-    pub async fn open(workspace: &Workspace, root: &Path, names: &BTreeSet<&str>) -> Result<Self, Failure> {
+    pub async fn open(
+        workspace: &Workspace,
+        root: &Path,
+        resolver: &Resolver,
+        names: &BTreeSet<&str>,
+    ) -> Result<Self, Failure> {
         let in_sandbox = |name: &&&str| {
             workspace
                 .settings
@@ -52,11 +59,13 @@ impl Accounts {
         let mut accounts = Self {
             connections: BTreeMap::new(),
             closed: BTreeMap::new(),
-            calls: Arc::new(AtomicU64::new(0)),
+            ledgers: BTreeMap::new(),
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, name, &url, &accounts.calls).and_then(|account| {
+            let opened = account(workspace, resolver, name, &url).await;
+            let opened = opened.and_then(|account| {
+                accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace
                     .registry
                     .connect(&account)
@@ -95,6 +104,17 @@ impl Accounts {
         open.collect()
     }
 
+    /// What each of them was asked, by account.
+    pub fn ledgers(&self) -> &BTreeMap<String, Arc<Ledger>> {
+        &self.ledgers
+    }
+
+    /// The same, at this moment.
+    pub fn tallies(&self) -> BTreeMap<String, Tally> {
+        let tallies = self.ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.tally()));
+        tallies.collect()
+    }
+
     /// Closes the sandbox, so that its store is free for the next command.
     pub async fn close(self) {
         drop(self.connections);
@@ -112,11 +132,11 @@ fn no_platform(name: &str) -> PlatformError {
     )
 }
 
-fn account(
+async fn account(
     workspace: &Workspace,
+    resolver: &Resolver,
     name: &str,
     sandbox_url: &str,
-    calls: &Arc<AtomicU64>,
 ) -> Result<Account, PlatformError> {
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
@@ -125,18 +145,27 @@ fn account(
     };
     let mut credentials = BTreeMap::new();
     let base_url = if settings.sandbox {
-        let names = workspace
+        let ways = workspace
             .registry
             .platform(&platform)
             .map(|platform| platform.credentials())
             .unwrap_or_default();
-        credentials.extend(names.into_iter().map(|name| (name, Secret::new(SANDBOX_KEY))));
+        // The sandbox's key opens everything but cannot sign.
+        let way = ways.into_iter().find(|way| !way.signs).unwrap_or_default();
+        let names = way.required.into_iter();
+        credentials.extend(names.map(|name| (name, Secret::new(SANDBOX_KEY))));
         format!("{sandbox_url}/{name}")
     } else {
         for (credential, source) in &settings.credentials {
-            credentials.insert(credential.clone(), secret(&source.env)?);
+            let secret = resolver.resolve(source).await;
+            let secret = secret.map_err(|unavailable| PlatformError::locked(unavailable.why, unavailable.hint))?;
+            credentials.insert(credential.clone(), secret);
         }
         settings.base_url.clone().unwrap_or_default()
+    };
+    let hosts = match settings.sandbox {
+        true => sandbox_hosts(workspace, &platform, &base_url),
+        false => settings.hosts.clone(),
     };
     Ok(Account {
         name: name.to_owned(),
@@ -146,24 +175,21 @@ fn account(
         } else {
             settings.webhook_url.clone().unwrap_or_else(|| base_url.clone())
         },
+        hosts,
         base_url,
         credentials,
+        identity: settings.identity.clone().filter(|_| !settings.sandbox),
         concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         per_second: settings.limits.per_second,
-        calls: calls.clone(),
+        ledger: Arc::default(),
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "edge: this is where secrets are read")]
-fn secret(variable: &str) -> Result<Secret, PlatformError> {
-    match std::env::var(variable) {
-        Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
-        _ => Err(PlatformError::new(
-            ErrorKind::Unauthorised,
-            CONNECT,
-            format!("the environment variable {variable} is not set"),
-        )),
-    }
+/// The sandbox serves all hosts of a platform at one address.
+fn sandbox_hosts(workspace: &Workspace, platform: &str, base_url: &str) -> BTreeMap<String, String> {
+    let platform = workspace.registry.platform(platform);
+    let names = platform.map(|platform| platform.hosts()).unwrap_or_default();
+    names.into_keys().map(|name| (name, base_url.to_owned())).collect()
 }
 
 /// Starts the sandbox of a workspace with every account that lives in it.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::accounts::Accounts;
 use super::plan::{Format, RuleArgs, print};
-use super::progress::Lines;
+use super::progress::{self, Above, Lines, Live};
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
@@ -23,7 +23,7 @@ use crate::journal::{self, Journal};
 use crate::lease::{self, Lease};
 use crate::lockfile::{self, Lockfile};
 use crate::lockstore::LockStore;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, unseen};
 use crate::problem::{Class, Place, Problem};
 use crate::render::{self, BOLD, counted, styled};
 use crate::repo::RepoError;
@@ -51,6 +51,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     } else {
         At::Revision("HEAD")
     };
+    let live = Live::start("reading the workspace");
     let session = Session::open(global, at, &args.tenants)?;
     if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
         return Err(RepoError::Detached.into());
@@ -73,16 +74,23 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
+    live.says("observing");
+    live.counts(&accounts);
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    drop(live);
     let result = proceed(args, &mut session, survey, &accounts, approved, &commit).await;
+    let tallies = accounts.tallies();
     accounts.close().await;
+    if result.is_ok() {
+        progress::print_ledger(global, Format::Text, &tallies)?;
+    }
     result
 }
 
 async fn proceed(
     args: &ApplyArgs,
     session: &mut Session,
-    survey: Survey,
+    mut survey: Survey,
     accounts: &Accounts,
     approved: Option<Approved>,
     commit: &str,
@@ -102,15 +110,28 @@ async fn proceed(
     if !survey.plan.changes.is_empty() {
         confirm(args, &survey.plan)?;
     }
+    let documents = survey.plan.changes.iter().map(|change| &change.work.document);
+    let needed: BTreeSet<(String, String)> = documents.flat_map(unseen::names).collect();
+    session
+        .resolver
+        .read(&mut survey.secrets, &survey.desired, &needed)
+        .await;
     let run = Uuid::now_v7();
-    let interrupted = listen_for_interrupts();
-    let outcomes = execute(session, &survey, accounts, run, commit, &interrupted).await?;
-    let unfinished = outcomes.iter().any(|outcome| outcome.failed() || outcome.interrupted);
+    let live = Live::start("applying");
+    live.counts(accounts);
+    let interrupted = listen_for_interrupts(live.above());
+    let outcomes = execute(session, &survey, accounts, (run, commit), &interrupted, &live).await?;
+    let unfinished = outcomes
+        .iter()
+        .any(|outcome| outcome.failed() || outcome.interrupted || !outcome.waiting.is_empty());
     for outcome in &outcomes {
         session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
     }
+    live.says("recording");
     let made = keep(session, run, &survey.plan, unfinished)?;
+    live.says("checking what is there now");
     let left = leftover(session, args, accounts, &outcomes).await?;
+    drop(live);
     report_outcomes(&outcomes, &made, &left)?;
     Ok(exit(before, &outcomes, &left))
 }
@@ -120,9 +141,9 @@ async fn execute(
     session: &mut Session,
     survey: &Survey,
     accounts: &Accounts,
-    run: Uuid,
-    commit: &str,
+    (run, commit): (Uuid, &str),
     interrupted: &AtomicBool,
+    live: &Live,
 ) -> Result<Vec<Outcome>, Failure> {
     let folder = session.journals.clone();
     let journal = Journal::start(&folder, run).map_err(|error| {
@@ -137,11 +158,12 @@ async fn execute(
         commit,
         desired: &survey.desired.tenants,
         observed: &survey.observed,
+        secrets: &survey.secrets,
         executors: &accounts.executors(),
         journal: &journal,
         interrupted,
         now,
-        progress: &Lines,
+        progress: &Lines::new(live),
     };
     let outcomes = apply::apply(&context, &survey.plan, &session.locks).await;
     session
@@ -166,7 +188,7 @@ fn now() -> String {
 
 /// Only what is committed can be applied, or nobody could say later what was.
 fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure> {
-    let uncommitted = session.repo.uncommitted()?;
+    let uncommitted = session.repo.uncommitted(&session.workspace.encrypted_files())?;
     if uncommitted.is_empty() || global.sandbox {
         return Ok(());
     }
@@ -288,16 +310,13 @@ fn read_plan(file: &Path) -> Result<Approved, Failure> {
 }
 
 /// First Ctrl-C (or SIGTERM, as CI cancels): finish what is in flight. Second: stop now.
-fn listen_for_interrupts() -> Arc<AtomicBool> {
+fn listen_for_interrupts(above: Above) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     tokio::spawn(async move {
         wait_for_signal().await;
         flag.store(true, Ordering::Relaxed);
-        let _ = writeln!(
-            anstream::stderr(),
-            "\nstopping: calls in flight are finished and recorded; once more to stop now"
-        );
+        above.line("\nstopping: calls in flight are finished and recorded; once more to stop now");
         wait_for_signal().await;
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
@@ -369,7 +388,7 @@ async fn leftover(
 ) -> Result<Vec<Problem>, Failure> {
     let clean: Vec<String> = outcomes
         .iter()
-        .filter(|outcome| !outcome.failed() && !outcome.interrupted)
+        .filter(|outcome| !outcome.failed() && !outcome.interrupted && outcome.waiting.is_empty())
         .map(|outcome| outcome.tenant.clone())
         .collect();
     if clean.is_empty() {
@@ -436,6 +455,9 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
     if let Some(commit) = &kept.commit {
         writeln!(out, "Recorded in commit {}.", commit.get(..10).unwrap_or(commit))?;
     }
+    for address in outcomes.iter().flat_map(|outcome| &outcome.waiting) {
+        writeln!(out, "{address} is not ready yet: the next `upa apply` goes on waiting.")?;
+    }
     if !interrupted.is_empty() || !failed.is_empty() {
         writeln!(
             out,
@@ -463,7 +485,9 @@ fn exit(before: Exit, outcomes: &[Outcome], left: &[Problem]) -> Exit {
     if by_tenant.values().any(|exit| *exit == Exit::Decision) || before == Exit::Decision {
         return Exit::Decision;
     }
+    let waiting = outcomes.iter().any(|outcome| !outcome.waiting.is_empty());
     match exits.len() {
+        0 | 1 if waiting && by_tenant.values().all(|exit| *exit == Exit::Done) => Exit::Platform,
         0 => Exit::Done,
         1 => by_tenant.values().next().copied().unwrap_or(before),
         _ => Exit::SomeTenantsFailed,

@@ -39,6 +39,7 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         global: Global {
             dir: dir.clone(),
             sandbox: false,
+            verbose: false,
         },
         repo,
     };

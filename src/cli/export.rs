@@ -144,13 +144,14 @@ fn address(session: &Session, args: &ExportArgs, kind: &Kind) -> Result<Option<A
 
 async fn ask(session: &Session, args: &ExportArgs, kind: &Kind) -> Result<Answer, Failure> {
     let names = BTreeSet::from([args.account.as_str()]);
-    let accounts = Accounts::open(&session.workspace, session.repo.root(), &names).await?;
+    let accounts = Accounts::open(&session.workspace, session.repo.root(), &session.resolver, &names).await?;
     let observers = accounts.observers();
     let question = Question {
         kinds: BTreeSet::from([kind.clone()]),
         ids: BTreeMap::from([(kind.clone(), BTreeSet::from([args.id.clone()]))]),
         mark_prefix: format!("upa:{}/", session.name()),
         credentials: true,
+        ..Question::default()
     };
     let answer = match observers.open.get(&args.account) {
         Some(observer) => observer.observe(&question).await,

@@ -51,6 +51,9 @@ pub struct Global {
     /// Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
     #[arg(long, global = true)]
     pub sandbox: bool,
+    /// End a run with what it asked of each account, even where nobody looks on
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::problem::listed;
 use crate::repo::Repo;
 use crate::resource::is_tenant_name;
+use crate::workspace::inputs;
 use crate::workspace::{self, Tier, Version};
 
 /// Write a new tenant file with everything its version asks for.
@@ -83,7 +84,7 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
             );
         }
     };
-    let text = tenant_file(version, args.tier, &repo.operator());
+    let text = tenant_file(&args.tenant, version, args.tier, &repo.operator());
     if let Some(folder) = target.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -96,7 +97,7 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
+fn tenant_file(tenant: &str, version: &Version, tier: Tier, operator: &str) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let mut text = String::new();
     // Writing into a String cannot fail.
@@ -135,6 +136,12 @@ fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
         }
         // A number or a switch that nobody chose must not look like one that somebody did.
         let line = match placeholder(schema) {
+            // A secret is never written here, only where it is.
+            _ if inputs::is_secret(&version.file, name) => format!(
+                "{}{name} = {{ env = \"{}\" }}",
+                if required.contains(&name.as_str()) { "" } else { "# " },
+                variable(tenant, name)
+            ),
             Some(value) if required.contains(&name.as_str()) => format!("{name} = {value}"),
             Some(value) => format!("# {name} = {value}"),
             None => format!("# {name} = …"),
@@ -151,6 +158,14 @@ fn tenant_file(version: &Version, tier: Tier, operator: &str) -> String {
         let _ = writeln!(text, "{name} = \"\"   # {} of type {}", slot.platform, slot.kind);
     }
     text
+}
+
+/// The name of the environment variable that a tenant's secret has by custom.
+fn variable(tenant: &str, input: &str) -> String {
+    let name = format!("{tenant}_{input}").to_ascii_uppercase();
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let leads = name.starts_with(|c: char| c.is_ascii_digit());
+    if leads { format!("_{name}") } else { name }
 }
 
 /// The default, an example or the first choice, or an empty text or list; `None` where nothing is empty.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Global;
+use super::progress::{self, Live};
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::survey::{self, Survey};
@@ -43,6 +44,9 @@ pub struct RuleArgs {
     /// Take an object for gone that could not be read
     #[arg(long, value_name = "ADDRESS")]
     pub recreate: Vec<Address>,
+    /// Allow an object to be deleted or replaced whose loss must be confirmed
+    #[arg(long, value_name = "ADDRESS")]
+    pub confirm: Vec<Address>,
     /// Allow the plan with this digest to exceed the thresholds of `[policy]`
     #[arg(long, value_name = "DIGEST")]
     pub approve: Option<String>,
@@ -64,11 +68,12 @@ impl RuleArgs {
         let Some(unknown) = self
             .recreate
             .iter()
+            .chain(&self.confirm)
             .find(|address| !known.contains(&address.to_string()))
         else {
             return Ok(());
         };
-        let failure = Failure::new(Exit::Usage, format!("--recreate: there is no `{unknown}`"));
+        let failure = Failure::new(Exit::Usage, format!("there is no `{unknown}`"));
         Err(
             match did_you_mean(&unknown.to_string(), known.iter().map(String::as_str)) {
                 Some(word) => failure.hint(format!("did you mean `{word}`?")),
@@ -82,18 +87,16 @@ impl RuleArgs {
         Rules {
             policy: session.workspace.settings.policy.clone(),
             recreate: self.recreate.iter().cloned().collect(),
-            today: today(),
+            confirmed: self.confirm.iter().cloned().collect(),
+            now_ms: now_ms(),
             approved: self.approve.clone(),
         }
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "edge: this is where the date of a plan comes from"
-)]
-fn today() -> jiff::civil::Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+#[expect(clippy::disallowed_methods, reason = "edge: the planner is told what time it is")]
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
@@ -108,13 +111,19 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
 
 async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
+    let live = Live::start("reading the workspace");
     let session = Session::open(global, at, &args.tenants)?;
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
+    live.says("observing");
+    live.counts(&accounts);
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    let tallies = accounts.tallies();
     accounts.close().await;
+    drop(live);
     print(&session, &survey, args.format)?;
+    progress::print_ledger(global, args.format, &tallies)?;
     if let Some(file) = &args.out {
         write(file, &survey)?;
     }

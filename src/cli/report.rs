@@ -137,6 +137,7 @@ fn one(problem: &Problem) -> String {
         None => {
             let group = Group::with_title(title);
             groups.push(match &problem.place {
+                Some(place) if place.line > 0 => group.element(Origin::path(&*place.file).line(place.line)),
                 Some(place) => group.element(Origin::path(&*place.file)),
                 None => group,
             });

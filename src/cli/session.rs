@@ -12,6 +12,7 @@ use crate::lockfile::Lockfile;
 use crate::lockstore::{self, LockStore};
 use crate::problem::{Problem, did_you_mean};
 use crate::repo::Repo;
+use crate::secrets::Resolver;
 use crate::workspace::{self, Files, Loaded, Workspace};
 
 /// Which files count.
@@ -25,6 +26,8 @@ pub enum At<'a> {
 pub struct Session {
     pub repo: Repo,
     pub workspace: Workspace,
+    /// Reads secrets, when they are needed.
+    pub resolver: Resolver,
     pub store: LockStore,
     /// The lockfiles with everything folded in that earlier runs left in journals.
     pub locks: BTreeMap<String, Lockfile>,
@@ -98,6 +101,7 @@ impl Session {
             .flat_map(|version| version.warnings.iter().cloned());
         problems.extend(notes);
         Ok(Self {
+            resolver: Resolver::new(repo.root()),
             repo,
             workspace,
             store,

@@ -10,12 +10,15 @@ use crate::desired::{DesiredState, desired};
 use crate::observe::{Observers, accounts, observe, questions};
 use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
 use crate::problem::Problem;
+use crate::secret::Secrets;
 
 /// What was found out, and what follows.
 pub struct Survey {
     pub desired: DesiredState,
     pub observed: ObservedState,
     pub plan: Plan,
+    /// The secrets that were read to compare them.
+    pub secrets: Secrets,
 }
 
 /// Renders the selected tenants; wrong inputs end the run before anybody is asked.
@@ -33,13 +36,14 @@ pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Fa
 pub async fn open_accounts(session: &Session, desired: &DesiredState) -> Result<Accounts, Failure> {
     let questions = questions(session.name(), desired, &session.locks);
     let names: BTreeSet<&str> = accounts(&questions);
-    Accounts::open(&session.workspace, session.repo.root(), &names).await
+    Accounts::open(&session.workspace, session.repo.root(), &session.resolver, &names).await
 }
 
 /// Asks and plans. It is given observers only, so it cannot write.
 pub async fn survey(session: &Session, desired: DesiredState, observers: &Observers, rules: &Rules) -> Survey {
     let questions = questions(session.name(), &desired, &session.locks);
     let observed = observe(&questions, observers).await;
+    let secrets = secrets(session, &desired).await;
     let with = |bases: &Bases| {
         plan(&Basis {
             workspace: session.name(),
@@ -49,6 +53,7 @@ pub async fn survey(session: &Session, desired: DesiredState, observers: &Observ
             registry: &session.workspace.registry,
             rules,
             bases,
+            secrets: &secrets,
         })
     };
     let mut plan = with(&Bases::new());
@@ -59,5 +64,24 @@ pub async fn survey(session: &Session, desired: DesiredState, observers: &Observ
         desired,
         observed,
         plan,
+        secrets,
     }
+}
+
+/// With a key, every secret is read to be compared; without one none is needed to plan.
+async fn secrets(session: &Session, desired: &DesiredState) -> Secrets {
+    let names: BTreeSet<(String, String)> = desired
+        .tenants
+        .values()
+        .flat_map(|tenant| tenant.secrets.keys().map(|name| (tenant.name.clone(), name.clone())))
+        .collect();
+    if names.is_empty() {
+        return Secrets::default();
+    }
+    let source = session.workspace.settings.workspace.fingerprint_key.as_ref();
+    let mut secrets = Secrets::new(session.resolver.fingerprint_key(source).await);
+    if secrets.fingerprint_key().is_some() {
+        session.resolver.read(&mut secrets, desired, &names).await;
+    }
+    secrets
 }

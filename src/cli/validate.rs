@@ -10,8 +10,10 @@ use super::session::{At, Session};
 use super::{Global, survey};
 use crate::exit::Exit;
 use crate::lockstore::LockStore;
+use crate::plan::unseen;
 use crate::problem::{Place, Problem};
 use crate::render::counted;
+use crate::secret::FingerprintKey;
 use crate::workspace::files::{Entry, Files};
 
 /// Check every file of the workspace, without asking any platform.
@@ -30,7 +32,11 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
     if !edited.is_empty() {
         return Err(Failure::problems(edited));
     }
-    write!(anstream::stderr(), "{}", report::problems(&session.warnings))?;
+    let mut warnings = session.warnings;
+    if session.workspace.settings.workspace.fingerprint_key.is_none() {
+        warnings.extend(unseen::without_key(&desired, &FingerprintKey::Unset));
+    }
+    write!(anstream::stderr(), "{}", report::problems(&warnings))?;
     let resources: usize = desired.tenants.values().map(|tenant| tenant.resources.len()).sum();
     writeln!(
         anstream::stdout(),

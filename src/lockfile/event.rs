@@ -1,6 +1,9 @@
 //! What happened, as values: written to the journal before and after every call, and folded into lockfiles.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Applied, LONGEST_ERROR_LOG, Locked, Lockfile, LoggedError, Pending, Provisioned};
@@ -25,7 +28,16 @@ pub enum Event {
         id: Option<String>,
     },
     /// The platform answered with an id.
-    Created { address: Address, id: String },
+    Created {
+        address: Address,
+        id: String,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        out: BTreeMap<String, Value>,
+    },
+    /// The object that is there gets a successor: it is remembered until it is deleted.
+    Superseded { address: Address },
+    /// An object that was replaced is deleted.
+    Retired { address: Address, id: String },
     /// Every step of a change is done.
     Applied { address: Address, applied: Applied },
     /// The object is gone.
@@ -66,17 +78,36 @@ impl Lockfile {
                     fingerprint: fingerprint.clone(),
                     pending: None,
                     applied: None,
+                    retiring: BTreeMap::new(),
                 });
+                let kept = match locked.pending.take() {
+                    Some(pending) if pending.attempt == *attempt => pending.out,
+                    _ => BTreeMap::new(),
+                };
                 locked.pending = Some(Pending {
                     run: *run,
                     attempt: *attempt,
                     step: *step,
                     id: id.clone(),
+                    out: kept,
                 });
             }
-            Event::Created { address, id } => {
+            Event::Created { address, id, out } => {
                 if let Some(pending) = self.pending(address) {
                     pending.id = Some(id.clone());
+                    pending.out.clone_from(out);
+                }
+            }
+            Event::Superseded { address } => {
+                if let Some(locked) = self.resources.get_mut(address)
+                    && let Some(applied) = &locked.applied
+                {
+                    locked.retiring.insert(applied.id.clone(), applied.out.clone());
+                }
+            }
+            Event::Retired { address, id } => {
+                if let Some(locked) = self.resources.get_mut(address) {
+                    locked.retiring.remove(id);
                 }
             }
             Event::Applied { address, applied } => {

@@ -88,7 +88,7 @@ mod tests {
     use crate::lockfile::{Applied, Locked, Pending, Provisioned, Purpose, Request, RequestState};
     use crate::platform::Step;
     use crate::resource::Kind;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use uuid::Uuid;
 
     fn example() -> Lockfile {
@@ -124,6 +124,7 @@ mod tests {
                     attempt: Uuid::from_u128(4),
                     step: Step::Publish,
                     id: None,
+                    out: BTreeMap::new(),
                 }),
                 applied: Some(Applied {
                     id: "abc".to_owned(),
@@ -133,7 +134,11 @@ mod tests {
                     commit: "c".to_owned(),
                     revision: 3,
                     stopped: false,
+                    out: BTreeMap::from([("url".to_owned(), serde_json::json!("https://x.example"))]),
+                    unread: BTreeMap::from([("server.secret".to_owned(), Digest::of_bytes(b"c"))]),
+                    secrets: BTreeMap::from([("server.secret".to_owned(), "hmac-sha256:1:2".to_owned())]),
                 }),
+                retiring: BTreeMap::from([("old".to_owned(), BTreeMap::new())]),
             },
         );
         lockfile

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 pub use event::Event;
@@ -122,6 +123,9 @@ pub struct Locked {
     pub pending: Option<Pending>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
+    /// Objects that the present one replaced and that are not deleted yet: their ids, and their outputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retiring: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
 /// A change that was begun and not finished.
@@ -136,6 +140,9 @@ pub struct Pending {
     /// The object, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// What only the answer of its creation told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub out: BTreeMap<String, Value>,
 }
 
 /// What the platform holds.
@@ -155,6 +162,15 @@ pub struct Applied {
     /// Git wanted it not to run, so that it does not is nobody's doing on the platform.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// Its outputs that are no secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub out: BTreeMap<String, Value>,
+    /// What was sent where the platform does not show it again: the digest of every such field, secrets by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, Digest>,
+    /// The keyed fingerprints of those that hold a secret, if there was a key. See [`crate::fingerprint`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
 }
 
 impl Lockfile {
@@ -183,6 +199,14 @@ impl Lockfile {
 }
 
 impl Locked {
+    /// What is recorded of the outputs.
+    pub fn out(&self) -> BTreeMap<String, Value> {
+        let applied = self.applied.iter().flat_map(|applied| &applied.out);
+        let pending = self.pending.iter().flat_map(|pending| &pending.out);
+        let all = applied.chain(pending);
+        all.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     pub fn id(&self) -> Option<&str> {
         let applied = self.applied.as_ref().map(|applied| applied.id.as_str());
         applied.or_else(|| self.pending.as_ref()?.id.as_deref())

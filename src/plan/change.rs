@@ -1,6 +1,6 @@
 //! Changes and plans as values: complete to the last choice, so that apply decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,6 +24,10 @@ pub enum Action {
     Adopt,
     /// An object of ours is changed.
     Update,
+    /// A new object takes the place of ours.
+    Replace,
+    /// The platform is not done with it yet.
+    Wait,
     /// An object of ours is taken down and deleted.
     Delete,
     /// It is gone already; only the record goes.
@@ -31,11 +35,13 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 5] = [
+    pub const ALL: [Action; 7] = [
         Action::Delete,
+        Action::Replace,
         Action::Create,
         Action::Adopt,
         Action::Update,
+        Action::Wait,
         Action::Forget,
     ];
 
@@ -45,6 +51,8 @@ impl Action {
             Action::Create => "+",
             Action::Adopt => ">",
             Action::Update => "~",
+            Action::Replace => "±",
+            Action::Wait => "…",
             Action::Delete => "-",
             Action::Forget => "x",
         }
@@ -55,6 +63,8 @@ impl Action {
             Action::Create => "create",
             Action::Adopt => "adopt",
             Action::Update => "update",
+            Action::Replace => "replace",
+            Action::Wait => "wait",
             Action::Delete => "delete",
             Action::Forget => "forget",
         }
@@ -82,6 +92,16 @@ pub enum Reason {
     Deprovisioned,
     /// The version does not have this resource any more.
     NoLongerInVersion,
+    /// A field changed that only a new object can have otherwise.
+    CannotChange,
+    /// Its parent is another one now.
+    Moved,
+    /// It expires soon.
+    Expires,
+    /// The object it replaced is still there.
+    Superseded,
+    /// Nothing in Git is different, but a secret is another one.
+    Rotated,
 }
 
 impl Reason {
@@ -98,6 +118,11 @@ impl Reason {
             Reason::Suspended => "the tenant is suspended",
             Reason::Deprovisioned => "the tenant is deprovisioned",
             Reason::NoLongerInVersion => "the version has no such resource any more",
+            Reason::CannotChange => "only a new object can have this otherwise",
+            Reason::Moved => "it belongs to another parent now",
+            Reason::Expires => "it expires soon",
+            Reason::Superseded => "the object it replaced is still there",
+            Reason::Rotated => "a secret was rotated",
         }
     }
 }
@@ -174,10 +199,18 @@ pub struct Work {
     pub listening: Vec<(String, String)>,
     /// Whether it may be created before what it refers to.
     pub drafts: bool,
+    /// The dotted paths that the platform does not show again.
+    pub hidden: Vec<String>,
+    /// The fields of which only the secret is another one, with its fingerprint.
+    pub rotated: BTreeMap<String, String>,
     /// The resources whose id it needs.
     pub needs: BTreeSet<Address>,
     /// The resources that must run before it can; for what goes, those it calls.
     pub calls: BTreeSet<Address>,
+    /// The outputs that are recorded.
+    pub out: BTreeMap<String, Value>,
+    /// Objects it replaced and that are to be deleted, with their outputs.
+    pub retiring: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
 impl Change {
@@ -189,20 +222,25 @@ impl Change {
                 Reason::Resumed | Reason::Suspended => false,
                 reason => self.mover == Some(Mover::Platform) || reason == Reason::NotRunning,
             },
-            Action::Adopt | Action::Delete | Action::Forget => false,
+            Action::Adopt | Action::Replace | Action::Wait | Action::Delete | Action::Forget => false,
         }
     }
 
     /// What the digest of a plan covers: nothing that is only known after apply, no commit, no time.
     pub fn digest(&self) -> Digest {
-        Digest::of_json(&json!({
+        let mut covered = json!({
             "address": self.address,
             "account": self.account,
             "action": self.action,
             "steps": self.steps,
             "sent": symbol::symbolic(&self.work.document),
             "observed": self.work.expected,
-        }))
+        });
+        // Whoever reviews may not have the secrets: they tell two plans apart only where they are all there is to them.
+        if let (Reason::Rotated, Some(map)) = (self.reason, covered.as_object_mut()) {
+            map.insert("rotated".to_owned(), json!(self.work.rotated));
+        }
+        Digest::of_json(&covered)
     }
 }
 

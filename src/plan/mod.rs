@@ -9,6 +9,7 @@ pub mod drift;
 pub mod order;
 pub mod policy;
 mod tenant;
+pub mod unseen;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::lockfile::Lockfile;
 use crate::platform::{Answer, Object, Reading, Registry};
 use crate::problem::{Class, Place, Problem, listed};
 use crate::resource::Kind;
+use crate::secret::Secrets;
 
 /// Everything a plan is made from.
 pub struct Basis<'a> {
@@ -34,6 +36,8 @@ pub struct Basis<'a> {
     pub rules: &'a Rules,
     /// What was written where that must be known; a plan says in [`Plan::wants`] what it lacks.
     pub bases: &'a Bases,
+    /// The secrets that could be had, to notice rotations.
+    pub secrets: &'a Secrets,
 }
 
 /// What the accounts answered.
@@ -107,9 +111,11 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     }
     let rules = basis.desired.tenants.values().flat_map(|tenant| &tenant.drift);
     plan.problems.extend(drift::unknown(basis.bases));
-    plan.problems.extend(drift::expired(rules, basis.rules.today));
+    plan.problems.extend(drift::expired(rules, basis.rules.today()));
     plan.problems.extend(copied);
     plan.problems.extend(masterless(basis, &marked));
+    plan.problems
+        .extend(unseen::without_key(basis.desired, &basis.secrets.key));
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan.problems.extend(policy::check(&plan, basis.rules));
     plan

@@ -66,10 +66,15 @@ fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
         let needing = if whole { Step::Create } else { Step::Fill };
         for needed in change.work.needs.iter().filter_map(|address| by_address.get(address)) {
             if has(*needed, Step::Create) && has(index, needing) {
+                let ready = ready(changes, *needed);
+                waits.entry((index, needing)).or_default().insert((*needed, ready));
+            }
+            // On the way down what refers to another, or lives below it, goes first.
+            if has(*needed, Step::Delete) && has(index, Step::Delete) {
                 waits
-                    .entry((index, needing))
+                    .entry((*needed, Step::Delete))
                     .or_default()
-                    .insert((*needed, Step::Create));
+                    .insert((index, Step::Delete));
             }
         }
         for callee in change
@@ -112,6 +117,18 @@ fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
         }
     }
     waits
+}
+
+/// The step after which others can use what a change creates: a draft has its id at once, everything else is used when
+/// the platform is done with it.
+fn ready(changes: &[Change], index: usize) -> Step {
+    let change = changes.get(index).filter(|change| !change.work.drafts);
+    let steps = change.map(|change| change.steps.as_slice()).unwrap_or_default();
+    let last = steps
+        .iter()
+        .filter(|step| matches!(step, Step::Create | Step::Fill | Step::Wait))
+        .max();
+    last.copied().unwrap_or(Step::Create)
 }
 
 /// Creating a draft after what it refers to saves filling it; it is a wish, not a condition.

@@ -18,10 +18,20 @@ pub struct Rules {
     pub policy: Policy,
     /// Addresses that may be created again although it is not proven that they are gone.
     pub recreate: BTreeSet<Address>,
-    /// The day on which the plan is made: rules of a version end on one.
-    pub today: Date,
+    /// Addresses whose object may be lost although its kind asks for a confirmation.
+    pub confirmed: BTreeSet<Address>,
+    /// The time of now, in milliseconds since 1970: the planner's only clock.
+    pub now_ms: i64,
     /// The digest of a plan that may exceed the thresholds.
     pub approved: Option<String>,
+}
+
+impl Rules {
+    /// The day on which the plan is made, in UTC.
+    pub fn today(&self) -> Date {
+        let now = jiff::Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
+        now.to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
 }
 
 /// The thresholds a plan exceeds.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::lockfile::{Provisioned, entry_id};
 use crate::platform::Credential;
+use crate::platform::definition::{ids, path};
 use crate::resource::Address;
 use crate::symbol::Symbol;
 
@@ -15,6 +16,8 @@ use crate::symbol::Symbol;
 pub struct Values<'a> {
     /// The ids of objects that exist.
     pub ids: BTreeMap<Address, String>,
+    /// Their outputs.
+    pub outs: BTreeMap<Address, BTreeMap<String, Value>>,
     /// By version: the webhook base path and the UUID it is made of.
     pub bases: BTreeMap<String, (String, Uuid)>,
     /// By account.
@@ -25,9 +28,14 @@ impl Values<'_> {
     /// The value of a symbol, if it has one.
     pub fn of(&self, symbol: &Symbol) -> Option<Value> {
         match symbol {
-            Symbol::Ref { address, path } if path == "id" => self.ids.get(address).map(|id| Value::from(&**id)),
-            // Outputs come with the kinds that have them.
-            Symbol::Ref { .. } => None,
+            Symbol::Ref { address, path } => match path.split_once('.') {
+                None if path == "id" => self.ids.get(address).map(|id| Value::from(ids::own(id))),
+                Some(("out", path)) => {
+                    let (name, below) = path.split_once('.').unwrap_or((path, ""));
+                    path::at(self.outs.get(address)?.get(name)?, below).cloned()
+                }
+                _ => None,
+            },
             Symbol::Base { version, .. } => self.bases.get(version).map(|(path, _)| Value::from(&**path)),
             Symbol::Entry {
                 version,
@@ -42,6 +50,8 @@ impl Values<'_> {
                 [credential] => Some(Value::from(&*credential.id)),
                 _ => None,
             },
+            // Only apply has them, and only while it sends them.
+            Symbol::Secret { .. } => None,
         }
     }
 

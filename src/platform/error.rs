@@ -1,6 +1,9 @@
 //! What a platform's answer means for the caller.
 
+use std::fmt;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::problem::{Class, Problem};
 
@@ -8,14 +11,37 @@ use crate::problem::{Class, Problem};
 pub const CONNECT: &str = "connect";
 
 /// What went wrong, classed by what to do next.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{call}: {why}")]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{call}: {}", shortened(why))]
 pub struct PlatformError {
     pub kind: ErrorKind,
     /// Method and path, without host, query and secrets.
     pub call: String,
     /// The platform's own words where it had any.
     pub why: String,
+    /// The status of the answer, when there was one.
+    pub status: Option<u16>,
+    /// The whole answer, when it was JSON: some platforms say in it what a status cannot. It is never printed.
+    pub body: Option<Box<Value>>,
+    /// What to do about it, where that is known better than from the kind alone.
+    pub hint: Option<String>,
+}
+
+/// A platform may answer with a book. It is cut only where it is shown: a secret that was cut is no longer recognised.
+fn shortened(why: &str) -> String {
+    why.chars().take(1000).collect()
+}
+
+/// Everything but the answer, which may hold anything.
+impl fmt::Debug for PlatformError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlatformError")
+            .field("kind", &self.kind)
+            .field("call", &self.call)
+            .field("why", &self.why)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The classes.
@@ -47,6 +73,8 @@ pub enum ErrorKind {
     Ambiguous,
     /// It did not happen within the time allowed.
     Deadline,
+    /// The platform is still at it: nothing failed, the next run goes on waiting.
+    Waiting,
 }
 
 impl PlatformError {
@@ -55,7 +83,25 @@ impl PlatformError {
             kind,
             call: call.into(),
             why: why.into(),
+            status: None,
+            body: None,
+            hint: None,
         }
+    }
+
+    /// A secret of the account could not be had.
+    pub fn locked(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..Self::new(ErrorKind::Unauthorised, CONNECT, why)
+        }
+    }
+
+    /// With the answer it was made of.
+    pub fn answered(mut self, status: u16, body: Option<Value>) -> Self {
+        self.status = Some(status);
+        self.body = body.map(Box::new);
+        self
     }
 
     /// Whether nothing can have been changed by the call.
@@ -77,7 +123,8 @@ impl PlatformError {
             | ErrorKind::Refused
             | ErrorKind::Broken
             | ErrorKind::Unexpected
-            | ErrorKind::Deadline => Class::Platform,
+            | ErrorKind::Deadline
+            | ErrorKind::Waiting => Class::Platform,
         };
         let problem = Problem::error(class, format!("account `{account}`: {self}"));
         match self.hint(account) {
@@ -87,12 +134,10 @@ impl PlatformError {
     }
 
     fn hint(&self, account: &str) -> Option<String> {
+        if let Some(hint) = &self.hint {
+            return Some(format!("`accounts.{account}.credentials` in upa.toml names it: {hint}"));
+        }
         Some(match self.kind {
-            ErrorKind::Unauthorised if self.call == CONNECT => {
-                format!(
-                    "`accounts.{account}.credentials` in upa.toml names it: set it in the environment of this command"
-                )
-            }
             ErrorKind::Unauthorised => {
                 format!(
                     "check the key that `accounts.{account}.credentials` in upa.toml names: it is wrong, expired or of another instance"
@@ -107,6 +152,7 @@ impl PlatformError {
                 )
             }
             ErrorKind::Throttled(_) => format!("lower `accounts.{account}.limits` in upa.toml, or run again later"),
+            ErrorKind::Waiting => "run again later".to_owned(),
             ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline => {
                 "run again: upa looks at what is there before it writes anything".to_owned()
             }
@@ -119,5 +165,18 @@ impl PlatformError {
                 return None;
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_not_printed() {
+        let error = PlatformError::new(ErrorKind::Refused, "GET /a", "no").answered(400, Some("canary".into()));
+        assert_eq!(error.body.as_deref(), Some(&Value::from("canary")));
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("canary") && text.contains("400"), "{text}");
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Object;
 use super::definition::KindDefinition;
+use super::definition::kind::Marker;
 use crate::export::{Surroundings, Take, overlay};
 
 /// Top-level fields that say when and for whom an object was made, as most platforms call them.
@@ -25,14 +26,15 @@ pub fn export(kind: Option<&KindDefinition>, object: &Object, known: &Surroundin
         return overlay(template, rendered, &object.document, Take::Written, &inverse);
     }
     let mut document = known.value(&object.document);
-    let marker = kind.and_then(|kind| kind.marker.as_ref());
-    let marks = marker
-        .into_iter()
-        .flat_map(|marker| marker.attempt.iter().chain([&marker.field]));
+    let marks = match kind.and_then(|kind| kind.marker.as_ref()) {
+        Some(Marker::Field { field, attempt }) => attempt.iter().chain([field]).collect(),
+        // The others stand among people's words and were taken off when it was read, or are sent by hand.
+        _ => Vec::new(),
+    };
     let own = kind
         .into_iter()
         .flat_map(|kind| kind.gone.iter().map(|gone| &gone.at).chain([&kind.id]));
-    for path in marks.chain(own) {
+    for path in marks.into_iter().chain(own) {
         take(&mut document, path);
     }
     if let Some(map) = document.as_object_mut() {

@@ -127,13 +127,13 @@ fn step<'a>(at: &'a Value, segment: &str) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::compare::{Owned, differences};
+    use crate::platform::compare::{Owned, differences, nothing_special};
     use proptest::prelude::*;
     use serde_json::json;
 
     fn names(document: &Value, observed: &Value, owned: Owned) -> BTreeSet<String> {
         let mut out = Vec::new();
-        differences("", document, Some(observed), owned, &mut out);
+        differences("", document, Some(observed), owned, &nothing_special, &mut out);
         out.into_iter().map(|change| change.field).collect()
     }
 

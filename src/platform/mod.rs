@@ -13,18 +13,22 @@ pub mod definition;
 pub mod error;
 pub mod exported;
 pub mod fields;
+pub mod hidden;
 pub mod http;
 pub mod n8n;
 pub mod registry;
 pub mod rest;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use account::Account;
+pub use definition::auth::CredentialNames;
 pub use error::PlatformError;
 pub use registry::Registry;
 
@@ -33,20 +37,61 @@ use crate::export::Surroundings;
 use crate::plan::Mover;
 use crate::problem::Problem;
 use crate::resource::{Address, Kind};
+use crate::secret::Secret;
 use crate::template::{Guard, Source};
 use crate::workspace::version::{CredentialSlot, WebhookSlot};
 
 /// What is true of every object of a kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KindFacts {
     /// Objects are created as drafts, filled once everything they refer to exists, and then published.
     pub drafts: bool,
-    /// Top-level fields that cannot be changed: a change means a new object.
+    /// Top-level fields that cannot be changed: a change means a new object. `*`: none can.
     pub fixed: Vec<String>,
-    /// Fields that are not returned: a change shows by the digest that was sent.
+    /// Dotted paths that are not returned, or returned otherwise: a change shows by what was sent.
     pub unread: Vec<String>,
-    /// Whether an object can carry our mark.
+    /// Dotted paths where secrets go: never compared with what is returned, as `unread`. See [`hidden`] for the paths.
+    pub secret: Vec<String>,
+    /// Whether an object can carry our mark; if not, the lockfile alone says that it is ours.
     pub marked: bool,
+    /// Whether a second call brings the mark: a new object may be without it.
+    pub marked_later: bool,
+    /// Values of the document that place the object: fixed for life.
+    pub inputs: Vec<String>,
+    /// Whether anything of an object can be changed.
+    pub updates: bool,
+    /// Whether an object must be waited for after it is created or changed.
+    pub waits: bool,
+    /// Nothing is created: it is waited for.
+    pub gate: bool,
+    /// It costs money.
+    pub costs: bool,
+    /// Why deleting it must be confirmed.
+    pub keep: Option<String>,
+    /// It cannot be deleted: it is left behind.
+    pub left_behind: bool,
+    /// A create with an unknown outcome can only be settled by a person.
+    pub asks_when_lost: bool,
+    /// A create with an unknown outcome is repeated with the same attempt, which the platform recognises.
+    pub repeats_create: bool,
+    /// Values for other resources.
+    pub outs: BTreeMap<String, OutFacts>,
+    /// It expires: the output that says when, and how long before that it is replaced.
+    pub renew: Option<(String, Duration)>,
+}
+
+/// What is true of an output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutFacts {
+    /// It is never written down.
+    pub secret: bool,
+}
+
+impl KindFacts {
+    /// The paths that are never compared with what is returned.
+    pub fn hidden(&self) -> Vec<String> {
+        self.unread.iter().chain(&self.secret).cloned().collect()
+    }
 }
 
 /// One template of a version, for [`Platform::prepare`].
@@ -119,8 +164,13 @@ pub trait Platform: Send + Sync {
     /// The names of its kinds, for messages.
     fn kinds(&self) -> Vec<String>;
 
-    /// The credentials an account must have, by name.
-    fn credentials(&self) -> Vec<String>;
+    /// The credentials an account must have, by name; several sets where there are several ways to sign in.
+    fn credentials(&self) -> Vec<CredentialNames>;
+
+    /// The hosts an account must name besides its base URL, each with the address it usually has.
+    fn hosts(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 
     /// The base URL most accounts have, for hints.
     fn usual_base_url(&self) -> Option<&str>;
@@ -135,7 +185,8 @@ pub trait Platform: Send + Sync {
     /// The top-level fields upa owns in a document.
     fn owned(&self, kind: &Kind, desired: &Value) -> Vec<String>;
 
-    /// The part of an observed document that a desired one owns: what a digest of a reading covers.
+    /// The part of an observed document that a desired one owns: what a digest of a reading covers. What
+    /// [`KindFacts::hidden`] names is no part of it, or the digest of a secret would be recorded.
     fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value;
 
     /// The desired document with what is observed at these fields, as [`Platform::compare`] names them: so that a write
@@ -151,6 +202,12 @@ pub trait Platform: Send + Sync {
 
     /// A template that renders to an object as it is: see [`crate::export`].
     fn export(&self, kind: &Kind, object: &Object, known: &Surroundings) -> Value;
+
+    /// What the id of an object of this document begins with (of a setting: the id): the values that place it. `None` while
+    /// one of them is not known.
+    fn place_in_id(&self, _kind: &Kind, _document: &Value) -> Option<String> {
+        Some(String::new())
+    }
 
     /// Whether a difference in this field shows only once the object is published again.
     fn needs_publish(&self, _field: &str) -> bool {
@@ -191,6 +248,8 @@ pub struct Object {
     pub mark: Option<String>,
     /// The attempt that created it.
     pub attempt: Option<String>,
+    /// Its outputs that are no secret and stand in the object itself.
+    pub out: BTreeMap<String, Value>,
 }
 
 /// An existing credential of an account.
@@ -220,7 +279,43 @@ pub struct Question {
     pub ids: BTreeMap<Kind, BTreeSet<String>>,
     /// The marks whose objects are wanted, whatever their id.
     pub mark_prefix: String,
+    /// The marks of all addresses that are wanted or recorded: for platforms that keep only a short form of them.
+    pub marks: BTreeSet<String>,
+    /// Objects whose id nobody knows.
+    pub wanted: Vec<Wanted>,
     pub credentials: bool,
+}
+
+/// An object that may be there although nobody knows its id.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub address: Address,
+    pub kind: Kind,
+    pub mark: String,
+    /// The document, with symbols where a value is not known.
+    pub document: Value,
+    /// When a run tried to create it and was cut off, in milliseconds since 1970.
+    pub tried: Option<u64>,
+    /// The attempt of that run.
+    pub attempt: Option<String>,
+}
+
+/// What looking for an object found, besides objects that carry its mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Search {
+    /// Nothing has its natural key, and everything was seen.
+    Nothing,
+    /// Objects with the same natural key that do not carry its mark.
+    Rivals(Vec<Rival>),
+    /// Not everything could be seen.
+    Unknown(String),
+}
+
+/// An object with the natural key of one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rival {
+    pub id: String,
+    pub title: String,
 }
 
 /// What could be learnt about one id.
@@ -250,6 +345,8 @@ pub struct Answer {
     pub objects: BTreeMap<(Kind, String), Reading>,
     /// Kinds whose list was read to its end.
     pub complete: BTreeSet<Kind>,
+    /// What looking for each wanted object found, where the platform tells more than by lists.
+    pub searches: BTreeMap<Address, Search>,
     pub credentials: Vec<Credential>,
     pub listeners: Vec<Listener>,
     /// Why the account could not be read, if so.
@@ -268,7 +365,11 @@ pub trait Observer: Send + Sync {
 pub enum Step {
     Create,
     Fill,
+    /// Polling until the platform is done with it.
+    Wait,
     Publish,
+    /// Deleting the object that this one replaces.
+    Retire,
     Unpublish,
     Delete,
 }
@@ -278,15 +379,17 @@ impl Step {
         match self {
             Step::Create => "create",
             Step::Fill => "fill",
+            Step::Wait => "wait",
             Step::Publish => "publish",
+            Step::Retire => "retire",
             Step::Unpublish => "unpublish",
             Step::Delete => "delete",
         }
     }
 }
 
-/// One step, with everything it needs; nothing is left to decide.
-#[derive(Debug, Clone)]
+/// One step, with everything it needs; nothing is left to decide. It does not print its document, which may hold secrets.
+#[derive(Clone)]
 pub struct Job {
     pub address: Address,
     pub kind: Kind,
@@ -310,20 +413,48 @@ pub struct Job {
     pub probes: Vec<(String, String)>,
     /// What to call this state in the platform's own history.
     pub label: String,
+    /// The outputs that are recorded.
+    pub out: BTreeMap<String, Value>,
+    /// For `Wait` in the run that created it: what the platform answered then.
+    pub created: Option<Value>,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("address", &self.address)
+            .field("kind", &self.kind)
+            .field("step", &self.step)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the platform holds after a step.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Receipt {
     pub id: String,
     /// The object as read back; `None` once it is deleted.
     pub read: Option<Value>,
     /// Something worth telling although the step succeeded.
     pub note: Option<String>,
+    /// Outputs that became known.
+    pub out: BTreeMap<String, Value>,
+    /// Outputs that must not be written down.
+    pub secrets: BTreeMap<String, Secret>,
+    /// For `Create`: what the platform answered, for a following `Wait`.
+    pub created: Option<Value>,
 }
 
 /// Carries out steps. Each may be repeated safely.
 #[async_trait]
 pub trait Executor: Send + Sync {
     async fn execute(&self, job: &Job) -> Result<Receipt, PlatformError>;
+
+    /// A secret output of an object, asked for again.
+    async fn output(&self, kind: &Kind, id: &str, name: &str) -> Result<Secret, PlatformError> {
+        let _ = id;
+        let why = format!("a {kind} has no output `{name}` that can be asked for again");
+        Err(PlatformError::new(error::ErrorKind::Refused, "output", why))
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod json;
+pub mod ledger;
 pub mod plan;
 pub mod table;
 

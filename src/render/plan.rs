@@ -50,9 +50,9 @@ fn write_change(
 ) -> io::Result<()> {
     let style = match change.action {
         Action::Create => GREEN,
-        Action::Adopt | Action::Forget => CYAN,
+        Action::Adopt | Action::Forget | Action::Wait => CYAN,
         Action::Update => YELLOW,
-        Action::Delete => RED,
+        Action::Replace | Action::Delete => RED,
     };
     let head = format!("{} {:<7}", change.action.sign(), change.action.verb());
     writeln!(
@@ -95,6 +95,7 @@ fn write_change(
 fn why(change: &Change) -> String {
     let mut why = match (change.reason, change.mover) {
         (Reason::Changed, Some(mover)) => mover.words().to_owned(),
+        (Reason::Rotated, _) => Reason::Rotated.words().to_owned(),
         (reason, Some(mover)) => format!("{}; {}", reason.words(), mover.words()),
         (reason, None) => reason.words().to_owned(),
     };
@@ -220,7 +221,8 @@ impl Facts {
             .flat_map(|change| &change.steps)
             .map(|step| match step {
                 Step::Create => 1,
-                Step::Fill | Step::Unpublish | Step::Delete => 3,
+                Step::Wait => 2,
+                Step::Fill | Step::Retire | Step::Unpublish | Step::Delete => 3,
                 Step::Publish => 4,
             });
         Self {

@@ -1,6 +1,6 @@
 //! Reading a workspace: from the work tree, or from any commit without a checkout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -141,8 +141,9 @@ impl Repo {
         Ok(locks)
     }
 
-    /// Files of the workspace that differ from the commit that is checked out, staged or not, or are not in Git.
-    pub fn uncommitted(&self) -> Result<Vec<String>, RepoError> {
+    /// Files of the workspace, and `also` these, that differ from the commit that is checked out, staged or not, or are
+    /// not in Git.
+    pub fn uncommitted(&self, also: &BTreeSet<String>) -> Result<Vec<String>, RepoError> {
         let mut options = StatusOptions::new();
         options
             .include_untracked(true)
@@ -158,7 +159,7 @@ impl Repo {
                     .and_then(|path| path.strip_prefix(&self.prefix))
                     .map(str::to_owned)
             })
-            .filter(|path| Files::belongs(path))
+            .filter(|path| Files::belongs(path) || also.contains(path))
             .collect();
         changed.sort();
         Ok(changed)

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::Served;
 use super::http::{Answer, Request, decode};
 use super::store::{Rows, Store, StoreError};
-use crate::platform::definition::{self, CallText, Definition, KindDefinition, Next};
+use crate::platform::definition::call::{Call, List, Next, Read};
+use crate::platform::definition::path::{at, put};
+use crate::platform::definition::{Definition, KindDefinition};
 
 /// Fields the platform sets by itself.
 const SERVER_SET: [&str; 3] = ["id", "createdAt", "updatedAt"];
@@ -61,7 +63,7 @@ impl Service {
             .header("authorization")
             .is_some_and(|value| value == "Bearer sandbox")
         {
-            let found = self.definition.file.resource.iter().find_map(|(name, kind)| {
+            let found = self.definition.kinds.iter().find_map(|(name, kind)| {
                 let (call, id) = matching(kind, request)?;
                 Some((name, kind, call, id))
             });
@@ -120,9 +122,9 @@ impl Service {
         let id = Uuid::new_v4().to_string();
         let now = self.now(&rows)?;
         let mut object = Value::Object(body.into_iter().filter(|(_, value)| !value.is_null()).collect());
-        definition::put(&mut object, &kind.id, Value::from(&*id));
-        definition::put(&mut object, "createdAt", Value::from(&*now));
-        definition::put(&mut object, "updatedAt", Value::from(now));
+        put(&mut object, &kind.id, Value::from(&*id));
+        put(&mut object, "createdAt", Value::from(&*now));
+        put(&mut object, "updatedAt", Value::from(now));
         rows.put(name, &id, &object)?;
         rows.commit()?;
         Ok(Answer::json(201, &shown(kind, object)))
@@ -165,24 +167,29 @@ impl Service {
             .collect();
         // Newest first, as most platforms list.
         objects.sort_by(|a, b| text(b, "createdAt").cmp(text(a, "createdAt")));
-        let asked = kind
-            .list
+        let Some(list) = kind.whole_list() else {
+            return Ok(refuse(404, "there is no list"));
+        };
+        let asked = list
             .size_param
             .as_ref()
             .and_then(|param| request.param(param))
             .and_then(|size| size.parse().ok());
-        let size = asked.unwrap_or(100).clamp(1, kind.list.size);
-        let from = match &kind.list.next {
-            Next::After { after, param } => {
+        let size = asked.unwrap_or(100).clamp(1, list.size.unwrap_or(100));
+        let from = match &list.next {
+            Some(Next::After { after, param, .. }) => {
                 let bound = request.param(param);
                 objects.retain(|object| bound.as_ref().is_none_or(|bound| text(object, after) <= bound.as_str()));
                 0
             }
-            Next::Cursor { param, .. } => request.param(param).and_then(|cursor| cursor.parse().ok()).unwrap_or(0),
-            Next::Page { page } => {
+            Some(Next::Cursor { param, .. }) => {
+                request.param(param).and_then(|cursor| cursor.parse().ok()).unwrap_or(0)
+            }
+            Some(Next::Page { page, .. }) => {
                 let page: usize = request.param(page).and_then(|page| page.parse().ok()).unwrap_or(1);
                 page.saturating_sub(1) * size
             }
+            _ => 0,
         };
         let total = objects.len();
         let page: Vec<Value> = objects
@@ -191,15 +198,15 @@ impl Service {
             .take(size)
             .map(|object| shown(kind, object))
             .collect();
-        if kind.list.items.is_empty() {
+        if list.items.is_empty() {
             return Ok(Answer::json(200, &Value::Array(page)));
         }
         let mut answer = json!({});
-        definition::put(&mut answer, &kind.list.items, Value::Array(page));
-        if let Next::Cursor { cursor, .. } = &kind.list.next
+        put(&mut answer, &list.items, Value::Array(page));
+        if let Some(Next::Cursor { cursor, .. }) = &list.next
             && from + size < total
         {
-            definition::put(&mut answer, cursor, Value::from((from + size).to_string()));
+            put(&mut answer, cursor, Value::from((from + size).to_string()));
         }
         Ok(Answer::json(200, &answer))
     }
@@ -223,26 +230,31 @@ enum Verb {
 }
 
 fn matching(kind: &KindDefinition, request: &Request) -> Option<(Verb, String)> {
+    let read = match &kind.read {
+        Read::Call(call) => Some(call),
+        Read::Find | Read::Nothing => None,
+    };
     let calls = [
-        (Verb::List, &kind.list.call),
-        (Verb::Create, &kind.create),
-        (Verb::Read, &kind.read),
-        (Verb::Update, &kind.update),
-        (Verb::Delete, &kind.delete),
+        (Verb::List, kind.whole_list().map(|list: &List| &list.call)),
+        (Verb::Create, kind.create.as_ref()),
+        (Verb::Read, read),
+        (Verb::Update, kind.update.as_ref()),
+        (Verb::Delete, kind.delete.as_ref()),
     ];
     calls
         .into_iter()
-        .find_map(|(verb, call)| Some((verb, id_in(call, &request.method, &request.path)?)))
+        .find_map(|(verb, call)| Some((verb, id_in(call?, &request.method, &request.path)?)))
 }
 
 /// The id in a path, if the path is the one of this call.
-fn id_in(call: &CallText, method: &Method, path: &str) -> Option<String> {
-    if call.method.0.as_str() != method.as_str() {
+fn id_in(call: &Call, method: &Method, path: &str) -> Option<String> {
+    if call.method != method.as_str() {
         return None;
     }
-    let (before, after) = call.path.split_once("{id}").unwrap_or((&call.path, ""));
+    let shape = call.path.shape();
+    let (before, after) = shape.split_once("{}").unwrap_or((&shape, ""));
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
-    let fits = if call.path.contains("{id}") {
+    let fits = if shape.contains("{}") {
         !id.is_empty() && !id.contains('/')
     } else {
         id.is_empty()
@@ -255,7 +267,7 @@ fn missing(id: &str) -> Answer {
 }
 
 fn text<'a>(object: &'a Value, path: &str) -> &'a str {
-    definition::at(object, path).and_then(Value::as_str).unwrap_or_default()
+    at(object, path).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// An object as it is answered: without what is never returned.

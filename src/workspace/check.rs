@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::secret::SecretRef;
+use super::settings::Account;
 use super::toml::{Toml, pointer};
-use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, drift, names};
-use crate::platform::Registry;
+use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, drift, inputs, names};
+use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::Kind;
 
-/// Checks the accounts of `upa.toml`.
+/// Checks the accounts of `upa.toml`, and where its secrets are.
 pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let key = settings.workspace.fingerprint_key.as_ref();
+    problems.extend(key.and_then(|source| wrong_secret(source, toml, "/workspace/fingerprint_key")));
     for (name, account) in &settings.accounts {
         let at = |key: &str| toml.value_place(&pointer(["accounts", name, key]));
         let platform_name = account.platform.as_deref().unwrap_or(name);
@@ -40,6 +44,9 @@ pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Pr
                 );
             }
         }
+        problems.extend(account.credentials.iter().filter_map(|(credential, source)| {
+            wrong_secret(source, toml, &pointer(["accounts", name, "credentials", credential]))
+        }));
         if account.sandbox {
             continue;
         }
@@ -53,26 +60,110 @@ pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Pr
                     )),
             );
         }
-        let wanted = platform.credentials();
-        for missing in wanted
-            .iter()
-            .filter(|wanted| !account.credentials.contains_key(*wanted))
-        {
+        problems.extend(account_hosts(name, account, platform, toml));
+        problems.extend(account_credentials(name, account, platform, toml));
+    }
+    problems
+}
+
+/// The hosts an account must name besides its base URL.
+fn account_hosts(name: &str, account: &Account, platform: &dyn Platform, toml: &Toml) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let usual = platform.hosts();
+    for (host, usual) in usual.iter().filter(|(host, _)| !account.hosts.contains_key(*host)) {
+        problems.push(
+            Problem::configuration(format!("account `{name}` does not say where its host `{host}` is"))
+                .at(toml.key(&pointer(["accounts", name])))
+                .hint(format!("add `hosts.{host} = \"{usual}\"`")),
+        );
+    }
+    for (host, url) in &account.hosts {
+        let at = toml.value_place(&pointer(["accounts", name, "hosts", host]));
+        if !usual.contains_key(host) {
+            let problem = Problem::configuration(format!("account `{name}`: {} has no host `{host}`", platform.name()));
+            problems.push(problem.at(at).hint(match usual.is_empty() {
+                true => "it has no further hosts: remove the line".to_owned(),
+                false => format!("known: {}", listed(usual.keys().map(String::as_str))),
+            }));
+        } else if let Some(why) = wrong_url(url) {
             problems.push(
-                Problem::configuration(format!("account `{name}` has no credential `{missing}`"))
-                    .at(toml.key(&pointer(["accounts", name])))
-                    .hint(format!("add `credentials.{missing} = {{ env = \"…\" }}`")),
-            );
-        }
-        for extra in account.credentials.keys().filter(|key| !wanted.contains(key)) {
-            problems.push(
-                Problem::configuration(format!("account `{name}`: {platform_name} has no credential `{extra}`"))
-                    .at(toml.key(&pointer(["accounts", name, "credentials", extra])))
-                    .hint(format!("known: {}", listed(wanted.iter().map(String::as_str)))),
+                Problem::configuration(format!("account `{name}`: `hosts.{host}` {why}"))
+                    .at(at)
+                    .hint("write the address of the host: `https://…`"),
             );
         }
     }
     problems
+}
+
+/// The credentials of an account: all that one way to sign in needs, and no others.
+fn account_credentials(name: &str, account: &Account, platform: &dyn Platform, toml: &Toml) -> Vec<Problem> {
+    let ways = platform.credentials();
+    let missing = |way: &CredentialNames| -> Vec<String> {
+        let missing = way
+            .required
+            .iter()
+            .filter(|wanted| !account.credentials.contains_key(*wanted));
+        missing.cloned().collect()
+    };
+    let mut problems = Vec::new();
+    let here = || toml.key(&pointer(["accounts", name]));
+    match ways.as_slice() {
+        ways if ways.iter().any(|way| missing(way).is_empty()) => {}
+        [only] => problems.extend(missing(only).into_iter().map(|missing| {
+            Problem::configuration(format!("account `{name}` has no credential `{missing}`"))
+                .at(here())
+                .hint(format!("add `credentials.{missing} = {{ env = \"…\" }}`"))
+        })),
+        several => {
+            let sets = several
+                .iter()
+                .map(|way| listed(way.required.iter().map(String::as_str)));
+            let sets: Vec<String> = sets.collect();
+            problems.push(
+                Problem::configuration(format!("account `{name}` has no credentials to sign in with"))
+                    .at(here())
+                    .hint(format!(
+                        "add `credentials.… = {{ env = \"…\" }}` for one of: {}",
+                        sets.join(" · ")
+                    )),
+            );
+        }
+    }
+    let known: BTreeSet<&str> = ways
+        .iter()
+        .flat_map(|way| way.required.iter().chain(&way.optional))
+        .map(String::as_str)
+        .collect();
+    for extra in account.credentials.keys().filter(|key| !known.contains(key.as_str())) {
+        let problem = Problem::configuration(format!(
+            "account `{name}`: {} has no credential `{extra}`",
+            platform.name()
+        ));
+        problems.push(
+            problem
+                .at(toml.key(&pointer(["accounts", name, "credentials", extra])))
+                .hint(format!("known: {}", listed(known.iter().copied()))),
+        );
+    }
+    problems
+}
+
+/// What is wrong with a reference to a secret, as far as its own words tell.
+pub(super) fn wrong_secret(source: &SecretRef, toml: &Toml, at: &str) -> Option<Problem> {
+    let why = source.wrong()?;
+    let (key, hint) = match source {
+        SecretRef::Env(_) => ("env", "letters, digits and `_`, as in `N8N_API_KEY`"),
+        SecretRef::File(_) => ("file", "name a file outside the workspace: `/run/secrets/…`"),
+        SecretRef::Sops(source) if source.key.is_empty() => ("key", "name one: `key = \"…\"`"),
+        SecretRef::Sops(_) => ("sops", "name a file that sops encrypted: `secrets/….yaml`"),
+    };
+    let at = format!("{at}{}", pointer([key]));
+    Some(
+        Problem::configuration(format!("`{key}` {why}"))
+            .at(toml.value_place(&at))
+            .hint(hint),
+    )
 }
 
 /// Why a URL may not be used, if so. Keys travel to it, so it must be HTTPS unless it never leaves the machine.
@@ -120,7 +211,8 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
             );
         }
     }
-    problems.extend(names::check(version));
+    problems.extend(inputs::check(version));
+    problems.extend(names::check(version, registry));
     problems.extend(drift::check(version));
     problems
 }
@@ -132,6 +224,7 @@ pub fn inputs_schema(version: &VersionFile) -> Value {
     schema
         .entry("additionalProperties")
         .or_insert_with(|| Value::from(false));
+    inputs::with_references(&mut schema);
     Value::Object(schema)
 }
 
@@ -180,6 +273,7 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
     }
     if let Some(schema) = &version.inputs {
         problems.extend(schema.check(&tenant.toml, "/inputs"));
+        problems.extend(inputs::wrong_references(tenant, version));
     }
     problems.extend(check_credentials(tenant, version));
     problems.extend(check_accounts(workspace, tenant, version));

@@ -46,7 +46,10 @@ fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>) -> Settings
     let named = named.map(|(platform, account)| (account.clone(), platform.clone()));
     let defaults = registry.names().map(|name| (name.to_owned(), name.to_owned()));
     Settings {
-        workspace: Section { name: String::new() },
+        workspace: Section {
+            name: String::new(),
+            fingerprint_key: None,
+        },
         accounts: named
             .chain(defaults)
             .map(|(name, platform)| {

@@ -5,10 +5,12 @@
 pub mod check;
 pub mod drift;
 pub mod files;
+pub mod inputs;
 pub mod load;
 mod names;
 pub mod release;
 pub mod schema;
+pub mod secret;
 pub mod settings;
 pub mod tenant;
 pub mod toml;
@@ -24,6 +26,7 @@ pub use tenant::{Status, TenantFile, Tier};
 pub use version::VersionFile;
 
 use self::schema::Schema;
+use self::secret::SecretRef;
 use self::toml::Toml;
 use crate::platform::{Prepared, Registry};
 use crate::problem::Problem;
@@ -98,6 +101,25 @@ impl Workspace {
     /// The name of the account a tenant uses for a platform.
     pub fn account_for<'a>(&self, tenant: &'a Tenant, platform: &'a str) -> &'a str {
         tenant.file.accounts.get(platform).map_or(platform, String::as_str)
+    }
+
+    /// The files that hold secrets, encrypted by sops.
+    pub fn encrypted_files(&self) -> BTreeSet<String> {
+        let accounts = self.settings.accounts.values().filter(|account| !account.sandbox);
+        let credentials = accounts.flat_map(|account| account.credentials.values().cloned());
+        let inputs = self.tenants.values().flat_map(|tenant| {
+            let version = self.version_of(tenant);
+            let names = tenant.file.inputs.keys();
+            names.filter_map(move |name| inputs::reference(tenant, &version?.file, name))
+        });
+        let key = self.settings.workspace.fingerprint_key.clone();
+        let sources = credentials.chain(inputs).chain(key);
+        sources
+            .filter_map(|source| match source {
+                SecretRef::Sops(source) => Some(source.sops),
+                SecretRef::Env(_) | SecretRef::File(_) => None,
+            })
+            .collect()
     }
 
     /// The platform an account belongs to.

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Version;
+use crate::platform::Registry;
 use crate::problem::{Problem, did_you_mean, listed};
+use crate::resource::Kind;
 use crate::template::{self, Path};
 
 /// Every name an expression uses must be defined, whoever the tenant is.
-pub fn check(version: &Version) -> Vec<Problem> {
-    let names = Names { version };
+pub fn check(version: &Version, registry: &Registry) -> Vec<Problem> {
+    let names = Names { version, registry };
     let mut problems = Vec::new();
     for (resource, prepared) in &version.prepared {
         if let (Err(faults), Some(source)) = (
@@ -47,6 +49,7 @@ fn undefined(fault: &template::Fault) -> Problem {
 /// The names a version defines, without any tenant's values.
 struct Names<'a> {
     version: &'a Version,
+    registry: &'a Registry,
 }
 
 impl Names<'_> {
@@ -84,9 +87,18 @@ impl template::Scope for Names<'_> {
                 self.one_of(path, name, known)?;
                 self.one_of(path, field, ["path", "url", "id"])
             }
-            ("resources", [name, field, ..]) => {
+            ("resources", [name, field, below @ ..]) => {
                 self.one_of(path, name, file.resources.keys().map(String::as_str))?;
-                self.one_of(path, field, ["id"])
+                let spec = file.resources.get(*name);
+                let kind = spec.map(|spec| Kind::new(&*spec.kind));
+                let facts = kind.and_then(|kind| self.registry.of_kind(&kind)?.facts(&kind));
+                let outs = facts.map(|facts| facts.outs).unwrap_or_default();
+                match (*field, below) {
+                    ("out", [out, ..]) if !outs.is_empty() => self.one_of(path, out, outs.keys().map(String::as_str)),
+                    ("id", []) => Ok(Value::from("x")),
+                    _ if outs.is_empty() => self.one_of(path, field, ["id"]),
+                    _ => self.one_of(path, field, ["id", "out.<name>"]),
+                }
             }
             ("credentials", [name, field]) => {
                 self.one_of(path, name, file.credentials.keys().map(String::as_str))?;

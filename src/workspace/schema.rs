@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::secret;
 use super::toml::Toml;
 use crate::problem::{Problem, did_you_mean, listed};
 
@@ -112,6 +113,16 @@ impl Schema {
             ValidationErrorKind::Enum { options } => {
                 vec![enumeration(&name, error.instance(), options).at(toml.value_place(&at))]
             }
+            ValidationErrorKind::AnyOf { .. } if self.is_secret(error.schema_path().as_str()) => {
+                // What stands there may be a secret, so its line is named and not shown.
+                let place = toml.key(&at).without_text();
+                vec![secret::wrong_form(&name, error.instance()).at(place)]
+            }
+            // A table is meant to be the form that is a table: what is wrong inside it is what helps.
+            ValidationErrorKind::AnyOf { context } if meant(context, error.instance_path().as_str()).is_some() => {
+                let errors = meant(context, error.instance_path().as_str()).into_iter().flatten();
+                errors.flat_map(|error| self.word(error, toml, base)).collect()
+            }
             ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
                 vec![self.no_variant(error, &name).at(toml.value_place(&at))]
             }
@@ -135,6 +146,13 @@ impl Schema {
         target
             .or(declared)
             .is_some_and(|declared| declared.get("type").and_then(Value::as_str) == Some("object"))
+    }
+
+    /// Whether the choice at a place in the schema is between the forms of a reference to a secret.
+    fn is_secret(&self, schema_path: &str) -> bool {
+        let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        self.schema_at(parent)
+            .is_some_and(|about| about.get(secret::MARK).is_some())
     }
 
     /// What the schema says that a value is for, where it says anything.
@@ -242,6 +260,24 @@ pub fn read<T: JsonSchema + DeserializeOwned>(schema: &Schema, toml: &Toml) -> R
     }
     serde_json::from_value(toml.value.clone())
         .map_err(|error| vec![Problem::configuration(format!("`{}`: {error}", toml.file)).at(toml.key(""))])
+}
+
+/// The errors of the one form whose type fits the value, if it is one.
+fn meant<'e>(
+    forms: &'e [Vec<ValidationError<'static>>],
+    instance_path: &str,
+) -> Option<&'e Vec<ValidationError<'static>>> {
+    let fits = |errors: &&Vec<ValidationError<'static>>| {
+        let has_wrong_type = |error: &ValidationError<'_>| {
+            matches!(
+                error.kind(),
+                ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. }
+            ) && error.instance_path().as_str() == instance_path
+        };
+        !errors.iter().any(has_wrong_type)
+    };
+    let mut fitting = forms.iter().filter(fits);
+    fitting.next().filter(|_| fitting.next().is_none())
 }
 
 fn enumeration(name: &str, found: &Value, options: &Value) -> Problem {

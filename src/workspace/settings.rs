@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::SecretRef;
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,10 @@ pub struct Section {
     /// Part of the mark that every remote object carries. Changing it makes every object a stranger's.
     #[schemars(regex(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"), length(max = 40))]
     pub name: String,
+    /// The key of the fingerprints by which values are compared that no platform shows again; at least 16 characters.
+    #[serde(default)]
+    #[schemars(with = "SecretRef")]
+    pub fingerprint_key: Option<SecretRef>,
 }
 
 /// One place on a platform.
@@ -40,6 +46,11 @@ pub struct Account {
     pub base_url: Option<String>,
     /// Where webhooks are reached from outside, if not at `base_url`.
     pub webhook_url: Option<String>,
+    /// Where else the API is, by the names the platform's definition gives its further hosts.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, String>,
+    /// Whose key it must be: what the platform answers to the definition's `whoami`.
+    pub identity: Option<String>,
     /// What the platform's definition asks for, by name.
     #[serde(default)]
     pub credentials: BTreeMap<String, SecretRef>,
@@ -48,15 +59,6 @@ pub struct Account {
     /// Whether this account lives in the embedded sandbox.
     #[serde(default)]
     pub sandbox: bool,
-}
-
-/// Where a secret is read from when it is needed. Secrets never stand in the workspace.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SecretRef {
-    /// The environment variable that holds it.
-    #[schemars(length(min = 1))]
-    pub env: String,
 }
 
 /// How hard an account may be driven.

@@ -21,5 +21,8 @@ mod plan;
 mod refusals;
 mod release;
 mod sandbox;
+mod secret_refusals;
+mod secrets;
 mod templates;
+mod traffic;
 mod write_back;

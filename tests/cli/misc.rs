@@ -247,6 +247,9 @@ fn help() {
           --sandbox
               Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
 
+      -v, --verbose
+              End a run with what it asked of each account, even where nobody looks on
+
       -h, --help
               Print help (see a summary with '-h')
 

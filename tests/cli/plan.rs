@@ -49,7 +49,9 @@ fn statuses_say_whether_there_are_changes() {
         "create": 0,
         "delete": 0,
         "forget": 0,
-        "update": 0
+        "replace": 0,
+        "update": 0,
+        "wait": 0
       },
       "digest": "sha256:[DIGEST]",
       "drift": 0,
@@ -375,7 +377,7 @@ fn an_address_that_nobody_has_is_not_recreated() {
     assert_snapshot!(space.upa(&["plan", "--recreate", "ana@v1/anser"]), @r#"
     exit 64
     --- stderr
-    error: --recreate: there is no `ana@v1/anser`
+    error: there is no `ana@v1/anser`
     hint: did you mean `ana@v1/answer`?
     "#);
     assert_eq!(space.upa(&["apply", "--yes", "--recreate", "zoe@v1/x"]).status, 64);

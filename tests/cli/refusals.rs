@@ -31,13 +31,6 @@ fn unknown_keys_in_every_kind_of_file() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: `resource.contact.list` is missing
-     --> platforms/crm.toml:5:11
-      |
-    5 | [resource.contact]
-      |           ^^^^^^^
-      |
-    help: add `list = { … }`
     error: unknown key `lisst` in `resource.contact`
      --> platforms/crm.toml:6:1
       |
@@ -74,7 +67,7 @@ fn unknown_keys_in_every_kind_of_file() {
       | ^^^^^^
       |
     help: did you mean `stage`?
-    7 errors
+    6 errors
     "#);
 }
 

@@ -10,7 +10,7 @@
 mod world;
 
 use proptest::prelude::*;
-use upa::plan::{Action, Mover};
+use upa::plan::{Action, Mover, Reason};
 use upa::platform::{Activity, Reading, Step};
 use upa::problem::Class;
 use upa::resource::Address;
@@ -198,7 +198,7 @@ fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
 }
 
 #[test]
-fn a_field_that_cannot_be_changed_is_not_written() {
+fn a_field_that_cannot_be_changed_means_a_new_object() {
     let definition =
         include_str!("../../src/platform/catalog/vapi.toml").replace("unread =", "fixed = [\"name\"]\nunread =");
     let mut files = world::files(1);
@@ -208,11 +208,19 @@ fn a_field_that_cannot_be_changed_is_not_written() {
     let address: Address = "client-0000@v2.0/assistant".parse().unwrap();
     disturb(&mut world.object(&address).document);
     let plan = world.plan();
-    assert_eq!(plan.changes, []);
-    assert!(
-        plan.problems[0].message.contains("`name` cannot be changed once"),
-        "{:#?}",
-        plan.problems
+    let by_address = |resource: &str| {
+        let mut changes = plan.changes.iter();
+        changes.find(|change| change.address.resource == resource)
+    };
+    let assistant = by_address("assistant").unwrap();
+    assert_eq!(assistant.action, Action::Replace);
+    assert_eq!(assistant.reason, Reason::CannotChange);
+    assert_eq!(assistant.steps, [Step::Delete, Step::Create, Step::Fill]);
+    // Whoever holds its id gets the new one.
+    let summary = by_address("post-call-summary").unwrap();
+    assert_eq!(
+        (summary.action, summary.reason),
+        (Action::Update, Reason::ReferenceChanged)
     );
 }
 
@@ -230,6 +238,13 @@ fn ruled(rule: &str) -> World {
     World::of(&files)
 }
 
+fn day(date: &str) -> i64 {
+    format!("{date}T23:59:59Z")
+        .parse::<jiff::Timestamp>()
+        .unwrap()
+        .as_millisecond()
+}
+
 #[test]
 fn what_a_rule_leaves_is_no_change_until_its_day() {
     for rule in [
@@ -237,7 +252,7 @@ fn what_a_rule_leaves_is_no_change_until_its_day() {
         "rule = \"warn\"\nuntil = 2026-12-31",
     ] {
         let mut world = ruled(rule);
-        world.rules.today = "2026-12-31".parse().unwrap();
+        world.rules.now_ms = day("2026-12-31");
         let addresses = world.addresses();
         for address in &addresses {
             disturb(&mut world.object(address).document);
@@ -253,7 +268,7 @@ fn what_a_rule_leaves_is_no_change_until_its_day() {
             warnings.count(),
             if rule.contains("warn") { addresses.len() } else { 0 }
         );
-        world.rules.today = "2027-01-01".parse().unwrap();
+        world.rules.now_ms = day("2027-01-01");
         let plan = world.plan();
         assert_eq!((plan.changes.len(), plan.kept.len()), (addresses.len(), 0));
         let ended = plan

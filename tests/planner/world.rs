@@ -9,9 +9,10 @@ use serde_json::Value;
 use upa::desired::{DesiredState, desired};
 use upa::digest::Digest;
 use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, RequestState};
-use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan};
+use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
 use upa::platform::{Activity, Answer, Credential, Object, Reading};
 use upa::resource::Address;
+use upa::secret::Secrets;
 use upa::symbol::{self, Symbol, Unknown};
 use upa::workspace::{Entry, Files, Origin, Workspace, load};
 use uuid::Uuid;
@@ -24,6 +25,7 @@ pub struct World {
     pub locks: BTreeMap<String, Lockfile>,
     pub rules: Rules,
     pub bases: Bases,
+    pub secrets: Secrets,
 }
 
 /// The shipped product with `tenants` clients, as files.
@@ -81,6 +83,7 @@ impl World {
             locks: BTreeMap::new(),
             rules: Rules::default(),
             bases: Bases::new(),
+            secrets: Secrets::default(),
         };
         world.settle();
         world
@@ -121,6 +124,7 @@ impl World {
                 .map(|address| (address.clone(), format!("id {address}")))
                 .collect();
             let values = Values {
+                outs: BTreeMap::new(),
                 ids,
                 bases: Values::bases_of(&lock.versions),
                 credentials: answers
@@ -134,6 +138,8 @@ impl World {
                 let document = symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep);
                 assert!(symbol::symbols(&document).is_empty(), "{}", resource.address);
                 let id = format!("id {}", resource.address);
+                let hidden = platform.facts(&resource.kind).unwrap().hidden();
+                let unseen = unseen::record(&resource.address, &resource.document, &hidden, &self.secrets);
                 lock.resources.insert(
                     resource.address.clone(),
                     Locked {
@@ -149,7 +155,11 @@ impl World {
                             commit: "c".to_owned(),
                             revision: tenant.revision,
                             stopped: false,
+                            out: BTreeMap::new(),
+                            unread: unseen.unread,
+                            secrets: unseen.secrets,
                         }),
+                        retiring: BTreeMap::new(),
                     },
                 );
                 let object = Object {
@@ -163,6 +173,7 @@ impl World {
                     },
                     mark: Some(resource.address.mark(&self.workspace.settings.workspace.name)),
                     attempt: None,
+                    out: BTreeMap::new(),
                 };
                 objects.push((resource.account.clone(), resource.kind.clone(), id, object));
             }
@@ -186,6 +197,7 @@ impl World {
             registry: &self.workspace.registry,
             rules: &self.rules,
             bases: &self.bases,
+            secrets: &self.secrets,
         })
     }
 

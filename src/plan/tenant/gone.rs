@@ -8,7 +8,8 @@ use super::{Pass, listening};
 use crate::lockfile::Locked;
 use crate::plan::change::{Action, Change, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
-use crate::platform::{Activity, Reading, Step};
+use crate::platform::definition::ids;
+use crate::platform::{Activity, KindFacts, Reading, Step};
 use crate::problem::{Class, Problem};
 use crate::resource::{Address, Owner};
 use crate::workspace::Status;
@@ -33,7 +34,9 @@ impl<'a> Pass<'a> {
             return self.account_failed(&locked.account);
         }
         let mark = address.mark(self.basis.workspace);
-        let ours = matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
+        let facts = self.facts(&locked.kind).unwrap_or_default();
+        let recorded = self.is_ours_by_record(&locked.kind, Some(locked), &reading);
+        let ours = recorded || matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
         let deleting = locked
             .pending
             .as_ref()
@@ -46,12 +49,17 @@ impl<'a> Pass<'a> {
             Reading::Unreadable(_) if deleting && reading.is_said_missing() => Found::Absent,
             Reading::Unreadable(_) => Found::Unreadable,
         };
+        // Nothing is there of a gate but the record that it was passed.
+        let found = if facts.gate { Found::Absent } else { found };
         let action = match decide::decide(false, Self::lock_state(Some(locked)), found, ours, false) {
             Decision::Delete => Action::Delete,
             Decision::Forget => Action::Forget,
             Decision::Stop(_) => return self.stop_gone(address, &reading),
             Decision::Nothing | Decision::Create | Decision::Adopt | Decision::Update => return,
         };
+        if action == Action::Delete && self.stop_at_keep(address, &facts, "delete") {
+            return;
+        }
         let object = match &reading {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
@@ -88,12 +96,31 @@ impl<'a> Pass<'a> {
                 document: Value::Null,
                 marked: true,
                 listening: listening.unwrap_or_default(),
+                out: locked.out(),
                 calls: object
                     .map(|object| self.mentioned(&object.document, address))
                     .unwrap_or_default(),
                 ..Work::default()
             },
         });
+    }
+
+    /// An object whose loss must be confirmed by name.
+    pub(super) fn stop_at_keep(&mut self, address: &Address, facts: &KindFacts, verb: &str) -> bool {
+        let Some(why) = facts
+            .keep
+            .as_ref()
+            .filter(|_| !self.basis.rules.confirmed.contains(address))
+        else {
+            return false;
+        };
+        let problem = Problem::error(Class::Decision, format!("this plan would {verb} {address}: {why}"));
+        self.refuse(
+            problem
+                .at(self.tenant.place.clone())
+                .hint(format!("if that is what you want: --confirm {address}")),
+        );
+        true
     }
 
     pub(super) fn stop_gone(&mut self, address: &Address, reading: &Reading) {
@@ -118,20 +145,25 @@ impl<'a> Pass<'a> {
 
     /// The other recorded objects of the tenant whose ids stand in a document.
     pub(super) fn mentioned(&self, document: &Value, own: &Address) -> BTreeSet<Address> {
-        let ids: BTreeMap<&str, &Address> = self
+        let ids: BTreeMap<String, &Address> = self
             .lock
             .resources
             .iter()
             .filter(|(address, _)| *address != own)
-            .filter_map(|(address, locked)| Some((locked.id()?, address)))
+            .filter_map(|(address, locked)| Some((ids::own(locked.id()?), address)))
             .collect();
         let mut found = BTreeSet::new();
         collect_mentioned(document, &ids, &mut found);
+        // The parents of an object stand in its id.
+        if let Some(id) = self.lock.id(own) {
+            let parents = id.split('/').rev().skip(1);
+            found.extend(parents.filter_map(|part| ids.get(&ids::own(part)).map(|address| (*address).clone())));
+        }
         found
     }
 }
 
-fn collect_mentioned(document: &Value, ids: &BTreeMap<&str, &Address>, found: &mut BTreeSet<Address>) {
+fn collect_mentioned(document: &Value, ids: &BTreeMap<String, &Address>, found: &mut BTreeSet<Address>) {
     match document {
         Value::String(text) => {
             if let Some(address) = ids.get(text.as_str()) {

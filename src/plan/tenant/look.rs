@@ -4,7 +4,7 @@ use super::{Pass, Seen};
 use crate::desired::Resource;
 use crate::lockfile::Locked;
 use crate::plan::decide::Lock;
-use crate::platform::{Object, Reading};
+use crate::platform::{Object, Reading, Search};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind};
 
@@ -50,9 +50,9 @@ impl<'a> Pass<'a> {
                 Self::lock_state(locked),
             ),
             None => match &resource.adopt {
-                Some(id) if locked.is_none() => (
+                Some(id) => (
                     self.basis.observed.reading(&resource.account, &resource.kind, id),
-                    Lock::Empty,
+                    Self::lock_state(locked),
                 ),
                 _ => (
                     self.search(&resource.account, &resource.kind, &resource.address, locked),
@@ -60,7 +60,8 @@ impl<'a> Pass<'a> {
                 ),
             },
         };
-        let ours = matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
+        let recorded = self.is_ours_by_record(&resource.kind, locked, &reading);
+        let ours = recorded || matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
         let adopted = match (&reading, &resource.adopt) {
             (Reading::Present(object), Some(id)) => {
                 object.id == *id && object.mark.as_ref().is_none_or(|found| *found == mark)
@@ -89,6 +90,13 @@ impl<'a> Pass<'a> {
         })
     }
 
+    /// What cannot carry a mark, or does not carry it yet, is ours because the lockfile says so.
+    pub(super) fn is_ours_by_record(&self, kind: &Kind, locked: Option<&Locked>, reading: &Reading) -> bool {
+        let Some(facts) = self.facts(kind) else { return false };
+        let bare = matches!(reading, Reading::Present(object) if object.mark.is_none());
+        locked.is_some_and(|locked| locked.id().is_some()) && (!facts.marked || facts.marked_later && bare)
+    }
+
     pub(super) fn lock_state(locked: Option<&Locked>) -> Lock {
         match locked {
             None => Lock::Empty,
@@ -114,6 +122,11 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// What looking for an object found besides marks, where its platform could tell.
+    pub(super) fn searched(&self, account: &str, address: &Address) -> Option<&'a Search> {
+        self.basis.observed.accounts.get(account)?.searches.get(address)
+    }
+
     /// An object whose id nobody knows: by its mark, and by the attempt that was to create it.
     pub(super) fn search(&self, account: &str, kind: &Kind, address: &Address, locked: Option<&Locked>) -> Reading {
         let mark = address.mark(self.basis.workspace);
@@ -134,6 +147,10 @@ impl<'a> Pass<'a> {
         };
         match matching.as_slice() {
             [object] => Reading::Present(Box::new((**object).clone())),
+            [] if self.searched(account, address).is_some() => match self.searched(account, address) {
+                Some(Search::Unknown(why)) => Reading::Unreadable(why.clone()),
+                _ => Reading::Absent,
+            },
             [] if self.basis.observed.is_complete(account, kind) => Reading::Absent,
             [] => Reading::Unreadable("the list of objects could not be read to its end".to_owned()),
             several => Reading::Unreadable(format!(

@@ -9,13 +9,13 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::Change;
+use super::change::{Action, Change};
 use super::decide::Lock;
 use super::drift::Kept;
-use super::{Basis, Marked, Values, order};
+use super::{Basis, Marked, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
-use crate::platform::{Activity, Object, Platform, Reading};
+use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
 use crate::problem::{Problem, listed};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
@@ -46,6 +46,8 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
             bases: Values::bases_of(&lock.versions),
             ..Values::default()
         },
+        replaced: BTreeSet::new(),
+        not_compared: BTreeMap::new(),
         out: Outcome::default(),
     };
     pass.run();
@@ -91,6 +93,10 @@ struct Pass<'a> {
     tenant: &'a DesiredTenant,
     lock: &'a Lockfile,
     values: Values<'a>,
+    /// Resources that get a new object.
+    replaced: BTreeSet<Address>,
+    /// Secrets that could not be compared, and why.
+    not_compared: BTreeMap<String, String>,
     out: Outcome,
 }
 
@@ -109,18 +115,51 @@ impl<'a> Pass<'a> {
             self.values.credentials.insert(account, &answer.credentials);
         }
         self.check_version();
-        let desired: Vec<&Resource> = self.tenant.resources.values().collect();
         let gone: Vec<(&Address, &Locked)> = self
             .lock
             .resources
             .iter()
             .filter(|(address, _)| !self.tenant.resources.contains_key(*address))
             .collect();
+        // What is replaced has no id others could keep: they are planned again until nothing further is replaced.
+        let before = self.out.problems.clone();
+        loop {
+            self.plan_resources();
+            let replaced = self
+                .out
+                .changes
+                .iter()
+                .filter(|change| change.action == Action::Replace);
+            let replaced: BTreeSet<Address> = replaced.map(|change| change.address.clone()).collect();
+            if replaced.is_subset(&self.replaced) {
+                break;
+            }
+            self.replaced.extend(replaced);
+            self.out.changes.clear();
+            self.out.problems.clone_from(&before);
+        }
+        for (address, locked) in gone {
+            self.plan_gone(address, locked);
+        }
+        self.check_listeners();
+        let not_compared = unseen::not_compared(&self.tenant.name, &self.not_compared);
+        self.out.problems.extend(not_compared);
+    }
+
+    fn plan_resources(&mut self) {
+        let desired: Vec<&Resource> = self.tenant.resources.values().collect();
         let mut seen = BTreeMap::new();
+        self.values.ids.clear();
+        self.values.outs.clear();
         for resource in &desired {
             if let Some(found) = self.look(resource) {
-                if let Reading::Present(object) = &found.reading {
+                if let Reading::Present(object) = &found.reading
+                    && !self.replaced.contains(&resource.address)
+                {
                     self.values.ids.insert(resource.address.clone(), object.id.clone());
+                    let mut out = found.locked.map(Locked::out).unwrap_or_default();
+                    out.extend(object.out.clone());
+                    self.values.outs.insert(resource.address.clone(), out);
                 }
                 seen.insert(&resource.address, found);
             }
@@ -134,10 +173,6 @@ impl<'a> Pass<'a> {
                 self.plan_desired(resource, found);
             }
         }
-        for (address, locked) in gone {
-            self.plan_gone(address, locked);
-        }
-        self.check_listeners();
     }
 
     fn refuse(&mut self, problem: Problem) {
@@ -146,6 +181,10 @@ impl<'a> Pass<'a> {
 
     fn platform(&self, resource_kind: &Kind) -> Option<&'a dyn Platform> {
         self.basis.registry.of_kind(resource_kind)
+    }
+
+    fn facts(&self, kind: &Kind) -> Option<KindFacts> {
+        self.platform(kind)?.facts(kind)
     }
 
     /// Moving a tenant to another version is an upgrade, which is more than a change of files.

@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::lockfile::{Applied, Locked};
 use crate::plan::change::Mover;
 use crate::plan::drift::{self, Base, Kept};
+use crate::plan::unseen::Difference;
 use crate::plan::values::Values;
 use crate::platform::{FieldChange, Object, Platform};
 use crate::symbol::{self, Symbol, Unknown};
@@ -40,6 +41,7 @@ impl Pass<'_> {
         resource: &Resource,
         locked: Option<&Locked>,
         object: &Object,
+        unseen: &Difference,
     ) -> Compared {
         let applied = locked.and_then(|locked| locked.applied.as_ref());
         let written: Vec<String> = applied
@@ -55,9 +57,12 @@ impl Pass<'_> {
             mover: None,
             keeps: false,
         };
-        let Some(applied) = applied else { return compared };
+        let Some(applied) = applied else {
+            compared.fields.extend(unseen.fields.iter().cloned());
+            return compared;
+        };
         let moved = self.moved(platform, resource, applied, object, &mut compared.fields, &written);
-        let today = self.basis.rules.today;
+        let today = self.basis.rules.today();
         let (address, rules) = (&resource.address, &self.tenant.drift);
         let kept = drift::kept(&compared.fields, rules, &address.resource, today, moved.by_field);
         let names: BTreeSet<String> = kept.iter().map(|(field, _)| field.field.clone()).collect();
@@ -65,7 +70,11 @@ impl Pass<'_> {
         // A text on the platform that passes for a symbol would be given a value: such an object is brought back whole.
         let forged = !symbol::symbols(&document).is_subset(&symbol::symbols(&resource.document));
         if !kept.is_empty() && !forged {
-            for (field, placed) in kept {
+            let mut left = compare(self, &document);
+            // What cannot be kept by itself, because its platform tells it apart in a way of its own, is enforced.
+            let stays = |field: &FieldChange| left.iter().all(|left| left.field != field.field);
+            for (field, placed) in kept.into_iter().filter(|(field, _)| stays(field)) {
+                compared.keeps = true;
                 if placed.rule.rule == Verdict::Warn {
                     self.out.problems.push(drift::warning(address, field, placed));
                 }
@@ -76,16 +85,16 @@ impl Pass<'_> {
                     until: placed.rule.until,
                 });
             }
-            compared.document = document;
-            compared.keeps = true;
-            let mut left = compare(self, &compared.document);
             for field in &mut left {
                 let known = compared.fields.iter().find(|known| known.field == field.field);
                 field.mover = known.and_then(|known| known.mover);
             }
+            compared.document = document;
             compared.fields = left;
         }
-        compared.mover = match (drift::of_all(&compared.fields), moved.git, moved.platform) {
+        compared.fields.extend(unseen.fields.iter().cloned());
+        let git = moved.git || !unseen.rotated.is_empty();
+        compared.mover = match (drift::of_all(&compared.fields), git, moved.platform) {
             (Some(mover), ..) => Some(mover),
             // Nothing that shows differs, or what differs only waits for an id.
             (None, true, true) => Some(Mover::Both),
@@ -157,6 +166,7 @@ impl Pass<'_> {
         for (address, locked) in &self.lock.resources {
             if let Some(id) = locked.id() {
                 values.ids.insert(address.clone(), id.to_owned());
+                values.outs.insert(address.clone(), locked.out());
             }
         }
         values

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{Pass, Seen, listening};
 use crate::desired::Resource;
 use crate::digest::Digest;
 use crate::lockfile::Locked;
 use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock, Why};
-use crate::platform::{Activity, FieldChange, Object, Platform, Reading, Step};
-use crate::problem::{Class, Problem};
-use crate::symbol;
+use crate::plan::unseen::{self, Difference};
+use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Search, Step};
+use crate::problem::{Class, Problem, listed};
+use crate::symbol::{self, Unknown};
 use crate::workspace::Status;
 
 impl<'a> Pass<'a> {
@@ -19,18 +22,22 @@ impl<'a> Pass<'a> {
             return;
         };
         let recreate = self.basis.rules.recreate.contains(&resource.address);
+        let facts = platform.facts(&resource.kind).unwrap_or_default();
+        let placed = self.placed(platform, resource, seen.locked);
         let reading = match seen.reading {
             Reading::Unreadable(_) if recreate => Reading::Absent,
+            // Its parent is not there, so it is not there either.
+            Reading::Unreadable(_) if placed == Placed::Nowhere => Reading::Absent,
             other => other,
         };
-        let mut compared = match &reading {
-            Reading::Present(object) => Some(self.compare(platform, resource, seen.locked, object)),
-            Reading::Absent | Reading::Unreadable(_) => None,
-        };
-        let fields = compared.as_mut().map(|compared| std::mem::take(&mut compared.fields));
+        let mut unseen = Difference::default();
+        let mut compared = None;
         let (found, fields, steps) = match &reading {
             Reading::Present(object) => {
-                let fields = fields.unwrap_or_default();
+                unseen = self.unseen(platform, resource, seen.locked);
+                let mut now = self.compare(platform, resource, seen.locked, object, &unseen);
+                let fields = std::mem::take(&mut now.fields);
+                compared = Some(now);
                 let steps = self.steps(platform, resource, seen.locked, object, &fields);
                 let found = if fields.is_empty() && steps.is_empty() {
                     Found::Same
@@ -43,35 +50,59 @@ impl<'a> Pass<'a> {
             Reading::Unreadable(_) => (Found::Unreadable, Vec::new(), Vec::new()),
         };
         let decision = decide::decide(true, seen.lock, found, seen.ours, seen.adopted);
+        let replaced = match &reading {
+            Reading::Present(_) => self.replacement(&facts, seen.locked, &fields, placed),
+            Reading::Absent | Reading::Unreadable(_) => None,
+        };
+        let retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
         let action = match decision {
+            Decision::Update | Decision::Nothing if replaced.is_some() => Action::Replace,
+            Decision::Nothing if !retiring.is_empty() => Action::Update,
             Decision::Nothing | Decision::Delete | Decision::Forget => return,
             Decision::Stop(why) => return self.stop(resource, why, &reading),
             Decision::Create if seen.lock == Lock::Applied && self.stop_at_double(resource, seen.locked) => return,
+            Decision::Create if self.stop_at_rivals(&facts, resource, seen.locked, recreate) => return,
+            Decision::Create if facts.gate => Action::Wait,
             Decision::Create => Action::Create,
             Decision::Adopt => Action::Adopt,
             Decision::Update => Action::Update,
         };
-        if action == Action::Update && self.stop_at_fixed(platform, resource, &fields) {
+        if action == Action::Replace && self.stop_at_loss(&facts, resource, replaced) {
             return;
         }
         let object = match &reading {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
         };
-        let steps = match action {
-            Action::Create => create_steps(platform, resource),
+        let mut steps = match action {
+            Action::Create | Action::Wait => create_steps(&facts, resource),
+            Action::Replace if replaced == Some(Reason::Expires) => create_steps(&facts, resource),
+            Action::Replace => [vec![Step::Delete], create_steps(&facts, resource)].concat(),
             // An object that was adopted still needs the mark, so it is written even when nothing else differs.
             _ if !seen.ours && !steps.contains(&Step::Fill) => [vec![Step::Fill], steps].concat(),
             _ => steps,
         };
+        if !retiring.is_empty() || (action == Action::Replace && replaced == Some(Reason::Expires)) {
+            steps.push(Step::Retire);
+        }
         let keeps = compared.as_ref().is_some_and(|compared| compared.keeps);
         let mover = compared.as_ref().and_then(|compared| compared.mover);
         let mover = mover.filter(|_| action == Action::Update);
-        let document = compared.map_or_else(|| resource.document.clone(), |compared| compared.document);
+        // What is made anew keeps nothing.
+        let document = compared.filter(|_| matches!(action, Action::Update | Action::Adopt));
+        let keeps = keeps && document.is_some();
+        let document = document.map_or_else(|| resource.document.clone(), |compared| compared.document);
         let observed = object.map(|object| platform.owned_part(&resource.kind, &document, &object.document));
         let expected = observed.as_ref().map(Digest::of_json);
         let applied = seen.locked.and_then(|locked| locked.applied.as_ref());
-        let reason = self.reason(action, &seen.lock, &fields, resource, seen.locked, mover);
+        let reason = match replaced.filter(|_| action == Action::Replace) {
+            Some(reason) => reason,
+            None if steps == [Step::Retire] => Reason::Superseded,
+            None => match self.reason(action, &seen.lock, &fields, resource, seen.locked, mover) {
+                Reason::Changed if !fields.is_empty() && fields.len() == unseen.rotated.len() => Reason::Rotated,
+                reason => reason,
+            },
+        };
         let pending = seen.locked.and_then(|locked| locked.pending.as_ref());
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
@@ -95,12 +126,18 @@ impl<'a> Pass<'a> {
                 dropped: written.difference(&keys).cloned().collect(),
                 keys,
                 marked: seen.ours,
-                attempt: pending.filter(|_| object.is_some()).map(|pending| pending.attempt),
+                attempt: pending
+                    .filter(|_| object.is_some() || facts.repeats_create)
+                    .map(|pending| pending.attempt),
                 entries: resource.entries.clone(),
                 listening: object
                     .map(|object| listening(platform, &resource.kind, object))
                     .unwrap_or_default(),
-                drafts: platform.facts(&resource.kind).is_some_and(|facts| facts.drafts),
+                drafts: facts.drafts,
+                out: seen.locked.map(Locked::out).unwrap_or_default(),
+                retiring,
+                hidden: facts.hidden(),
+                rotated: unseen.rotated,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
             },
@@ -117,17 +154,22 @@ impl<'a> Pass<'a> {
         fields: &[FieldChange],
     ) -> Vec<Step> {
         let mut steps = Vec::new();
-        if !fields.is_empty()
-            || object.activity == Activity::Archived
-            || self.unread_changed(platform, resource, locked)
-        {
+        if !fields.is_empty() || object.activity == Activity::Archived {
             steps.push(Step::Fill);
         }
         let unproved = locked
             .and_then(|locked| locked.pending.as_ref())
             .is_some_and(|pending| pending.step == Step::Publish);
         match (resource.runs, object.activity) {
-            (_, Activity::NotApplicable) => {}
+            (_, Activity::NotApplicable) => {
+                let waits = platform
+                    .facts(&resource.kind)
+                    .is_some_and(|facts| facts.waits && !facts.gate);
+                let pending = locked.and_then(|locked| locked.pending.as_ref());
+                if waits && (!steps.is_empty() || pending.is_some()) {
+                    steps.push(Step::Wait);
+                }
+            }
             (true, Activity::Running) => {
                 if unproved || fields.iter().any(|change| platform.needs_publish(&change.field)) {
                     steps.push(Step::Publish);
@@ -141,17 +183,16 @@ impl<'a> Pass<'a> {
     }
 
     /// A field that is not returned shows only by what was sent.
-    pub(super) fn unread_changed(&self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> bool {
-        let unread = platform
-            .facts(&resource.kind)
-            .map(|facts| facts.unread)
-            .unwrap_or_default();
-        let applied = locked.and_then(|locked| locked.applied.as_ref());
-        let has_unread = unread
-            .iter()
-            .any(|path| crate::platform::definition::at(&resource.document, path).is_some());
-        has_unread
-            && applied.is_some_and(|applied| applied.sent != Digest::of_json(&symbol::symbolic(&resource.document)))
+    fn unseen(&mut self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> Difference {
+        let difference = unseen::difference(
+            &resource.address,
+            &resource.document,
+            &hidden_paths(platform, resource),
+            locked.and_then(|locked| locked.applied.as_ref()),
+            self.basis.secrets,
+        );
+        self.not_compared.extend(difference.not_compared.clone());
+        difference
     }
 
     pub(super) fn reason(
@@ -182,28 +223,101 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// A field that only a new object can have otherwise: writing it would be refused, or worse, ignored.
-    fn stop_at_fixed(&mut self, platform: &dyn Platform, resource: &Resource, fields: &[FieldChange]) -> bool {
-        let fixed = platform
-            .facts(&resource.kind)
-            .map(|facts| facts.fixed)
-            .unwrap_or_default();
-        let is_fixed = |change: &&FieldChange| {
+    /// Where the recorded object belongs, compared with where Git wants it.
+    fn placed(&self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> Placed {
+        let Some(id) = locked.and_then(Locked::id) else {
+            return Placed::Right;
+        };
+        let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
+        match platform.place_in_id(&resource.kind, &document) {
+            None => Placed::Nowhere,
+            Some(place) if id.starts_with(&place) => Placed::Right,
+            Some(_) => Placed::Elsewhere,
+        }
+    }
+
+    /// Why an object that is there must make way for a new one, if so.
+    fn replacement(
+        &self,
+        facts: &KindFacts,
+        locked: Option<&Locked>,
+        fields: &[FieldChange],
+        placed: Placed,
+    ) -> Option<Reason> {
+        if placed != Placed::Right {
+            return Some(Reason::Moved);
+        }
+        let is_fixed = |change: &FieldChange| {
             let top = change.field.split('.').next();
-            fixed.iter().any(|field| field == "*" || Some(field.as_str()) == top)
+            !facts.updates
+                || facts
+                    .fixed
+                    .iter()
+                    .any(|field| field == "*" || Some(field.as_str()) == top)
         };
-        let Some(change) = fields.iter().find(is_fixed) else {
+        if fields.iter().any(is_fixed) {
+            return Some(Reason::CannotChange);
+        }
+        let (out, before) = facts.renew.as_ref()?;
+        let expires = locked?.out().get(out).and_then(milliseconds)?;
+        let before = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
+        (self.basis.rules.now_ms.saturating_add(before) >= expires).then_some(Reason::Expires)
+    }
+
+    /// A new object would cost money again, or take with it what people would miss.
+    fn stop_at_loss(&mut self, facts: &KindFacts, resource: &Resource, why: Option<Reason>) -> bool {
+        if why == Some(Reason::Expires) {
             return false;
+        }
+        let mut facts = facts.clone();
+        if facts.costs {
+            facts.keep.get_or_insert_with(|| "a new one costs money".to_owned());
+        }
+        self.stop_at_keep(&resource.address, &facts, "replace")
+    }
+
+    /// Objects with the natural key of one that is to be created, or a creation nobody knows the outcome of.
+    fn stop_at_rivals(
+        &mut self,
+        facts: &KindFacts,
+        resource: &Resource,
+        locked: Option<&Locked>,
+        recreate: bool,
+    ) -> bool {
+        if recreate {
+            return false;
+        }
+        let address = &resource.address;
+        let tried = locked
+            .and_then(|locked| locked.pending.as_ref())
+            .is_some_and(|pending| pending.step == Step::Create && pending.id.is_none());
+        let problem = match self.searched(&resource.account, address) {
+            Some(Search::Rivals(rivals)) => {
+                let ids = rivals.iter().map(|rival| format!("\"{}\" ({})", rival.title, rival.id));
+                let ids: Vec<String> = ids.collect();
+                let what = if tried {
+                    "an earlier run tried to create it and was cut off, and there is one like it"
+                } else {
+                    "there is one like it already, and nothing says that it is upa's"
+                };
+                let id = rivals.first().map(|rival| rival.id.as_str()).unwrap_or_default();
+                let problem = format!("{address}: {what}: {}", listed(ids.iter().map(String::as_str)));
+                Problem::error(Class::Decision, problem).hint(format!(
+                    "to take it over add `{} = \"{id}\"` to `[adopt]` of the tenant; if it is somebody else's, give ours another name",
+                    address.resource
+                ))
+            }
+            _ if tried && facts.asks_when_lost => Problem::error(
+                Class::Decision,
+                format!("{address}: an earlier run tried to create it and was cut off, and nothing on the platform tells whether it is there"),
+            )
+            .hint(format!(
+                "look there: if it is, add `{} = \"<its id>\"` to `[adopt]` of the tenant; if it is not: --recreate {address}",
+                address.resource
+            )),
+            _ => return false,
         };
-        let problem = Problem::configuration(format!(
-            "{}: `{}` cannot be changed once a {} exists, and this upa does not replace objects yet",
-            resource.address, change.field, resource.kind
-        ));
-        self.refuse(
-            problem
-                .at(resource.place.clone())
-                .hint("change it back; to have another object, remove the resource, apply, and add it again"),
-        );
+        self.refuse(problem.at(resource.place.clone()));
         true
     }
 
@@ -308,12 +422,47 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn create_steps(platform: &dyn Platform, resource: &Resource) -> Vec<Step> {
-    let drafts = platform.facts(&resource.kind).is_some_and(|facts| facts.drafts);
-    match (drafts, resource.runs) {
-        (true, true) => vec![Step::Create, Step::Fill, Step::Publish],
-        (true, false) => vec![Step::Create, Step::Fill],
-        // Filling reads back what was created, and writes only if the platform kept something different.
-        (false, _) => vec![Step::Create, Step::Fill],
+/// Where a recorded object belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placed {
+    Right,
+    /// Below another parent than Git wants.
+    Elsewhere,
+    /// Below a parent that does not exist.
+    Nowhere,
+}
+
+/// A time an output tells: RFC 3339, or milliseconds since 1970.
+fn milliseconds(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text
+            .parse::<i64>()
+            .ok()
+            .or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())),
+        _ => None,
     }
+}
+
+/// What the platform does not show again of a resource.
+fn hidden_paths(platform: &dyn Platform, resource: &Resource) -> Vec<String> {
+    platform
+        .facts(&resource.kind)
+        .map(|facts| facts.hidden())
+        .unwrap_or_default()
+}
+
+fn create_steps(facts: &KindFacts, resource: &Resource) -> Vec<Step> {
+    if facts.gate {
+        return vec![Step::Wait];
+    }
+    // Filling reads back what was created, and writes only if the platform kept something different.
+    let mut steps = vec![Step::Create, Step::Fill];
+    if facts.waits {
+        steps.push(Step::Wait);
+    }
+    if facts.drafts && resource.runs {
+        steps.push(Step::Publish);
+    }
+    steps
 }

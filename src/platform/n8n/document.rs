@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{doors, nodes};
 use crate::platform::FieldChange;
-use crate::platform::compare::{self, Owned};
+use crate::platform::compare::{self, Owned, nothing_special};
 
 /// The telemetry tag that holds the mark.
 pub const MARK: &str = "upa.owner";
@@ -243,7 +243,14 @@ pub fn edge(from: &str, kind: &str, output: usize, end: &Value) -> String {
 pub fn differences(desired: &Value, observed: &Value, written: &[String]) -> Vec<FieldChange> {
     let mut out = Vec::new();
     if let Some(name) = desired.get("name") {
-        compare::differences("name", name, observed.get("name"), Owned::Whole, &mut out);
+        compare::differences(
+            "name",
+            name,
+            observed.get("name"),
+            Owned::Whole,
+            &nothing_special,
+            &mut out,
+        );
     }
     let (wanted, there) = (nodes_by_name(desired), nodes_by_name(observed));
     for (name, node) in &wanted {
@@ -284,14 +291,28 @@ pub fn differences(desired: &Value, observed: &Value, written: &[String]) -> Vec
     let was_written = written.iter().any(|key| key == "nodeGroups");
     if desired.get("nodeGroups").is_some() || was_written {
         let (wanted, there) = (json!(groups(desired)), json!(groups(observed)));
-        compare::differences("nodeGroups", &wanted, Some(&there), Owned::Whole, &mut out);
+        compare::differences(
+            "nodeGroups",
+            &wanted,
+            Some(&there),
+            Owned::Whole,
+            &nothing_special,
+            &mut out,
+        );
     }
     out
 }
 
 fn node_differences(field: &str, desired: &Value, observed: &Value, out: &mut Vec<FieldChange>) {
     let mut changes = Vec::new();
-    compare::differences("", desired, Some(observed), Owned::Whole, &mut changes);
+    compare::differences(
+        "",
+        desired,
+        Some(observed),
+        Owned::Whole,
+        &nothing_special,
+        &mut changes,
+    );
     out.extend(changes.into_iter().map(|change| FieldChange {
         field: format!("{field} · {}", change.field),
         ..change
@@ -307,7 +328,14 @@ fn settings_differences(desired: &Value, observed: &Value, written: &[String], o
         if reset && !there.contains_key(key) {
             continue;
         }
-        compare::differences(&format!("settings.{key}"), value, there.get(key), Owned::Whole, out);
+        compare::differences(
+            &format!("settings.{key}"),
+            value,
+            there.get(key),
+            Owned::Whole,
+            &nothing_special,
+            out,
+        );
     }
     for key in dropped_settings(desired, written) {
         let is_reset = |value: &Value| nodes::reset_value(key).is_some_and(|reset| compare::same(&reset, value));

@@ -27,6 +27,11 @@ impl Executor for Api {
             Step::Publish => self.make_live(job).await,
             Step::Unpublish => self.take_down(job).await,
             Step::Delete => self.remove(job).await,
+            Step::Wait | Step::Retire => Err(PlatformError::new(
+                ErrorKind::Refused,
+                job.step.as_str(),
+                "a workflow has no such step",
+            )),
         }
     }
 }
@@ -45,8 +50,7 @@ impl Api {
         };
         Ok(Receipt {
             id: id.to_owned(),
-            read: None,
-            note: None,
+            ..Receipt::default()
         })
     }
 
@@ -231,15 +235,14 @@ fn receipt(job: &Job, workflow: &Value) -> Receipt {
     Receipt {
         id: job.id.clone(),
         read: Some(document::owned_part(&job.document, &document::comparable(workflow))),
-        note: None,
+        ..Receipt::default()
     }
 }
 
 fn gone(job: &Job) -> Receipt {
     Receipt {
         id: job.id.clone(),
-        read: None,
-        note: None,
+        ..Receipt::default()
     }
 }
 

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::fields::Spot;
-use super::{FieldChange, KindFacts, Object, Platform, Prepared, Templates};
+use super::{CredentialNames, FieldChange, KindFacts, Object, Platform, Prepared, Templates};
 use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
@@ -40,9 +40,9 @@ impl Platform for N8n {
     fn facts(&self, kind: &Kind) -> Option<KindFacts> {
         (kind.as_str() == WORKFLOW).then(|| KindFacts {
             drafts: true,
-            fixed: Vec::new(),
-            unread: Vec::new(),
             marked: true,
+            updates: true,
+            ..KindFacts::default()
         })
     }
 
@@ -50,8 +50,11 @@ impl Platform for N8n {
         vec![WORKFLOW.to_owned()]
     }
 
-    fn credentials(&self) -> Vec<String> {
-        vec!["api_key".to_owned()]
+    fn credentials(&self) -> Vec<CredentialNames> {
+        vec![CredentialNames {
+            required: vec!["api_key".to_owned()],
+            ..CredentialNames::default()
+        }]
     }
 
     fn usual_base_url(&self) -> Option<&str> {

@@ -155,6 +155,7 @@ pub fn object(id: &str, workflow: &Value) -> Object {
         activity: activity(workflow),
         mark: tag(document::MARK),
         attempt: tag(document::ATTEMPT),
+        out: std::collections::BTreeMap::new(),
     }
 }
 
