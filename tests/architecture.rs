@@ -9,10 +9,11 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 28] = [
+const PURE: [&str; 33] = [
     "desired",
     "digest.rs",
     "exit.rs",
+    "export",
     "fingerprint.rs",
     "lockfile",
     "plan",
@@ -29,12 +30,16 @@ const PURE: [&str; 28] = [
     "platform/contract",
     "platform/definition",
     "platform/error.rs",
+    "platform/exported.rs",
+    "platform/fields.rs",
     "platform/http/call.rs",
     "platform/http/redact.rs",
     "platform/http/retry.rs",
     "platform/hidden.rs",
     "platform/n8n/document.rs",
     "platform/n8n/doors.rs",
+    "platform/n8n/export.rs",
+    "platform/n8n/keep.rs",
     "platform/n8n/mod.rs",
     "platform/n8n/nodes.rs",
     "platform/n8n/understand",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Context, Outcome, request};
@@ -254,11 +254,16 @@ impl Walk<'_> {
                 unseen::record(&change.address, document, paths, self.context.secrets)
             }
         };
+        // Something of the platform's own was kept: to the next plan it is still what the platform moved.
+        let (sent, read) = match &change.work.asked {
+            Some(asked) => (asked.clone(), Digest::of_json(&json!({ "kept": read }))),
+            None => (Digest::of_json(&symbol::symbolic(&change.work.document)), read),
+        };
         Event::Applied {
             address: change.address.clone(),
             applied: Applied {
                 id,
-                sent: Digest::of_json(&symbol::symbolic(&change.work.document)),
+                sent,
                 read,
                 keys: change.work.keys.clone(),
                 commit: self.context.commit.to_owned(),

@@ -37,6 +37,8 @@ pub struct Session {
     pub leftovers: Vec<Leftover>,
     /// Where runs keep their journals. What was only tried in the sandbox is never read by a run that is not.
     pub journals: PathBuf,
+    /// Whether every account is in the sandbox, whatever the files say.
+    only_sandbox: bool,
     /// What loading found: with `open` warnings only.
     pub warnings: Vec<Problem>,
 }
@@ -71,10 +73,10 @@ impl Session {
         let Some(mut workspace) = workspace else {
             return Err(Failure::problems(problems));
         };
+        if global.sandbox {
+            all_in_sandbox(&mut workspace);
+        }
         let store = if global.sandbox {
-            for account in workspace.settings.accounts.values_mut() {
-                account.sandbox = true;
-            }
             LockStore::Folder(repo.root().join(".upa/locks"))
         } else {
             LockStore::Branch(repo.lock_ref(workspace.settings.git.lock_branch.as_deref())?)
@@ -110,8 +112,16 @@ impl Session {
             texts,
             leftovers,
             journals,
+            only_sandbox: global.sandbox,
             warnings: problems,
         })
+    }
+
+    /// Puts the accounts of another moment's workspace where those of this session are.
+    pub fn place(&self, workspace: &mut Workspace) {
+        if self.only_sandbox {
+            all_in_sandbox(workspace);
+        }
     }
 
     /// The errors among what loading found.
@@ -126,6 +136,13 @@ impl Session {
     /// The name that stands in marks.
     pub fn name(&self) -> &str {
         &self.workspace.settings.workspace.name
+    }
+}
+
+/// `--sandbox`: whatever the files say, every account lives there.
+fn all_in_sandbox(workspace: &mut Workspace) {
+    for account in workspace.settings.accounts.values_mut() {
+        account.sandbox = true;
     }
 }
 

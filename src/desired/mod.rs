@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use repeat::Element;
 pub use secrets::SecretInput;
 pub use shared::Shared;
-use values::{Values, only_if};
+use values::{InFile, Values, only_if};
 
 use crate::lockfile::Lockfile;
 use crate::platform::account::fingerprint;
@@ -20,6 +20,7 @@ use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{Symbol, symbols};
 use crate::template::{self, Guard};
+use crate::workspace::drift::{self, PlacedRule};
 use crate::workspace::toml::pointer;
 use crate::workspace::version::{Condition, Scope as Lifetime};
 use crate::workspace::{Origin, Status, Tenant, Version, Workspace};
@@ -58,6 +59,8 @@ pub struct DesiredTenant {
     pub version_place: Place,
     /// Where the tenant names each credential.
     pub credentials: BTreeMap<String, Place>,
+    /// What the version says about changes made on the platform.
+    pub drift: Vec<PlacedRule>,
     /// Where the secrets are that its resources need, by the name of their symbols.
     pub secrets: BTreeMap<String, SecretInput>,
 }
@@ -163,6 +166,7 @@ impl DesiredTenant {
             version_place: place.clone(),
             place,
             credentials: BTreeMap::new(),
+            drift: Vec::new(),
             secrets: BTreeMap::new(),
         }
     }
@@ -198,6 +202,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         place: tenant.toml.key("/status"),
         version_place: tenant.toml.value_place("/version"),
         credentials: credential_places(tenant),
+        drift: version.map(drift::rules).unwrap_or_default(),
         secrets: BTreeMap::new(),
     };
     let Some(version) = version.filter(|_| tenant.file.status != Status::Deprovisioned) else {
@@ -249,6 +254,28 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
     } else {
         Err(problems)
     }
+}
+
+/// A text as a file of the version would be rendered into one of a tenant's resources; it may hold symbols.
+pub fn render_text(workspace: &Workspace, tenant: &str, resource: &str, text: &str) -> Option<String> {
+    let tenant = workspace.tenants.get(tenant)?;
+    let version = workspace.version_of(tenant)?;
+    let scope = Values::new(workspace, tenant, version, resource);
+    // A line that is nothing but an expression must stay a text.
+    let pieces = template::expression::pieces(text).ok()?;
+    let mut out = String::new();
+    for piece in pieces {
+        let piece = match piece {
+            template::Piece::Text(text) => Value::from(text),
+            template::Piece::Value(_, written, _) => Value::from(written),
+        };
+        match template::render(&piece, &InFile(&scope), &Guard::default()).ok()? {
+            Value::String(text) => out.push_str(&text),
+            Value::Null => {}
+            other => out.push_str(&other.to_string()),
+        }
+    }
+    Some(out)
 }
 
 fn credential_places(tenant: &Tenant) -> BTreeMap<String, Place> {

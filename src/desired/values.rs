@@ -278,7 +278,7 @@ impl Values<'_> {
 }
 
 /// The values a text file may use: everything but other files.
-struct InFile<'a>(&'a Values<'a>);
+pub(super) struct InFile<'a>(pub(super) &'a Values<'a>);
 
 impl template::Scope for InFile<'_> {
     fn value(&self, path: &Path) -> Result<Value, String> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::drift::Kept;
 use crate::desired::Entry;
 use crate::digest::Digest;
 use crate::platform::{FieldChange, Step};
@@ -150,6 +151,15 @@ impl Mover {
             Mover::Both => "changed in Git and on the platform",
         }
     }
+
+    /// Of one field, where others were moved by somebody else.
+    pub fn of_field(self) -> &'static str {
+        match self {
+            Mover::Git => "(Git)",
+            Mover::Platform => "(the platform)",
+            Mover::Both => "(both)",
+        }
+    }
 }
 
 /// One planned action.
@@ -178,6 +188,8 @@ pub struct Work {
     pub fingerprint: String,
     /// The document with its symbols.
     pub document: Value,
+    /// Of what Git wants, where the document keeps something of the platform's instead.
+    pub asked: Option<Digest>,
     /// Of the owned part of what was observed.
     pub expected: Option<Digest>,
     /// Fields that were written before and are wanted no longer.
@@ -252,6 +264,10 @@ pub struct Plan {
     pub tenants: usize,
     /// How many objects their lockfiles record.
     pub objects: usize,
+    /// Differences that stay as they are on the platform because a rule of the version says so.
+    pub kept: Vec<Kept>,
+    /// Objects whose document must be rendered again, at the commit beside each, to say who moved which field.
+    pub wants: BTreeSet<(Address, String)>,
 }
 
 impl Plan {

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod decide;
+pub mod drift;
 pub mod order;
 pub mod policy;
 mod shared;
@@ -15,6 +16,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use change::{Action, Change, Mover, Plan, Reason};
+pub use drift::{Base, Bases, Kept};
 pub use policy::Rules;
 pub use values::{Values, base_path};
 
@@ -33,6 +35,8 @@ pub struct Basis<'a> {
     pub locks: &'a BTreeMap<String, Lockfile>,
     pub registry: &'a Registry,
     pub rules: &'a Rules,
+    /// What was written where that must be known; a plan says in [`Plan::wants`] what it lacks.
+    pub bases: &'a Bases,
     /// The secrets that could be had, to notice rotations.
     pub secrets: &'a Secrets,
 }
@@ -98,6 +102,8 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         failed_accounts.extend(outcome.failed_accounts);
         plan.problems.extend(outcome.problems);
         plan.changes.extend(outcome.changes);
+        plan.kept.extend(outcome.kept);
+        plan.wants.extend(outcome.wants);
         if outcome.due {
             plan.due.insert(tenant.name.clone());
         }
@@ -112,6 +118,9 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
             plan.problems.push(failure.problem(&account));
         }
     }
+    let rules = basis.desired.tenants.values().flat_map(|tenant| &tenant.drift);
+    plan.problems.extend(drift::unknown(basis.bases));
+    plan.problems.extend(drift::expired(rules, basis.rules.today()));
     plan.problems.extend(copied);
     shared::withhold(basis, &mut plan);
     plan.problems.extend(masterless(basis, &marked));

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled, tenants_and};
 use crate::desired::DesiredState;
-use crate::plan::{Action, Change, Plan, Reason};
+use crate::plan::{Action, Change, Kept, Mover, Plan, Reason};
 use crate::platform::Step;
 use crate::resource::SHARED;
+use crate::workspace::drift::Verdict;
 
 /// Writes the changes by tenant, then the summary.
 pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
@@ -68,8 +69,13 @@ fn write_change(
         return Ok(());
     }
     let mut text = Vec::new();
+    // Where one person moved everything, the line above says who.
+    let mut movers = change.fields.iter().filter_map(|field| field.mover);
+    let first = movers.next();
+    let mixed = movers.any(|mover| Some(mover) != first);
     for field in &change.fields {
-        diff::write(&mut text, field, "      ")?;
+        let mover = field.mover.filter(|_| mixed);
+        diff::write(&mut text, field, mover.map(Mover::of_field), "      ")?;
     }
     // A fix to a template changes every tenant in the same way, but for its name: it is read once.
     let anonymous = String::from_utf8_lossy(&text)
@@ -111,13 +117,32 @@ fn why(change: &Change) -> String {
     why
 }
 
+/// What is left as somebody made it on the platform.
+fn kept(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    let ignored: Vec<&Kept> = plan
+        .kept
+        .iter()
+        .filter(|kept| kept.verdict == Verdict::Ignore)
+        .collect();
+    let warned = plan.kept.len() - ignored.len();
+    if let Some(until) = ignored.iter().filter_map(|kept| kept.until).min() {
+        let count = counted(ignored.len(), "difference");
+        writeln!(out, "      {count} on the platform ignored by rule until {until}")?;
+    }
+    if warned > 0 {
+        let count = counted(warned, "difference");
+        writeln!(out, "      {count} on the platform left by rule (see the warnings)")?;
+    }
+    Ok(())
+}
+
 /// Deletions first, then the rest, then what it costs and what it touches.
 fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     if plan.changes.is_empty() {
         let blocked = plan.blocked();
         let tenants = blocked.iter().filter(|name| **name != SHARED).count();
         let whose = tenants_and(tenants, tenants < blocked.len());
-        return match (blocked.len(), plan.due.len()) {
+        match (blocked.len(), plan.due.len()) {
             (0, 0) => writeln!(
                 out,
                 "{}",
@@ -136,7 +161,8 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
                 "{}",
                 styled(BOLD, format!("No changes; {whose} could not be planned."))
             ),
-        };
+        }?;
+        return kept(out, plan);
     }
     let counts: Vec<String> = Action::ALL
         .iter()
@@ -164,6 +190,7 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     if facts.webhooks > 0 {
         writeln!(out, "      {} affected", counted(facts.webhooks, "live webhook"))?;
     }
+    kept(out, plan)?;
     writeln!(out, "      about {}", counted(facts.calls, "API call"))?;
     writeln!(out, "{}", styled(DIM, format!("digest {}", plan.digest())))
 }

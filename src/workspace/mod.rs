@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod conditions;
+pub mod drift;
 pub mod files;
 pub mod inputs;
 pub mod load;

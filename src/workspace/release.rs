@@ -21,7 +21,7 @@ pub fn digests(version: &Version) -> BTreeMap<String, String> {
 pub fn definition(value: &Value) -> String {
     let mut value = value.clone();
     if let Some(map) = value.as_object_mut() {
-        for key in ["revision", "stage", "definition", "files"] {
+        for key in ["revision", "stage", "definition", "drift", "files"] {
             map.remove(key);
         }
     }

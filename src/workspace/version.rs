@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::drift::DriftRule;
 use super::tenant::Tier;
 use crate::platform::compare::same;
 
@@ -38,8 +39,11 @@ pub struct VersionFile {
     /// What `upa show` prints as the tenant's configuration, besides what it knows itself.
     #[serde(default)]
     pub record: Map<String, Value>,
-    /// The digest of this file without `revision`, `stage`, `definition` and `[files]`; `upa release` writes it.
+    /// The digest of this file without `revision`, `stage`, `definition`, `[[drift]]` and `[files]`; `upa release` writes it.
     pub definition: Option<String>,
+    /// What becomes of fields that somebody changes on the platform; without a rule Git wins.
+    #[serde(default)]
+    pub drift: Vec<DriftRule>,
     /// What this revision is, by digest; `upa release` writes it.
     #[serde(default)]
     pub files: BTreeMap<String, String>,

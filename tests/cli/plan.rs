@@ -57,6 +57,7 @@ fn statuses_say_whether_there_are_changes() {
       "drift": 0,
       "due": [],
       "format": 1,
+      "kept": [],
       "problems": [],
       "tenants": 1,
       "tenants_changed": 0,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use upa::desired::{DesiredState, desired};
 use upa::digest::Digest;
 use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, RequestState};
-use upa::plan::{Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
+use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
 use upa::platform::{Activity, Answer, Credential, Object, Reading};
 use upa::resource::Address;
 use upa::secret::Secrets;
@@ -24,6 +24,7 @@ pub struct World {
     pub observed: ObservedState,
     pub locks: BTreeMap<String, Lockfile>,
     pub rules: Rules,
+    pub bases: Bases,
     pub secrets: Secrets,
 }
 
@@ -81,6 +82,7 @@ impl World {
             observed: ObservedState::default(),
             locks: BTreeMap::new(),
             rules: Rules::default(),
+            bases: Bases::new(),
             secrets: Secrets::default(),
         };
         world.settle();
@@ -202,6 +204,7 @@ impl World {
             locks: &self.locks,
             registry: &self.workspace.registry,
             rules: &self.rules,
+            bases: &self.bases,
             secrets: &self.secrets,
         })
     }

@@ -3,6 +3,7 @@
 
 mod gone;
 mod look;
+mod moved;
 mod neighbours;
 mod wanted;
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Action, Change};
 use super::decide::Lock;
+use super::drift::Kept;
 use super::{Basis, Marked, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
@@ -31,6 +33,10 @@ pub struct Outcome {
     pub ids: BTreeMap<Address, String>,
     /// The resources that cannot be planned, and why as a class.
     pub failed: BTreeMap<Address, Class>,
+    /// Differences that stay because a rule says so.
+    pub kept: Vec<Kept>,
+    /// What must be rendered again to say who moved, and the commit it was written from.
+    pub wants: BTreeSet<(Address, String)>,
 }
 
 /// Plans one tenant, who may refer to these `shared` objects. With an error among its problems it has no changes: a tenant

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use self::designer::Designer;
+pub use self::designer::workflow;
 use super::{document, nodes};
 use crate::platform::{Prepared, Templates};
 use crate::problem::{Place, Problem, did_you_mean};
