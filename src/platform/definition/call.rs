@@ -34,7 +34,7 @@ pub struct Call {
 /// How an object is read.
 #[derive(Debug, Clone)]
 pub enum Read {
-    Call(Call),
+    Call(Box<Call>),
     /// Through `find` or `list`.
     Find,
     /// Never: what the lockfile says is believed.

@@ -8,10 +8,13 @@
 //! | `auth`, `call`, `kind` | ways to sign in, calls and kinds as the engine uses them |
 //! | `placeholder`, `path`, `ids` | `{spec.name}`, `a.b.0`, `parent/child` |
 //! | `object` | the mark put on and taken off, names answers use |
+//! | `against` | a definition held against the vendor's contract |
 //! | `compare` | what differs, by the kind's own rules of sameness |
 //!
 //! Built-in definitions are in `catalog/`; a workspace may add its own in `platforms/`.
 
+pub mod abilities;
+pub mod against;
 pub mod auth;
 pub mod call;
 pub mod check;
@@ -35,7 +38,8 @@ use self::file::{DefinitionFile, Encoding, Lost};
 pub use self::kind::KindDefinition;
 use self::kind::Marker;
 use self::placeholder::Text;
-use super::{FieldChange, KindFacts, OutFacts, Platform, Prepared, Templates};
+use super::{FieldChange, KindFacts, Object, OutFacts, Platform, Prepared, Templates, exported};
+use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Guard;
@@ -347,11 +351,14 @@ impl Platform for Definition {
             .unwrap_or_default()
     }
 
-    fn owned(&self, _kind: &Kind, desired: &Value) -> Vec<String> {
-        desired
-            .as_object()
-            .map(|map| map.keys().cloned().collect())
+    fn owned(&self, kind: &Kind, desired: &Value) -> Vec<String> {
+        self.kind(kind)
+            .map(|kind| compare::owned(kind, desired))
             .unwrap_or_default()
+    }
+
+    fn export(&self, kind: &Kind, object: &Object, known: &Surroundings) -> Value {
+        exported::export(self.kind(kind), object, known)
     }
 
     fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value {
@@ -422,7 +429,7 @@ mod tests {
     fn unread_paths_do_not_count_and_removed_keys_do() {
         let definition = parse(include_str!("../catalog/vapi.toml")).unwrap();
         let kind = Kind::new("vapi.assistant");
-        let desired = json!({"server": {"url": "u", "secret": "s"}});
+        let desired = json!({"server": {"url": "u", "headers": {"x": "s"}}});
         let observed = json!({"server": {"url": "u"}, "voice": {"provider": "x"}, "id": "1"});
         assert!(definition.compare(&kind, &desired, &observed, &[]).is_empty());
         let changes = definition.compare(&kind, &desired, &observed, &["voice".to_owned()]);

@@ -276,7 +276,9 @@ impl Rest {
         let mut spec = self.marked(kind, job, Some(current), attempt)?;
         object::carry(kind, &mut spec, live);
         if update.method == "PATCH" {
-            for key in job.dropped.iter().filter(|key| !kind.inputs.contains(key)) {
+            // What is gone from within a field goes when the field is written whole.
+            let dropped = job.dropped.iter().filter(|key| !key.contains('.'));
+            for key in dropped.filter(|key| !kind.inputs.contains(key)) {
                 path::put(&mut spec, key, Value::Null);
             }
         }

@@ -1,0 +1,191 @@
+//! `upa platform`: what is known about platforms, and whether a definition fits the vendor's contract.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+use super::report::{self, Failure};
+use crate::exit::Exit;
+use crate::platform::Registry;
+use crate::platform::contract::Contract;
+use crate::platform::definition::abilities::Abilities;
+use crate::platform::definition::against::against;
+use crate::platform::definition::{CATALOG, Definition};
+use crate::platform::registry::Known;
+use crate::problem::{Problem, did_you_mean, listed};
+use crate::render::counted;
+use crate::render::table::table;
+use crate::repo::{Repo, RepoError};
+use crate::workspace::files::{Files, Origin};
+
+/// What is known about platforms.
+#[derive(Debug, Args)]
+pub struct PlatformArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a definition, and hold it against the vendor's contract; no platform is asked
+    Check(CheckArgs),
+    /// Show every kind of object, and what it can do
+    List,
+    /// Show the kinds of one platform, with their inputs and outputs
+    Show {
+        /// Its name, such as `vapi`
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The definition: a file, or the name of a built-in one
+    file: PathBuf,
+    /// The vendor's contract: OpenAPI 3 (JSON or YAML) or a GraphQL schema
+    #[arg(long, value_name = "SPEC")]
+    contract: Option<PathBuf>,
+}
+
+pub fn run(global: &Global, args: &PlatformArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        Command::Check(args) => check(args),
+        Command::List => list(global),
+        Command::Show { name } => show(global, name),
+    }
+}
+
+fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+    let (name, source) = definition_text(&args.file)?;
+    let definition = Definition::parse(&name, &source).map_err(Failure::problems)?;
+    let kinds = counted(definition.kinds.len(), "kind");
+    let mut out = anstream::stdout();
+    let Some(spec) = &args.contract else {
+        report::heard(writeln!(
+            out,
+            "Valid: {name}, {kinds}. Not held against a contract: give one with --contract."
+        ))?;
+        return Ok(Exit::Done);
+    };
+    let shown = spec.display().to_string();
+    let contract = Contract::parse(&shown, &read(spec)?).map_err(Failure::problems)?;
+    let found = against(&definition, &contract);
+    if found.iter().any(Problem::is_error) {
+        return Err(Failure::problems(found));
+    }
+    write!(anstream::stderr(), "{}", report::problems(&found))?;
+    report::heard(writeln!(out, "Valid: {name}, {kinds}, as {shown} says."))?;
+    Ok(Exit::Done)
+}
+
+/// The text of a file, or of a built-in definition where there is no such file.
+fn definition_text(file: &Path) -> Result<(String, Arc<str>), Failure> {
+    let name = file.display().to_string();
+    let built_in = CATALOG
+        .iter()
+        .find(|(file, _)| file.strip_suffix(".toml") == Some(&name));
+    match built_in {
+        Some((file, text)) if !Path::new(&name).exists() => Ok(((*file).to_owned(), Arc::from(*text))),
+        _ => Ok((name, read(file)?)),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: files a person names")]
+fn read(path: &Path) -> Result<Arc<str>, Failure> {
+    std::fs::read_to_string(path).map(Arc::from).map_err(|error| {
+        Failure::new(
+            Exit::Configuration,
+            format!("`{}` cannot be read: {error}", path.display()),
+        )
+    })
+}
+
+/// The platforms of the workspace; outside of one, those that are built in.
+fn registry(global: &Global) -> Result<Registry, Failure> {
+    let files = match Repo::open(&global.dir) {
+        Ok(repo) => repo.work_tree()?,
+        Err(RepoError::NotARepository(_)) => Files {
+            origin: Origin::WorkTree,
+            entries: BTreeMap::new(),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    let (registry, problems) = Registry::load(&files);
+    if problems.iter().any(Problem::is_error) {
+        return Err(Failure::problems(problems));
+    }
+    Ok(registry)
+}
+
+fn list(global: &Global) -> Result<Exit, Failure> {
+    let registry = registry(global)?;
+    let mut rows = Vec::new();
+    for name in registry.names() {
+        rows.extend(rows_of(&registry, name));
+    }
+    let head: Vec<&str> = std::iter::once("kind").chain(Abilities::HEAD).collect();
+    report::heard(write!(anstream::stdout(), "{}", table(&head, rows)))?;
+    Ok(Exit::Done)
+}
+
+fn rows_of(registry: &Registry, name: &str) -> Vec<Vec<String>> {
+    let row = |kind: String, words: [&str; 6]| std::iter::once(kind).chain(words.map(str::to_owned)).collect();
+    match registry.known(name) {
+        Some(Known::Defined(definition)) => definition
+            .kinds
+            .iter()
+            .map(|(kind, said)| row(format!("{name}.{kind}"), Abilities::of(said).words()))
+            .collect(),
+        // Written in code: it is read and changed by rules of its own.
+        Some(Known::N8n) => {
+            let kinds = registry
+                .platform(name)
+                .map(|platform| platform.kinds())
+                .unwrap_or_default();
+            kinds.into_iter().map(|kind| row(kind, ["code"; 6])).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+fn show(global: &Global, name: &str) -> Result<Exit, Failure> {
+    let registry = registry(global)?;
+    let Some(known) = registry.known(name) else {
+        let hint = match did_you_mean(name, registry.names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", listed(registry.names())),
+        };
+        return Err(Failure::new(Exit::Usage, format!("there is no platform `{name}`")).hint(hint));
+    };
+    let mut out = anstream::stdout();
+    let head: Vec<&str> = std::iter::once("kind").chain(Abilities::HEAD).collect();
+    report::heard(write!(out, "{}", table(&head, rows_of(&registry, name))))?;
+    let Known::Defined(definition) = known else {
+        return Ok(Exit::Done);
+    };
+    for (kind, said) in &definition.kinds {
+        let title = match said.about.as_str() {
+            "" => format!("{name}.{kind}"),
+            about => format!("{name}.{kind}: {about}"),
+        };
+        report::heard(writeln!(out, "\n{title}"))?;
+        let outputs: Vec<&str> = std::iter::once("id")
+            .chain(said.out.keys().map(String::as_str))
+            .collect();
+        for (word, names) in [
+            ("inputs", said.inputs.iter().map(String::as_str).collect()),
+            ("outputs", outputs),
+            ("fixed", said.fixed.iter().map(String::as_str).collect::<Vec<_>>()),
+            ("unread", said.unread.iter().map(String::as_str).collect()),
+        ] {
+            if !names.is_empty() {
+                report::heard(writeln!(out, "  {word:<8} {}", names.join(", ")))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}

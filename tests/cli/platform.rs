@@ -1,0 +1,112 @@
+//! `upa platform`: definitions held against contracts, and what kinds can do.
+
+use insta::assert_snapshot;
+
+use crate::support::Space;
+
+const DEFINITION: &str = r#"platform = "notes"
+usual_base = "https://api.notes.test/v1"
+auth = { bearer = "{cred.key}" }
+
+[resource.note]
+list   = { call = "GET /notes", items = "notes" }
+create = { call = "POST /notes", idempotency = "Idempotency-Key" }
+read   = "GET /notes/{id}"
+delete = "DELETE /notes/{id}"
+marker = { field = "tag" }
+"#;
+
+const CONTRACT: &str = r##"openapi: 3.1.0
+servers: [{ url: https://api.notes.test/v1 }]
+paths:
+  /notes:
+    get:
+      responses:
+        200: { content: { application/json: { schema: { properties: { notes: { type: array, items: { $ref: "#/components/schemas/Note" } } } } } } }
+    post:
+      requestBody: { content: { application/json: { schema: { $ref: "#/components/schemas/Note" } } } }
+      responses:
+        201: { content: { application/json: { schema: { $ref: "#/components/schemas/Note" } } } }
+  /notes/{note}:
+    get:
+      responses:
+        200: { content: { application/json: { schema: { $ref: "#/components/schemas/Note" } } } }
+    delete:
+      responses:
+        204: { description: gone }
+components:
+  schemas:
+    Note:
+      type: object
+      properties: { id: { type: string, readOnly: true }, text: { type: string }, tag: { type: [string, "null"] } }
+"##;
+
+fn space() -> Space {
+    let space = Space::bare();
+    space.write("notes.toml", DEFINITION);
+    space.write("notes.yaml", CONTRACT);
+    space
+}
+
+#[test]
+fn a_definition_is_held_against_a_contract() {
+    let space = space();
+    let file = space.path("notes.toml").display().to_string();
+    let contract = space.path("notes.yaml").display().to_string();
+    space
+        .upa(&["platform", "check", &file, "--contract", &contract])
+        .exits(0);
+    space.edit("notes.toml", "items = \"notes\"", "items = \"note\"");
+    space.edit("notes.toml", "field = \"tag\"", "field = \"tags\"");
+    let run = space
+        .upa(&["platform", "check", &file, "--contract", &contract])
+        .exits(5);
+    let said = run.to_string();
+    for part in [
+        "the contract's answer has no `note`",
+        "did you mean `notes`?",
+        "`tags` is not taken",
+        "notes.toml:6",
+        "notes.toml:7",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // Without a contract the definition itself is fine.
+    space.upa(&["platform", "check", &file]).exits(0);
+    space.write("notes.yaml", "swagger: '2.0'\n");
+    let run = space
+        .upa(&["platform", "check", &file, "--contract", &contract])
+        .exits(5);
+    assert!(run.to_string().contains("Swagger 2.0"));
+}
+
+#[test]
+fn what_is_built_in_fits_the_vendors_contract() {
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contracts/vapi.mock.openapi.json");
+    let space = Space::bare();
+    space.upa(&["platform", "check", "vapi", "--contract", spec]).exits(0);
+}
+
+#[test]
+fn kinds_and_what_they_can_do() {
+    let space = space();
+    let definition = space.read("notes.toml");
+    space.write("platforms/notes.toml", definition);
+    let list = space.upa(&["platform", "list"]).exits(0);
+    assert!(list.to_string().contains("vapi.assistant"), "{list}");
+    assert_snapshot!(space.upa(&["platform", "show", "notes"]), @r#"
+    exit 0
+    --- stdout
+    KIND        LIST  MARK    LOST CREATE  READ  CHANGE   END
+    notes.note  all   object  repeat       call  replace  delete
+
+    notes.note
+      outputs  id
+    "#);
+    assert_snapshot!(space.upa(&["platform", "show", "note"]), @r#"
+    exit 64
+    --- stderr
+    error: there is no platform `note`
+    hint: did you mean `notes`?
+    "#);
+}
