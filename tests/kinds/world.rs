@@ -43,25 +43,20 @@ impl World {
                  [resources.thing]\nkind = \"{kind}\"\ntemplate = \"thing.json\"\n"
             ),
         );
-        let world = Self {
-            server: {
-                space.write(TEMPLATE, "{}");
-                Server::start(&space)
-            },
+        template(&space, &sample.document);
+        let valid = space.upa(&["validate"]);
+        assert_eq!(valid.status, 0, "{valid}");
+        Self {
+            server: Server::start(&space),
             space,
             kind: compiled,
             platform,
-        };
-        world.template(&sample.document);
-        world
+        }
     }
 
     /// Writes, releases and commits the template.
     pub fn template(&self, document: &Map<String, Value>) {
-        self.space
-            .write(TEMPLATE, format!("{:#}\n", Value::Object(document.clone())));
-        release(&self.space);
-        self.space.commit("template");
+        template(&self.space, document);
     }
 
     pub fn tenant(&self, name: &str, status: &str, adopt: Option<&str>) {
@@ -136,7 +131,7 @@ impl World {
     }
 
     pub fn plan(&self) -> Run {
-        self.confirmed("plan", &["--detailed-exitcode", "--output", "json"])
+        self.confirmed("plan", &["--detailed-exitcode", "--format", "json"])
     }
 
     /// The changes of a plan, as `action address`.
@@ -184,11 +179,9 @@ impl World {
     }
 }
 
-/// What `upa release` does to the digests, without another revision.
-fn release(space: &Space) {
-    let version = space.read(VERSION);
-    let text = version.split("\n[files]\n").next().unwrap().to_owned();
-    let bytes = std::fs::read(space.path(TEMPLATE)).unwrap();
-    let digest = upa::digest::Digest::of_bytes(&bytes);
-    space.write(VERSION, format!("{text}\n[files]\n\"thing.json\" = \"{digest}\"\n"));
+fn template(space: &Space, document: &Map<String, Value>) {
+    space.write(TEMPLATE, format!("{:#}\n", Value::Object(document.clone())));
+    let run = space.upa(&["release", "kinds", "v1"]);
+    assert_eq!(run.status, 0, "{run}");
+    space.commit("template");
 }

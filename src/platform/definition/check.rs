@@ -267,6 +267,11 @@ pub(super) fn kind(
         (false, true) => Lost::Find,
         (false, false) => Lost::Stop,
     });
+    let unread = match &read {
+        // What is never read is never compared with what is there.
+        Read::Nothing => vec!["*".to_owned()],
+        _ => file.unread.clone(),
+    };
     let kind = KindDefinition {
         name: name.to_owned(),
         about: file.about.clone(),
@@ -287,7 +292,7 @@ pub(super) fn kind(
         wait,
         out,
         fixed: file.fixed.clone(),
-        unread: file.unread.clone(),
+        unread,
         secret: file.secret.clone(),
         sets: file.sets.clone(),
         lists: file.lists.clone(),

@@ -224,7 +224,10 @@ impl Service {
 
     /// A mark placed by hand in the body of a creation.
     fn mark_placed(&self, kind: &KindDefinition, said: &Said, version: &mut Version) {
-        let (Some(Marker::Placed { at, .. }), Some(owner)) = (&kind.marker, &said.owner) else {
+        let Some(Marker::Placed { value, at }) = &kind.marker else { return };
+        let mut placed = Said::default();
+        let whole = said.marker.as_ref().filter(|marker| placed.body(value, marker, "").is_ok());
+        let Some(owner) = whole.and(placed.owner.as_ref()).or(said.owner.as_ref()) else {
             return;
         };
         if !path::all(&Value::Object(version.spec.clone()), at).contains(&&Value::from(&**owner)) {
