@@ -121,8 +121,14 @@ impl World {
         let names = ["ana", "bob", "cyd", "dan"];
         let addresses: Vec<String> = names.iter().map(|name| self.address(name)).collect();
         let mut args = vec![command];
-        let known = |tenant: &&&str| self.space.exists(&format!("tenants/{tenant}.toml"));
-        let recorded = names.iter().zip(&addresses).filter(|(tenant, _)| known(tenant));
+        let known = |tenant: &str, address: &str| {
+            let lock = format!("tenants/{tenant}.lock");
+            self.space.exists(&lock) && self.space.read(&lock).contains(&format!("resources.\"{address}\""))
+        };
+        let recorded = names
+            .iter()
+            .zip(&addresses)
+            .filter(|(tenant, address)| known(tenant, address));
         if self.kind.keep.is_some() || self.kind.costs {
             args.extend(recorded.flat_map(|(_, address)| ["--confirm", address]));
         }

@@ -267,6 +267,14 @@ pub(super) fn kind(
         (false, true) => Lost::Find,
         (false, false) => Lost::Stop,
     });
+    // An id of our own follows from these fields: with another value it is another object.
+    let mut fixed = file.fixed.clone();
+    for hole in key.iter().flat_map(Text::holes).filter(|hole| hole.root == Root::Spec) {
+        let field = hole.path.split('.').next().unwrap_or_default();
+        if !fixed.iter().any(|fixed| fixed == field) {
+            fixed.push(field.to_owned());
+        }
+    }
     let unread = match &read {
         // What is never read is never compared with what is there.
         Read::Nothing => vec!["*".to_owned()],
@@ -291,7 +299,7 @@ pub(super) fn kind(
         marker,
         wait,
         out,
-        fixed: file.fixed.clone(),
+        fixed,
         unread,
         secret: file.secret.clone(),
         sets: file.sets.clone(),

@@ -224,9 +224,14 @@ impl Service {
 
     /// A mark placed by hand in the body of a creation.
     fn mark_placed(&self, kind: &KindDefinition, said: &Said, version: &mut Version) {
-        let Some(Marker::Placed { value, at }) = &kind.marker else { return };
+        let Some(Marker::Placed { value, at }) = &kind.marker else {
+            return;
+        };
         let mut placed = Said::default();
-        let whole = said.marker.as_ref().filter(|marker| placed.body(value, marker, "").is_ok());
+        let whole = said
+            .marker
+            .as_ref()
+            .filter(|marker| placed.body(value, marker, "").is_ok());
         let Some(owner) = whole.and(placed.owner.as_ref()).or(said.owner.as_ref()) else {
             return;
         };
