@@ -186,10 +186,7 @@ impl Rest {
                 Ok(live) => {
                     // A list that lacks what is there lacks other things too, unless the platform says it lags.
                     short_list |= objects.is_some() && found.complete && kind.lag.is_zero();
-                    let mut object = self.object(kind, id, &live, known);
-                    if matches!(kind.read, Read::Nothing) {
-                        object.document = Value::Object(serde_json::Map::new());
-                    }
+                    let object = self.object(kind, id, &live, known);
                     found
                         .objects
                         .push(((*id).to_owned(), Reading::Present(Box::new(object))));
