@@ -16,6 +16,8 @@ mod outputs;
 mod search;
 mod send;
 mod session;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::collections::BTreeMap;
