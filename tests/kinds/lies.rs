@@ -5,14 +5,13 @@ use upa::platform::Platform as _;
 use upa::platform::definition::Definition;
 use upa::platform::definition::file::Lost;
 
-use super::sample::Sample;
 use super::world::World;
 
 const PINE: &str = include_str!("definitions/pine.toml");
 
 fn pine(kind: &str, tenants: &[&str]) -> World {
     let kind = format!("pine.{kind}");
-    let world = World::new(PINE, &kind, &Sample::of(&kind).unwrap());
+    let world = World::new(PINE, &kind);
     for tenant in tenants {
         world.tenant(tenant, "active", None);
     }
@@ -105,7 +104,7 @@ fn a_stale_list_does_not_lose_what_was_just_created() {
 #[test]
 fn a_stale_read_after_a_write_is_not_taken_for_the_truth() {
     let world = pine("label", &["ana"]);
-    let mut document = Sample::of("pine.label").unwrap().document;
+    let mut document = world.sample.document.clone();
     document.insert("code".to_owned(), Value::from("PT"));
     world.template(&document);
     // The list, then reading before the write, then reading back.
@@ -126,7 +125,7 @@ fn a_session_that_ends_is_opened_again() {
         (include_str!("definitions/oak.toml"), "oak.contact"),
         (include_str!("definitions/elm.toml"), "elm.service"),
     ] {
-        let world = World::new(definition, kind, &Sample::of(kind).unwrap());
+        let world = World::new(definition, kind);
         world
             .server
             .fault(&json!({"account": world.platform, "kind": "expire", "times": 3}));
@@ -163,7 +162,7 @@ fn lost_creates(text: &str) {
             continue;
         };
         for lie in ["drop_after_write", "status_after_write", "drop_before"] {
-            let world = World::new(text, &name, &Sample::of(&name).unwrap());
+            let world = World::new(text, &name);
             let path = format!("{}$", create.path.shape().replace("{}", "*"));
             world.tenant("ana", "active", None);
             fault(&world, lie, &create.method, &path, json!({}));

@@ -19,16 +19,19 @@ pub struct World {
     pub server: Server,
     pub kind: KindDefinition,
     pub platform: String,
+    pub sample: Sample,
 }
 
 impl World {
-    pub fn new(definition: &str, kind: &str, sample: &Sample) -> Self {
+    pub fn new(definition: &str, kind: &str) -> Self {
         // Nothing but the pace is another one.
         let every = regex::Regex::new(r#"every = "[^"]*""#).unwrap();
         let text = every.replace_all(definition, r#"every = "10ms""#).into_owned();
         let definition = Definition::parse("p.toml", &Arc::from(&*text)).unwrap();
         let platform = definition.name().to_owned();
         let compiled = definition.kind(&Kind::new(kind)).unwrap().clone();
+        let sample =
+            Sample::of(kind, &compiled).unwrap_or_else(|| panic!("there is no tests/kinds/samples/{kind}.json"));
         let space = Space::bare();
         space.write(".gitignore", ".upa/\n");
         space.write(
@@ -51,6 +54,7 @@ impl World {
             space,
             kind: compiled,
             platform,
+            sample,
         }
     }
 
@@ -105,8 +109,8 @@ impl World {
     }
 
     /// Somebody makes an object by hand that looks like a tenant's.
-    pub fn by_hand(&self, sample: &Sample, tenant: &str) -> String {
-        let mut spec = sample.of_tenant(tenant);
+    pub fn by_hand(&self, tenant: &str) -> String {
+        let mut spec = self.sample.of_tenant(tenant);
         let inputs: Map<String, Value> = self
             .kind
             .inputs

@@ -234,6 +234,10 @@ pub(super) fn root(template: &Value) -> String {
                 "" => below(value, key),
                 at => below(value, &format!("{at}.{key}")),
             }),
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .find_map(|(index, value)| below(value, &format!("{at}.{index}"))),
             _ => None,
         }
     }
