@@ -285,7 +285,8 @@ impl Rest {
         };
         let mut spec = self.marked(kind, job, Some(current), attempt)?;
         object::carry(kind, &mut spec, live);
-        if update.method == "PATCH" {
+        // A `PUT` replaces the whole; anywhere else a field that is not sent stays as it is.
+        if update.method != "PUT" {
             // What is gone from within a field goes when the field is written whole.
             let dropped = job.dropped.iter().filter(|key| !key.contains('.'));
             for key in dropped.filter(|key| !kind.inputs.contains(key)) {

@@ -208,7 +208,8 @@ impl Said {
                 known
             }
             Root::Marker => self.marker.replace(value.clone()),
-            Root::Attempt | Root::Cred => None,
+            // The attempt and what is made of the document say nothing of their own.
+            _ => None,
         };
         match known {
             Some(known) if bare(&known) != bare(&value) => Err(contradicts()),
