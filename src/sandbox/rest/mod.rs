@@ -121,7 +121,16 @@ impl Service {
     /// Kinds may look at the same address: what each of them sees is in the answer.
     fn looked(&self, request: &Request, matched: &[Matched<'_>]) -> Result<Answer, StoreError> {
         let mut answers = Vec::new();
+        let mut lists = Vec::new();
         for matched in matched {
+            // A kind may look for one object with the call that lists all of them.
+            if let (Some(kind), Verb::List(list)) = (matched.route.kind, matched.route.verb) {
+                let shown = (&kind.name, &list.items);
+                if lists.contains(&shown) {
+                    continue;
+                }
+                lists.push(shown);
+            }
             answers.push(self.call(request, matched)?);
         }
         let Some(at) = answers.iter().position(|answer| answer.status < 300) else {
