@@ -263,7 +263,8 @@ impl Service {
         fields.retain(|name, _| !kind.inputs.contains(name) && *name != kind.id || kind.key.is_some());
         if call.method == "PUT" {
             if said::is_whole(&template) {
-                version.spec.clear();
+                // What the call never sends is not replaced.
+                version.spec.retain(|name, _| call.drop.contains(name));
             }
             version.spec.retain(|name, _| !said::named(&template).contains(name));
         }
