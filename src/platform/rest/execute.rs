@@ -275,7 +275,7 @@ impl Rest {
         };
         let mut spec = self.marked(kind, job, Some(current), attempt)?;
         object::carry(kind, &mut spec, live);
-        if update.method == "PATCH" {
+        if update.clears() {
             for key in job.dropped.iter().filter(|key| !kind.inputs.contains(key)) {
                 path::put(&mut spec, key, Value::Null);
             }

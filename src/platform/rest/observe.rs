@@ -16,6 +16,7 @@ use crate::platform::definition::placeholder::{Scope, Text};
 use crate::platform::definition::{KindDefinition, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
 use crate::platform::{Answer, Observer, Question, Reading, Rival, SAYS_MISSING, Search, Wanted};
+use crate::problem::listed;
 use crate::resource::Kind;
 
 /// How many groups of objects are looked at side by side; the account's budget bounds the calls.
@@ -322,6 +323,17 @@ impl Rest {
                 },
             }
         }
+        // Without mark and key only the natural key tells what became of an attempt.
+        if let (Some(find), true, None, None) = (&kind.find, wanted.tried.is_some(), &kind.key, &kind.marker)
+            && filled(&find.conditions, &scope).is_none()
+        {
+            let missing: Vec<&str> = find.conditions.iter().map(|(path, _)| path.as_str()).collect();
+            return Ok(Search::Unknown(format!(
+                "an earlier run tried to create it and was cut off; only its {} would tell it apart, and the document \
+                 does not say all of that",
+                listed(missing)
+            )));
+        }
         for list in [&kind.find, &kind.clash].into_iter().flatten() {
             candidates.extend(self.matching(kind, list, &scope, objects).await?);
         }
@@ -455,21 +467,28 @@ impl Rest {
     }
 }
 
-/// Conditions with their values; `None` when one has none.
-pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option<Vec<(String, Value)>> {
+/// A dotted path and the value there; `None`: nothing may be there.
+pub(super) type Condition = (String, Option<Value>);
+
+/// Conditions with their values; `None` when one that must have a value has none.
+pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option<Vec<Condition>> {
     let value = |(path, text): &(String, Text)| {
-        let value = text.value(scope).ok().flatten()?;
-        let known = !crate::symbol::is_reserved(&value.to_string());
+        let value = text.value(scope).ok()?;
+        let known = !value.as_ref().is_some_and(|value| crate::symbol::is_reserved(&value.to_string()));
         known.then(|| (path.clone(), value))
     };
     conditions.iter().map(value).collect()
 }
 
 /// Whether an object meets all conditions.
-pub(super) fn meets(item: &Value, conditions: &[(String, Value)]) -> bool {
-    conditions
-        .iter()
-        .all(|(at, wanted)| path::all(item, at).into_iter().any(|found| found == wanted))
+pub(super) fn meets(item: &Value, conditions: &[Condition]) -> bool {
+    conditions.iter().all(|(at, wanted)| {
+        let found = path::all(item, at);
+        match wanted {
+            Some(wanted) => found.contains(&wanted),
+            None => found.into_iter().all(Value::is_null),
+        }
+    })
 }
 
 fn whole(carried: &Carried) -> Option<String> {
