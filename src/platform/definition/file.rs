@@ -298,8 +298,8 @@ pub struct CallTable {
     pub find: bool,
     /// Lists only: dotted path of the list; empty = the answer itself.
     pub items: Option<String>,
-    /// Lists only: the objects that are meant, by exact equality on dotted paths. A `{spec.x?}` without a value means
-    /// the objects that have none there.
+    /// Lists only: the objects that are meant, by exact equality on dotted paths. One on a `{spec.x?}` that has no value
+    /// does not count.
     #[serde(default, rename = "where")]
     pub conditions: BTreeMap<String, String>,
     /// Lists only: what is found is only shown to a person.

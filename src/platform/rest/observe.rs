@@ -467,28 +467,24 @@ impl Rest {
     }
 }
 
-/// A dotted path and the value there; `None`: nothing may be there.
-pub(super) type Condition = (String, Option<Value>);
-
-/// Conditions with their values; `None` when one that must have a value has none.
-pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option<Vec<Condition>> {
-    let value = |(path, text): &(String, Text)| {
-        let value = text.value(scope).ok()?;
-        let known = !value.as_ref().is_some_and(|value| crate::symbol::is_reserved(&value.to_string()));
-        known.then(|| (path.clone(), value))
-    };
-    conditions.iter().map(value).collect()
+/// Conditions with their values, without those on optional values the document has not; `None` when another has none.
+pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option<Vec<(String, Value)>> {
+    let mut all = Vec::with_capacity(conditions.len());
+    for (path, text) in conditions {
+        let Some(value) = text.value(scope).ok()? else { continue };
+        if crate::symbol::is_reserved(&value.to_string()) {
+            return None;
+        }
+        all.push((path.clone(), value));
+    }
+    Some(all)
 }
 
 /// Whether an object meets all conditions.
-pub(super) fn meets(item: &Value, conditions: &[Condition]) -> bool {
-    conditions.iter().all(|(at, wanted)| {
-        let found = path::all(item, at);
-        match wanted {
-            Some(wanted) => found.contains(&wanted),
-            None => found.into_iter().all(Value::is_null),
-        }
-    })
+pub(super) fn meets(item: &Value, conditions: &[(String, Value)]) -> bool {
+    conditions
+        .iter()
+        .all(|(at, wanted)| path::all(item, at).contains(&wanted))
 }
 
 fn whole(carried: &Carried) -> Option<String> {
