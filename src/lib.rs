@@ -11,6 +11,7 @@
 //! | [`desired`] | what Git asks for, tenant by tenant; [`symbol`]s where a value is not known yet | pure |
 //! | [`observe`] | asks every account at once | effect |
 //! | [`plan`] | desired × observed × locked → changes, with their reasons | pure |
+//! | [`export`] | a running object → the template that renders to it | pure |
 //! | [`render`] | plans and tables as text and JSON | pure |
 //! | [`apply`] | carries a plan out, tenants side by side, with a [`journal`] and a [`lease`] | effect |
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
@@ -36,6 +37,7 @@ pub mod cli;
 pub mod desired;
 pub mod digest;
 pub mod exit;
+pub mod export;
 pub mod fingerprint;
 pub mod journal;
 pub mod lease;

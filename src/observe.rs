@@ -50,7 +50,11 @@ pub fn questions(
                 }
             }
         }
-        for (address, locked) in lock.into_iter().flat_map(|lock| &lock.resources) {
+        let recorded = lock
+            .into_iter()
+            .flat_map(|lock| &lock.resources)
+            .filter(|(address, _)| !tenant.kept.contains(*address));
+        for (address, locked) in recorded {
             let question = questions.entry(locked.account.clone()).or_default();
             question.kinds.insert(locked.kind.clone());
             question.marks.insert(address.mark(workspace));

@@ -9,6 +9,7 @@ use crate::desired::{DesiredTenant, resolve_record};
 use crate::lockfile::{Lockfile, Provisioned};
 use crate::plan::Values;
 use crate::platform::n8n::WORKFLOW;
+use crate::resource::Address;
 use crate::symbol::{self, Unknown};
 
 /// The fields of the provisioning request, in the order of the requirements.
@@ -36,15 +37,15 @@ pub const CONFIGURATION: [&str; 7] = [
     "status",
 ];
 
-/// Both records of a tenant; fields nobody has a value for are null.
-pub fn records(tenant: &DesiredTenant, lock: &Lockfile) -> Value {
+/// Both records of a tenant, who may refer to what is `shared`; fields nobody has a value for are null.
+pub fn records(tenant: &DesiredTenant, lock: &Lockfile, shared: Option<&Lockfile>) -> Value {
     let provisioned = lock
         .versions
         .get(&tenant.version)
         .or_else(|| lock.versions.values().next());
     json!({
         "provisioning_request": provisioned.map(|provisioned| request(tenant, provisioned)),
-        "tenant_configuration": configuration(tenant, lock, provisioned),
+        "tenant_configuration": configuration(tenant, lock, shared, provisioned),
     })
 }
 
@@ -64,12 +65,17 @@ fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
     })
 }
 
-fn configuration(tenant: &DesiredTenant, lock: &Lockfile, provisioned: Option<&Provisioned>) -> Value {
+fn configuration(
+    tenant: &DesiredTenant,
+    lock: &Lockfile,
+    shared: Option<&Lockfile>,
+    provisioned: Option<&Provisioned>,
+) -> Value {
     let workflows: Map<String, Value> = lock
         .resources
         .iter()
         .filter(|(_, locked)| locked.kind.as_str() == WORKFLOW)
-        .filter_map(|(address, locked)| Some((address.resource.clone(), Value::from(locked.id()?))))
+        .filter_map(|(address, locked)| Some((address.name(), Value::from(locked.id()?))))
         .collect();
     let mut record = Map::new();
     record.insert("tenant_name".to_owned(), Value::from(&*tenant.name));
@@ -84,7 +90,8 @@ fn configuration(tenant: &DesiredTenant, lock: &Lockfile, provisioned: Option<&P
         json!(provisioned.and_then(|provisioned| provisioned.provisioned_at.as_ref())),
     );
     record.insert("status".to_owned(), json!(tenant.status));
-    let values = values(lock);
+    let mut values = values(lock);
+    values.ids.extend(shared.into_iter().flat_map(ids));
     if provisioned.is_some() {
         record.insert("webhooks".to_owned(), Value::Object(webhooks(tenant, &values)));
     }
@@ -104,20 +111,20 @@ fn webhooks(tenant: &DesiredTenant, values: &Values<'_>) -> Map<String, Value> {
     known.collect()
 }
 
+fn ids(lock: &Lockfile) -> impl Iterator<Item = (Address, String)> {
+    let resources = lock.resources.iter();
+    resources.filter_map(|(address, locked)| Some((address.clone(), locked.id()?.to_owned())))
+}
+
 /// What a lockfile knows about symbols.
 pub fn values(lock: &Lockfile) -> Values<'static> {
-    let ids: BTreeMap<_, _> = lock
-        .resources
-        .iter()
-        .filter_map(|(address, locked)| Some((address.clone(), locked.id()?.to_owned())))
-        .collect();
     Values {
         outs: lock
             .resources
             .iter()
             .map(|(address, locked)| (address.clone(), locked.out()))
             .collect(),
-        ids,
+        ids: ids(lock).collect(),
         bases: Values::bases_of(&lock.versions),
         credentials: BTreeMap::new(),
     }

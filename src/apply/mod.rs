@@ -1,9 +1,10 @@
 //! Carrying out a plan: tenants side by side, the steps of each in order, everything written down before and after.
 //!
 //! Apply decides nothing. One tenant's failure never stops another; within a tenant a failed step stops only what waits
-//! for it.
+//! for it. What several tenants share is made before the first of them is touched, and deleted after the last.
 
 mod request;
+mod shared;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +17,10 @@ use uuid::Uuid;
 use crate::desired::DesiredTenant;
 use crate::journal::Journal;
 use crate::lockfile::Lockfile;
-use crate::plan::{Change, ObservedState, Plan};
+use crate::plan::{Action, Change, ObservedState, Plan};
 use crate::platform::{Executor, Step};
 use crate::problem::Problem;
-use crate::resource::Address;
+use crate::resource::{Address, SHARED};
 use crate::secret::Secrets;
 
 /// How many tenants are worked on at once; each account bounds its own calls besides.
@@ -59,6 +60,8 @@ pub struct Outcome {
     /// Steps that were carried out.
     pub done: usize,
     pub problems: Vec<Problem>,
+    /// Resources of which a step failed.
+    pub broken: BTreeSet<Address>,
     /// Resources that were left as they are because something they wait for failed, or because of an interruption.
     pub skipped: BTreeSet<Address>,
     /// Resources the platform is not done with: the next run goes on waiting.
@@ -67,8 +70,22 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Nothing was done yet.
+    fn untouched(lock: Lockfile) -> Self {
+        Self {
+            tenant: lock.tenant.clone(),
+            lock,
+            done: 0,
+            problems: Vec::new(),
+            broken: BTreeSet::new(),
+            skipped: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            interrupted: false,
+        }
+    }
+
     pub fn failed(&self) -> bool {
-        !self.problems.is_empty()
+        self.problems.iter().any(Problem::is_error)
     }
 }
 
@@ -82,15 +99,40 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
             .or_default()
             .push(change.clone());
     }
+    let lock_of = |tenant: &str| locks.get(tenant).cloned().unwrap_or_else(|| Lockfile::new(tenant));
+    let common = by_tenant.remove(SHARED).unwrap_or_default();
+    let (last, first): (Vec<Change>, Vec<Change>) =
+        common.into_iter().partition(|change| change.action == Action::Delete);
+    let shared = shared::make(context, lock_of(SHARED), first).await;
+    let known = shared.known();
     let work = by_tenant.into_iter().filter_map(|(tenant, changes)| {
         let desired = context.desired.get(tenant)?;
-        let lock = locks.get(tenant).cloned().unwrap_or_else(|| Lockfile::new(tenant));
-        Some(walk::walk(context, desired, lock, changes))
+        Some(tenant_of(context, &shared, &known, desired, lock_of(tenant), changes))
     });
     let mut outcomes: Vec<Outcome> = futures::stream::iter(work)
         .buffer_unordered(TENANTS_AT_ONCE)
         .collect()
         .await;
+    outcomes.extend(shared.finish(context, &outcomes, last).await);
     outcomes.sort_by(|a, b| a.tenant.cmp(&b.tenant));
     outcomes
+}
+
+/// One tenant, unless something it uses could not be made.
+async fn tenant_of(
+    context: &Context<'_>,
+    shared: &shared::Made,
+    known: &BTreeMap<Address, String>,
+    desired: &DesiredTenant,
+    lock: Lockfile,
+    changes: Vec<Change>,
+) -> Outcome {
+    match shared.hinders(desired) {
+        Some(problem) => Outcome {
+            problems: vec![problem],
+            skipped: changes.into_iter().map(|change| change.address).collect(),
+            ..Outcome::untouched(lock)
+        },
+        None => walk::walk(context, desired, known, lock, changes).await,
+    }
 }

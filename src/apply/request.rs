@@ -10,6 +10,10 @@ use crate::workspace::{Status, Version};
 
 /// What is recorded before the first call: the version with its webhook base, and a request if one is due.
 pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, changes: &[Change]) -> Vec<Event> {
+    // Nobody requests what several tenants share: it comes with the first of them.
+    if desired.is_shared() {
+        return Vec::new();
+    }
     if desired.status == Status::Deprovisioned {
         return begin_deprovision(context, desired, lock);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Context, Outcome, request};
@@ -15,10 +15,17 @@ use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
+use crate::resource::Address;
 use crate::symbol::{self, Symbol, Unknown};
 
-/// Carries out the changes of one tenant.
-pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile, changes: Vec<Change>) -> Outcome {
+/// Carries out the changes of one tenant, who may refer to these `shared` objects.
+pub async fn walk(
+    context: &Context<'_>,
+    desired: &DesiredTenant,
+    shared: &BTreeMap<Address, String>,
+    lock: Lockfile,
+    changes: Vec<Change>,
+) -> Outcome {
     let mut walk = Walk {
         context,
         desired,
@@ -26,18 +33,11 @@ pub async fn walk(context: &Context<'_>, desired: &DesiredTenant, lock: Lockfile
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
+                .chain(shared.iter().map(|(address, id)| (address.clone(), id.clone())))
                 .collect(),
             ..Values::default()
         },
-        outcome: Outcome {
-            tenant: desired.name.clone(),
-            lock,
-            done: 0,
-            problems: Vec::new(),
-            skipped: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            interrupted: false,
-        },
+        outcome: Outcome::untouched(lock),
         attempts: BTreeMap::new(),
         reads: BTreeMap::new(),
         told: BTreeMap::new(),
@@ -139,8 +139,10 @@ impl Walk<'_> {
                 failed.insert(node);
                 if error.kind == ErrorKind::Waiting {
                     self.outcome.waiting.insert(change.address.clone());
+                    self.outcome.broken.insert(change.address.clone());
                     continue;
                 }
+                self.outcome.broken.insert(change.address.clone());
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {
                     message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message),
@@ -204,6 +206,10 @@ impl Walk<'_> {
                 address: change.address.clone(),
             }),
             (Action::Adopt | Action::Update, Some(id)) => {
+                // What is not in the lockfile yet must be begun before it can be recorded as done.
+                if !self.outcome.lock.resources.contains_key(&change.address) {
+                    self.begin(change, Step::Fill, Uuid::new_v4(), Some(id.clone()))?;
+                }
                 let read = change
                     .work
                     .expected
@@ -214,6 +220,19 @@ impl Walk<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn begin(&mut self, change: &Change, step: Step, attempt: Uuid, id: Option<String>) -> Result<(), Unwritable> {
+        self.record(Event::Begin {
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            account: change.account.clone(),
+            fingerprint: change.work.fingerprint.clone(),
+            run: self.context.run,
+            attempt,
+            step,
+            id,
+        })
     }
 
     fn applied(&self, change: &Change, id: String, read: Digest, out: BTreeMap<String, Value>) -> Event {
@@ -235,15 +254,27 @@ impl Walk<'_> {
                 unseen::record(&change.address, document, paths, self.context.secrets)
             }
         };
+        // Something of the platform's own was kept: to the next plan it is still what the platform moved.
+        let (sent, read) = match &change.work.asked {
+            Some(asked) => (asked.clone(), Digest::of_json(&json!({ "kept": read }))),
+            None => (Digest::of_json(&symbol::symbolic(&change.work.document)), read),
+        };
         Event::Applied {
             address: change.address.clone(),
             applied: Applied {
                 id,
-                sent: Digest::of_json(&symbol::symbolic(&change.work.document)),
+                sent,
                 read,
                 keys: change.work.keys.clone(),
                 commit: self.context.commit.to_owned(),
                 revision: change.revision,
+                uses: change
+                    .work
+                    .needs
+                    .iter()
+                    .filter(|address| address.is_shared())
+                    .cloned()
+                    .collect(),
                 stopped: change.work.drafts && !runs,
                 out,
                 unread: unseen.unread,
@@ -274,16 +305,8 @@ impl Walk<'_> {
                 address: change.address.clone(),
             })?;
         }
-        self.record(Event::Begin {
-            address: change.address.clone(),
-            kind: change.kind.clone(),
-            account: change.account.clone(),
-            fingerprint: change.work.fingerprint.clone(),
-            run: self.context.run,
-            attempt,
-            step,
-            id: (step != Step::Create && !job.id.is_empty()).then(|| job.id.clone()),
-        })?;
+        let id = (step != Step::Create && !job.id.is_empty()).then(|| job.id.clone());
+        self.begin(change, step, attempt, id)?;
         match self.execute(change, &job).await {
             Ok(receipt) => {
                 self.succeeded(change, node, receipt)?;

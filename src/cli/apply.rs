@@ -23,10 +23,11 @@ use crate::journal::{self, Journal};
 use crate::lease::{self, Lease};
 use crate::lockfile::{self, Lockfile};
 use crate::lockstore::LockStore;
-use crate::plan::{Action, Plan, unseen};
+use crate::plan::{Action, Change, Plan, unseen};
 use crate::problem::{Class, Place, Problem};
-use crate::render::{self, BOLD, counted, styled};
+use crate::render::{self, BOLD, counted, styled, tenants_and};
 use crate::repo::RepoError;
+use crate::resource::{Address, SHARED};
 
 /// Make the platforms as Git says, and commit the lockfiles. Works from the commit that is checked out.
 #[derive(Debug, Args)]
@@ -346,7 +347,9 @@ fn keep(session: &mut Session, run: Uuid, plan: &Plan, unfinished: bool) -> Resu
         left_alone: Vec::new(),
     };
     if !changed.is_empty() {
-        let message = commit_message(session, run, plan, changed.len(), unfinished);
+        let tenants = changed.iter().filter(|lock| lock.tenant != SHARED).count();
+        let whose = tenants_and(tenants, tenants < changed.len());
+        let message = commit_message(session, run, plan, &whose, unfinished);
         if let Some(made) = session.store.keep(&session.repo, &changed, &message)? {
             kept.commit = Some(made.id);
             kept.left_alone = made.left_alone;
@@ -359,7 +362,7 @@ fn keep(session: &mut Session, run: Uuid, plan: &Plan, unfinished: bool) -> Resu
     Ok(kept)
 }
 
-fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize, unfinished: bool) -> String {
+fn commit_message(session: &Session, run: Uuid, plan: &Plan, whose: &str, unfinished: bool) -> String {
     let counts: Vec<String> = Action::ALL
         .iter()
         .filter(|action| plan.count(**action) > 0)
@@ -372,8 +375,7 @@ fn commit_message(session: &Session, run: Uuid, plan: &Plan, tenants: usize, unf
     };
     let unfinished = if unfinished { ", unfinished" } else { "" };
     format!(
-        "upa apply: {what} ({}){unfinished}\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n",
-        counted(tenants, "tenant"),
+        "upa apply: {what} ({whose}){unfinished}\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n",
         session.repo.operator(),
         plan.digest()
     )
@@ -394,9 +396,18 @@ async fn leftover(
     if clean.is_empty() {
         return Ok(Vec::new());
     }
-    let desired = survey::wanted(session, &clean)?;
+    // What is shared comes with those who use it: with those of this run, and not with everybody.
+    let mut whose: Vec<String> = clean.iter().filter(|tenant| *tenant != SHARED).cloned().collect();
+    if whose.is_empty() {
+        whose.clone_from(&args.tenants);
+    }
+    let desired = survey::wanted(session, &whose)?;
     let again = survey::survey(session, desired, &accounts.observers(), &args.rules.rules(session)).await;
-    let changes = again.plan.changes.iter().map(|change| {
+    let skipped: BTreeSet<&Address> = outcomes.iter().flat_map(|outcome| &outcome.skipped).collect();
+    let applied = |change: &&Change| {
+        clean.iter().any(|tenant| tenant == change.address.tenant()) && !skipped.contains(&change.address)
+    };
+    let changes = again.plan.changes.iter().filter(applied).map(|change| {
         let fields: Vec<&str> = change.fields.iter().take(3).map(|field| field.field.as_str()).collect();
         Problem::error(
             Class::Failure,
@@ -440,7 +451,8 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
         .map(|outcome| outcome.tenant.as_str())
         .collect();
     let steps: usize = outcomes.iter().map(|outcome| outcome.done).sum();
-    let tenants = counted(outcomes.len(), "tenant");
+    let tenants = outcomes.iter().filter(|outcome| outcome.tenant != SHARED).count();
+    let tenants = tenants_and(tenants, tenants < outcomes.len());
     let head = match (failed.len(), interrupted.len()) {
         (0, 0) if outcomes.is_empty() => "What an earlier run did is recorded.".to_owned(),
         (0, 0) => format!("Applied: {} in {tenants}.", counted(steps, "step")),

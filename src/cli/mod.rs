@@ -1,9 +1,12 @@
 //! The command line: one file per subcommand, each of them the pipeline in a few lines.
 
 mod accounts;
+mod adopt;
 mod apply;
 mod demo;
 mod exit_codes;
+mod export;
+mod history;
 mod new;
 mod plan;
 mod platform;
@@ -72,6 +75,10 @@ enum Command {
     Show(show::ShowArgs),
     /// Find whose an object or a webhook is
     Trace(trace::TraceArgs),
+    /// Turn a running workflow or object into a template
+    Export(export::ExportArgs),
+    /// Write what was changed on the platform back into Git's files
+    Adopt(adopt::AdoptArgs),
     /// Make edited templates the next revision of their version
     Release(release::ReleaseArgs),
     /// Serve the sandbox on a loopback port until it is stopped
@@ -122,6 +129,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(global, args),
         Command::Show(args) => show::run(global, args),
         Command::Trace(args) => trace::run(global, args),
+        Command::Export(args) => block_on(export::run(global, args)),
+        Command::Adopt(args) => block_on(adopt::run(global, args)),
         Command::Release(args) => release::run(global, args),
         Command::Sandbox(args) => block_on(sandbox::run(global, args)),
         Command::Platform(args) => platform::run(global, args),

@@ -12,8 +12,8 @@ use crate::exit::Exit;
 use crate::problem::listed;
 use crate::repo::Repo;
 use crate::resource::is_tenant_name;
-use crate::workspace::inputs;
-use crate::workspace::{self, Tier, Version};
+use crate::workspace::version::Condition;
+use crate::workspace::{self, Tier, Version, conditions, inputs};
 
 /// Write a new tenant file with everything its version asks for.
 #[derive(Debug, Args)]
@@ -134,6 +134,9 @@ fn tenant_file(tenant: &str, version: &Version, tier: Tier, operator: &str) -> S
                 let _ = writeln!(text, "# {}", words.replace('\n', "\n# "));
             }
         }
+        for (resource, condition) in deciding(version, name) {
+            let _ = writeln!(text, "# If {condition}, the tenant has `{resource}`.");
+        }
         // A number or a switch that nobody chose must not look like one that somebody did.
         let line = match placeholder(schema) {
             // A secret is never written here, only where it is.
@@ -155,7 +158,11 @@ fn tenant_file(tenant: &str, version: &Version, tier: Tier, operator: &str) -> S
         );
     }
     for (name, slot) in &version.file.credentials {
-        let _ = writeln!(text, "{name} = \"\"   # {} of type {}", slot.platform, slot.kind);
+        let what = format!("{} of type {}", slot.platform, slot.kind);
+        let _ = match conditions::condition_of_credential(version, name) {
+            Some(condition) => writeln!(text, "# {name} = \"\"   # {what}; only if {condition}"),
+            None => writeln!(text, "{name} = \"\"   # {what}"),
+        };
     }
     text
 }
@@ -166,6 +173,13 @@ fn variable(tenant: &str, input: &str) -> String {
     let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let leads = name.starts_with(|c: char| c.is_ascii_digit());
     if leads { format!("_{name}") } else { name }
+}
+
+/// The resources that a tenant has or has not because of an input.
+fn deciding<'a>(version: &'a Version, input: &'a str) -> impl Iterator<Item = (&'a str, &'a Condition)> {
+    let resources = version.file.resources.iter();
+    let conditions = resources.filter_map(|(name, spec)| Some((name.as_str(), spec.when.as_ref()?)));
+    conditions.filter(move |(_, condition)| condition.input == input)
 }
 
 /// The default, an example or the first choice, or an empty text or list; `None` where nothing is empty.

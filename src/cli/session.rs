@@ -12,6 +12,7 @@ use crate::lockfile::Lockfile;
 use crate::lockstore::{self, LockStore};
 use crate::problem::{Problem, did_you_mean};
 use crate::repo::Repo;
+use crate::resource::SHARED;
 use crate::secrets::Resolver;
 use crate::workspace::{self, Files, Loaded, Workspace};
 
@@ -36,6 +37,8 @@ pub struct Session {
     pub leftovers: Vec<Leftover>,
     /// Where runs keep their journals. What was only tried in the sandbox is never read by a run that is not.
     pub journals: PathBuf,
+    /// Whether every account is in the sandbox, whatever the files say.
+    only_sandbox: bool,
     /// What loading found: with `open` warnings only.
     pub warnings: Vec<Problem>,
 }
@@ -45,7 +48,9 @@ impl Session {
     pub fn open(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
         let mut session = Self::look(global, at, selected)?;
         let concerns = |problem: &Problem| {
-            selected.is_empty() || problem.tenant.as_ref().is_none_or(|tenant| selected.contains(tenant))
+            // What tenants share concerns whoever is selected.
+            let tenant = problem.tenant.as_ref().filter(|tenant| *tenant != SHARED);
+            selected.is_empty() || tenant.is_none_or(|tenant| selected.contains(tenant))
         };
         session.warnings.retain(concerns);
         if session.warnings.iter().any(Problem::is_error) {
@@ -68,10 +73,10 @@ impl Session {
         let Some(mut workspace) = workspace else {
             return Err(Failure::problems(problems));
         };
+        if global.sandbox {
+            all_in_sandbox(&mut workspace);
+        }
         let store = if global.sandbox {
-            for account in workspace.settings.accounts.values_mut() {
-                account.sandbox = true;
-            }
             LockStore::Folder(repo.root().join(".upa/locks"))
         } else {
             LockStore::Branch(repo.lock_ref(workspace.settings.git.lock_branch.as_deref())?)
@@ -107,8 +112,16 @@ impl Session {
             texts,
             leftovers,
             journals,
+            only_sandbox: global.sandbox,
             warnings: problems,
         })
+    }
+
+    /// Puts the accounts of another moment's workspace where those of this session are.
+    pub fn place(&self, workspace: &mut Workspace) {
+        if self.only_sandbox {
+            all_in_sandbox(workspace);
+        }
     }
 
     /// The errors among what loading found.
@@ -126,12 +139,21 @@ impl Session {
     }
 }
 
+/// `--sandbox`: whatever the files say, every account lives there.
+fn all_in_sandbox(workspace: &mut Workspace) {
+    for account in workspace.settings.accounts.values_mut() {
+        account.sandbox = true;
+    }
+}
+
 /// Tenants whose file is gone while their objects exist. Nothing is ever deleted because of that.
 fn vanished(files: &Files, locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
     locks
         .iter()
         // A file that is there and cannot be used has findings of its own.
-        .filter(|(tenant, lock)| lock.objects() > 0 && !files.entries.contains_key(&format!("tenants/{tenant}.toml")))
+        .filter(|(tenant, lock)| {
+            lock.objects() > 0 && *tenant != SHARED && !files.entries.contains_key(&format!("tenants/{tenant}.toml"))
+        })
         .map(|(tenant, lock)| workspace::check::vanished(tenant, lock.objects()))
         .collect()
 }

@@ -1,9 +1,10 @@
 //! `upa show`: what is recorded of a tenant.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::plan::Format;
 use super::report::Failure;
@@ -13,16 +14,21 @@ use crate::exit::Exit;
 use crate::lockfile::Lockfile;
 use crate::record;
 use crate::render::{BOLD, styled};
+use crate::resource::{Address, SHARED};
 
 /// Show what is recorded of a tenant: its provisioning request and its configuration.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
+    /// Its name; `@shared` for what several tenants share
     tenant: String,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
+    if args.tenant == SHARED {
+        return shared(global, args.format);
+    }
     let selected = [args.tenant.clone()];
     let session = Session::open(global, At::WorkTree, &selected)?;
     let desired = survey::wanted(&session, &selected)?;
@@ -34,7 +40,7 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     };
     let empty = Lockfile::new(&*args.tenant);
     let lock = session.locks.get(&args.tenant).unwrap_or(&empty);
-    let records = record::records(tenant, lock);
+    let records = record::records(tenant, lock, session.locks.get(SHARED));
     let mut out = anstream::stdout().lock();
     match args.format {
         Format::Json => writeln!(out, "{records:#}")?,
@@ -53,6 +59,37 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
                     _ => writeln!(out, "  none yet: run `upa apply {}`", args.tenant)?,
                 }
             }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What tenants share, each with its users.
+fn shared(global: &Global, format: Format) -> Result<Exit, Failure> {
+    let session = Session::open(global, At::WorkTree, &[])?;
+    let desired = survey::wanted(&session, &[])?;
+    let lock = session.locks.get(SHARED);
+    let recorded = lock.into_iter().flat_map(|lock| lock.resources.keys());
+    let addresses: BTreeSet<&Address> = recorded.chain(desired.shared.users.keys()).collect();
+    let records: Map<String, Value> = addresses
+        .into_iter()
+        .map(|address| {
+            let locked = lock.and_then(|lock| lock.resources.get(address));
+            let record = json!({
+                "kind": locked.map(|locked| &locked.kind),
+                "id": locked.and_then(|locked| locked.id()),
+                "used_by": desired.shared.users.get(address).into_iter().flatten().collect::<Vec<_>>(),
+            });
+            (address.to_string(), record)
+        })
+        .collect();
+    let mut out = anstream::stdout().lock();
+    match format {
+        Format::Json => writeln!(out, "{:#}", Value::Object(records))?,
+        Format::Text if records.is_empty() => writeln!(out, "Tenants share nothing.")?,
+        Format::Text => {
+            writeln!(out, "{}", styled(BOLD, "Shared by tenants"))?;
+            write_fields(&mut out, &records, 2)?;
         }
     }
     Ok(Exit::Done)

@@ -11,6 +11,7 @@ use super::session::{At, Session};
 use crate::exit::Exit;
 use crate::lockfile::Lockfile;
 use crate::render::table::table;
+use crate::resource::SHARED;
 use crate::workspace::{Status, Tenant};
 
 /// Show the fleet as a table: what Git wants and what the lockfiles record. Asks no platform; `upa plan` does.
@@ -76,13 +77,16 @@ fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Loc
     vec![
         name.to_owned(),
         tenant.map_or_else(none, |tenant| tenant.file.tier.to_string()),
-        tenant.map_or_else(|| "no file".to_owned(), |tenant| status(tenant, lock)),
+        tenant.map_or_else(
+            || if name == SHARED { "shared" } else { "no file" }.to_owned(),
+            |tenant| status(tenant, lock),
+        ),
         tenant.map_or_else(none, |tenant| {
             format!("{} {}", tenant.file.product, tenant.file.version)
         }),
         revision,
         recorded.map_or_else(
-            || "none yet".to_owned(),
+            || if name == SHARED { "-" } else { "none yet" }.to_owned(),
             |recorded| recorded.request.state.as_str().to_owned(),
         ),
         objects,

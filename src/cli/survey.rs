@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::accounts::Accounts;
+use super::history;
 use super::report::Failure;
 use super::session::Session;
 use crate::desired::{DesiredState, desired};
 use crate::observe::{Observers, accounts, observe, questions};
-use crate::plan::{Basis, ObservedState, Plan, Rules, plan};
+use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
 use crate::problem::Problem;
 use crate::secret::Secrets;
 
@@ -22,12 +23,13 @@ pub struct Survey {
 
 /// Renders the selected tenants; wrong inputs end the run before anybody is asked.
 pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Failure> {
-    let (state, problems) = desired(&session.workspace, |tenant| {
+    let (mut state, problems) = desired(&session.workspace, |tenant| {
         selected.is_empty() || selected.iter().any(|name| name == tenant)
     });
     if problems.iter().any(Problem::is_error) {
         return Err(Failure::problems(problems));
     }
+    state.remember(&session.locks);
     Ok(state)
 }
 
@@ -43,15 +45,22 @@ pub async fn survey(session: &Session, desired: DesiredState, observers: &Observ
     let questions = questions(session.name(), &desired, &session.locks);
     let observed = observe(&questions, observers).await;
     let secrets = secrets(session, &desired).await;
-    let plan = plan(&Basis {
-        workspace: session.name(),
-        desired: &desired,
-        observed: &observed,
-        locks: &session.locks,
-        registry: &session.workspace.registry,
-        rules,
-        secrets: &secrets,
-    });
+    let with = |bases: &Bases| {
+        plan(&Basis {
+            workspace: session.name(),
+            desired: &desired,
+            observed: &observed,
+            locks: &session.locks,
+            registry: &session.workspace.registry,
+            rules,
+            bases,
+            secrets: &secrets,
+        })
+    };
+    let mut plan = with(&Bases::new());
+    if !plan.wants.is_empty() {
+        plan = with(&history::bases(session, &plan.wants));
+    }
     Survey {
         desired,
         observed,

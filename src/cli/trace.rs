@@ -11,6 +11,7 @@ use super::session::{At, Session};
 use crate::desired::desired;
 use crate::exit::Exit;
 use crate::lockfile::{Locked, Lockfile};
+use crate::problem::listed;
 use crate::record;
 use crate::resource::{Address, Owner};
 use crate::symbol::{self, Unknown};
@@ -111,9 +112,16 @@ fn print(out: &mut dyn std::io::Write, session: &Session, found: &Found<'_>) -> 
     let version = match &address.owner {
         Owner::Version { version, .. } => lock.and_then(|lock| lock.versions.get_key_value(version)),
         Owner::Tenant { .. } => lock.and_then(|lock| lock.versions.iter().next()),
+        Owner::Shared { .. } => None,
     };
     let mut row = |key: &str, value: &str| writeln!(out, "{key:<10} {value}");
-    row("tenant", address.tenant())?;
+    if address.is_shared() {
+        let (state, _) = desired(&session.workspace, |_| false);
+        let users = state.shared.users.get(*address).into_iter().flatten();
+        row("used by", &listed(users.map(String::as_str)))?;
+    } else {
+        row("tenant", address.tenant())?;
+    }
     row("resource", &address.to_string())?;
     row("kind", locked.kind.as_str())?;
     row("account", &locked.account)?;

@@ -41,7 +41,7 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
     writeln!(
         anstream::stdout(),
         "Valid: {}, {}, {}.",
-        counted(desired.tenants.len(), "tenant"),
+        counted(desired.count(), "tenant"),
         counted(session.workspace.versions.len(), "version"),
         counted(resources, "resource")
     )?;

@@ -154,6 +154,8 @@ impl Lockfile {
         let version = match &address.owner {
             crate::resource::Owner::Version { version, .. } => self.versions.get_mut(version),
             crate::resource::Owner::Tenant { .. } => self.versions.values_mut().next(),
+            // Nobody requested it alone.
+            crate::resource::Owner::Shared { .. } => None,
         };
         if let Some(version) = version {
             let log = &mut version.request.error_log;

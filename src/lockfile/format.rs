@@ -133,6 +133,7 @@ mod tests {
                     keys: BTreeSet::from(["name".to_owned()]),
                     commit: "c".to_owned(),
                     revision: 3,
+                    uses: BTreeSet::from(["@shared:vapi/voice".parse().unwrap()]),
                     stopped: false,
                     out: BTreeMap::from([("url".to_owned(), serde_json::json!("https://x.example"))]),
                     unread: BTreeMap::from([("server.secret".to_owned(), Digest::of_bytes(b"c"))]),

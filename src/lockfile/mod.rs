@@ -159,6 +159,9 @@ pub struct Applied {
     /// The commit it was rendered from.
     pub commit: String,
     pub revision: u32,
+    /// The shared objects it refers to: they may not go before it does.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub uses: BTreeSet<Address>,
     /// Git wanted it not to run, so that it does not is nobody's doing on the platform.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::drift::Kept;
 use crate::desired::Entry;
 use crate::digest::Digest;
 use crate::platform::{FieldChange, Step};
@@ -101,6 +102,10 @@ pub enum Reason {
     Superseded,
     /// Nothing in Git is different, but a secret is another one.
     Rotated,
+    /// The version has it, and what the tenant's inputs say asks for it no longer.
+    NotWanted,
+    /// Tenants shared it, and the last of them is gone.
+    Unused,
 }
 
 impl Reason {
@@ -122,6 +127,8 @@ impl Reason {
             Reason::Expires => "it expires soon",
             Reason::Superseded => "the object it replaced is still there",
             Reason::Rotated => "a secret was rotated",
+            Reason::NotWanted => "the tenant's inputs do not ask for it any more",
+            Reason::Unused => "no tenant uses it any more",
         }
     }
 }
@@ -142,6 +149,15 @@ impl Mover {
             Mover::Git => "Git changed",
             Mover::Platform => "drift: changed on the platform",
             Mover::Both => "changed in Git and on the platform",
+        }
+    }
+
+    /// Of one field, where others were moved by somebody else.
+    pub fn of_field(self) -> &'static str {
+        match self {
+            Mover::Git => "(Git)",
+            Mover::Platform => "(the platform)",
+            Mover::Both => "(both)",
         }
     }
 }
@@ -172,6 +188,8 @@ pub struct Work {
     pub fingerprint: String,
     /// The document with its symbols.
     pub document: Value,
+    /// Of what Git wants, where the document keeps something of the platform's instead.
+    pub asked: Option<Digest>,
     /// Of the owned part of what was observed.
     pub expected: Option<Digest>,
     /// Fields that were written before and are wanted no longer.
@@ -199,6 +217,8 @@ pub struct Work {
     pub out: BTreeMap<String, Value>,
     /// Objects it replaced and that are to be deleted, with their outputs.
     pub retiring: BTreeMap<String, BTreeMap<String, Value>>,
+    /// The tenants that must be through before it may go: they may still use what is shared.
+    pub after: BTreeSet<String>,
 }
 
 impl Change {
@@ -244,6 +264,10 @@ pub struct Plan {
     pub tenants: usize,
     /// How many objects their lockfiles record.
     pub objects: usize,
+    /// Differences that stay as they are on the platform because a rule of the version says so.
+    pub kept: Vec<Kept>,
+    /// Objects whose document must be rendered again, at the commit beside each, to say who moved which field.
+    pub wants: BTreeSet<(Address, String)>,
 }
 
 impl Plan {

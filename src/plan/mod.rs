@@ -5,8 +5,10 @@
 
 pub mod change;
 pub mod decide;
+pub mod drift;
 pub mod order;
 pub mod policy;
+mod shared;
 mod tenant;
 pub mod unseen;
 mod values;
@@ -14,6 +16,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use change::{Action, Change, Mover, Plan, Reason};
+pub use drift::{Base, Bases, Kept};
 pub use policy::Rules;
 pub use values::{Values, base_path};
 
@@ -21,7 +24,7 @@ use crate::desired::DesiredState;
 use crate::lockfile::Lockfile;
 use crate::platform::{Answer, Object, Reading, Registry};
 use crate::problem::{Class, Place, Problem, listed};
-use crate::resource::Kind;
+use crate::resource::{Kind, SHARED};
 use crate::secret::Secrets;
 
 /// Everything a plan is made from.
@@ -32,6 +35,8 @@ pub struct Basis<'a> {
     pub locks: &'a BTreeMap<String, Lockfile>,
     pub registry: &'a Registry,
     pub rules: &'a Rules,
+    /// What was written where that must be known; a plan says in [`Plan::wants`] what it lacks.
+    pub bases: &'a Bases,
     /// The secrets that could be had, to notice rotations.
     pub secrets: &'a Secrets,
 }
@@ -76,19 +81,29 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     // Whoever has another's lockfile is not planned from it: whatever would be said of its objects would mislead.
     let copied = shared_bases(basis.locks);
     let is_copy = |tenant: &str| copied.iter().any(|problem| problem.tenant.as_deref() == Some(tenant));
-    for tenant in basis.desired.tenants.values() {
+    // What tenants refer to comes first; its owner is no tenant.
+    let everybody = basis.desired.tenants.get(SHARED);
+    let tenants = basis.desired.tenants.values().filter(|tenant| !tenant.is_shared());
+    let mut shared = shared::Planned::default();
+    for tenant in everybody.into_iter().chain(tenants) {
+        plan.tenants += usize::from(!tenant.is_shared());
         if is_copy(&tenant.name) {
-            plan.tenants += 1;
             continue;
         }
         let empty = Lockfile::new(&*tenant.name);
         let lock = basis.locks.get(&tenant.name).unwrap_or(&empty);
-        let outcome = tenant::plan_tenant(basis, &marked, tenant, lock);
-        plan.tenants += 1;
+        let mut outcome = tenant::plan_tenant(basis, &marked, &shared.ids, tenant, lock);
+        if tenant.is_shared() {
+            shared = shared::Planned::of(&mut outcome);
+        } else {
+            shared.hinder(tenant, &mut outcome);
+        }
         plan.objects += lock.objects();
         failed_accounts.extend(outcome.failed_accounts);
         plan.problems.extend(outcome.problems);
         plan.changes.extend(outcome.changes);
+        plan.kept.extend(outcome.kept);
+        plan.wants.extend(outcome.wants);
         if outcome.due {
             plan.due.insert(tenant.name.clone());
         }
@@ -103,7 +118,11 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
             plan.problems.push(failure.problem(&account));
         }
     }
+    let rules = basis.desired.tenants.values().flat_map(|tenant| &tenant.drift);
+    plan.problems.extend(drift::unknown(basis.bases));
+    plan.problems.extend(drift::expired(rules, basis.rules.today()));
     plan.problems.extend(copied);
+    shared::withhold(basis, &mut plan);
     plan.problems.extend(masterless(basis, &marked));
     plan.problems
         .extend(unseen::without_key(basis.desired, &basis.secrets.key));

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+
 use super::change::{Action, Plan, Reason};
 use crate::problem::{Class, Problem};
 use crate::resource::Address;
@@ -22,6 +24,14 @@ pub struct Rules {
     pub now_ms: i64,
     /// The digest of a plan that may exceed the thresholds.
     pub approved: Option<String>,
+}
+
+impl Rules {
+    /// The day on which the plan is made, in UTC.
+    pub fn today(&self) -> Date {
+        let now = jiff::Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
+        now.to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
 }
 
 /// The thresholds a plan exceeds.

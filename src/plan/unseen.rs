@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::change::Mover;
 use crate::desired::DesiredState;
 use crate::digest::Digest;
 use crate::fingerprint;
@@ -85,6 +86,8 @@ pub fn difference(
         field: field.to_owned(),
         before: before.map(Value::from),
         after,
+        // What the platform does not show, only Git can have changed.
+        mover: Some(Mover::Git),
     };
     // A document that is as it was sent holds nothing else than what was sent, also where no field was recorded.
     let same = applied.is_some_and(|applied| applied.sent == Digest::of_json(&symbol::symbolic(document)));
@@ -206,6 +209,7 @@ mod tests {
             stopped: false,
             unread: record.unread,
             secrets: record.secrets,
+            uses: std::collections::BTreeSet::new(),
             out: BTreeMap::new(),
         }
     }

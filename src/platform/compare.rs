@@ -81,10 +81,12 @@ pub fn change(field: &str, before: Option<&Value>, after: Option<&Value>) -> Fie
         field: field.to_owned(),
         before: before.cloned(),
         after: after.cloned(),
+        mover: None,
     }
 }
 
-fn join(field: &str, key: &str) -> String {
+/// The name of what lies below a field.
+pub fn join(field: &str, key: &str) -> String {
     if field.is_empty() {
         key.to_owned()
     } else {

@@ -12,6 +12,8 @@ pub mod compare;
 pub mod contract;
 pub mod definition;
 pub mod error;
+pub mod exported;
+pub mod fields;
 pub mod hidden;
 pub mod http;
 pub mod n8n;
@@ -32,6 +34,8 @@ pub use error::PlatformError;
 pub use registry::Registry;
 
 use crate::digest::Digest;
+use crate::export::Surroundings;
+use crate::plan::Mover;
 use crate::problem::Problem;
 use crate::resource::{Address, Kind};
 use crate::secret::Secret;
@@ -146,6 +150,9 @@ pub struct FieldChange {
     pub before: Option<Value>,
     /// What Git wants; `None` = nothing.
     pub after: Option<Value>,
+    /// Who moved, once somebody has found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mover: Option<Mover>,
 }
 
 /// Knowledge about a platform. Pure: no method waits, reads or writes anything.
@@ -182,6 +189,20 @@ pub trait Platform: Send + Sync {
     /// The part of an observed document that a desired one owns: what a digest of a reading covers. What
     /// [`KindFacts::hidden`] names is no part of it, or the digest of a secret would be recorded.
     fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value;
+
+    /// The desired document with what is observed at these fields, as [`Platform::compare`] names them: so that a write
+    /// leaves them as somebody made them on the platform.
+    fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
+        fields::keep("", desired, Some(observed), kept).unwrap_or_else(|| desired.clone())
+    }
+
+    /// Where a field, as [`Platform::compare`] names it, stands in a template; `None` for what is no single value there.
+    fn locate(&self, _kind: &Kind, template: &Value, field: &str) -> Option<fields::Spot> {
+        fields::locate(template, &[], field)
+    }
+
+    /// A template that renders to an object as it is: see [`crate::export`].
+    fn export(&self, kind: &Kind, object: &Object, known: &Surroundings) -> Value;
 
     /// What the id of an object of this document begins with (of a setting: the id): the values that place it. `None` while
     /// one of them is not known.

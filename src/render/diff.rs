@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::{GREEN, RED, styled};
+use super::{DIM, GREEN, RED, styled};
 use crate::platform::FieldChange;
 use crate::symbol;
 
@@ -14,9 +14,13 @@ const LONGEST: usize = 160;
 /// Lines around each change in a unified diff.
 const CONTEXT: usize = 3;
 
-/// Writes a difference, each line after `indent`.
-pub fn write(out: &mut dyn Write, change: &FieldChange, indent: &str) -> io::Result<()> {
-    writeln!(out, "{indent}{}", clean(&change.field))?;
+/// Writes a difference, each line after `indent`; `note` goes behind its name.
+pub fn write(out: &mut dyn Write, change: &FieldChange, note: Option<&str>, indent: &str) -> io::Result<()> {
+    write!(out, "{indent}{}", clean(&change.field))?;
+    match note {
+        Some(note) => writeln!(out, "  {}", styled(DIM, note))?,
+        None => writeln!(out)?,
+    }
     let (before, after) = (change.before.as_ref().map(text), change.after.as_ref().map(text));
     if let (Some(before), Some(after)) = (&before, &after)
         && (before.contains('\n') || after.contains('\n'))
@@ -130,8 +134,9 @@ mod tests {
             field: "node \"A\" · x".to_owned(),
             before,
             after,
+            mover: None,
         };
-        write(&mut out, &change, "").unwrap();
+        write(&mut out, &change, None, "").unwrap();
         anstream::adapter::strip_bytes(&out)
             .into_vec()
             .into_iter()

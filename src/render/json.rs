@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::Facts;
 use crate::desired::DesiredState;
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Kept, Plan};
 use crate::problem::Problem;
 use crate::symbol::{self, Unknown};
 
@@ -29,6 +29,7 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         "webhooks": facts.webhooks,
         "calls": facts.calls,
         "due": plan.due,
+        "kept": plan.kept.iter().map(kept).collect::<Vec<_>>(),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
         "problems": plan.problems,
     })
@@ -37,6 +38,17 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
 /// What is printed where no plan could be made.
 pub fn no_plan(problems: &[Problem], message: Option<&str>) -> Value {
     json!({ "format": FORMAT, "digest": null, "problems": problems, "message": message })
+}
+
+/// A difference that stays by a rule.
+fn kept(kept: &Kept) -> Value {
+    let value = json!({
+        "address": kept.address,
+        "change": kept.change,
+        "rule": kept.verdict,
+        "until": kept.until,
+    });
+    symbol::resolve(&value, &|_| None, Unknown::Describe)
 }
 
 fn change(change: &Change) -> Value {

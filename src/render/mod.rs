@@ -29,3 +29,12 @@ pub fn counted(count: usize, noun: &str) -> String {
         format!("{count} {noun}s")
     }
 }
+
+/// How many tenants, and whether something that several of them share.
+pub fn tenants_and(tenants: usize, shared: bool) -> String {
+    match (tenants, shared) {
+        (_, false) => counted(tenants, "tenant"),
+        (0, true) => "what tenants share".to_owned(),
+        (_, true) => format!("{} and what they share", counted(tenants, "tenant")),
+    }
+}

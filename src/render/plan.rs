@@ -1,12 +1,14 @@
 //! A plan for people: what will change, why, who moved it, and where it comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled};
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled, tenants_and};
 use crate::desired::DesiredState;
-use crate::plan::{Action, Change, Plan, Reason};
+use crate::plan::{Action, Change, Kept, Mover, Plan, Reason};
 use crate::platform::Step;
+use crate::resource::SHARED;
+use crate::workspace::drift::Verdict;
 
 /// Writes the changes by tenant, then the summary.
 pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
@@ -25,11 +27,12 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
         let about = desired
             .tenants
             .get(*tenant)
-            .map(|tenant| {
-                format!(
+            .map(|tenant| match tenant.is_shared() {
+                true => "shared by tenants".to_owned(),
+                false => format!(
                     "{} {} revision {} · {}",
                     tenant.product, tenant.version, tenant.revision, tenant.status
-                )
+                ),
             })
             .unwrap_or_default();
         writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
@@ -66,8 +69,13 @@ fn write_change(
         return Ok(());
     }
     let mut text = Vec::new();
+    // Where one person moved everything, the line above says who.
+    let mut movers = change.fields.iter().filter_map(|field| field.mover);
+    let first = movers.next();
+    let mixed = movers.any(|mover| Some(mover) != first);
     for field in &change.fields {
-        diff::write(&mut text, field, "      ")?;
+        let mover = field.mover.filter(|_| mixed);
+        diff::write(&mut text, field, mover.map(Mover::of_field), "      ")?;
     }
     // A fix to a template changes every tenant in the same way, but for its name: it is read once.
     let anonymous = String::from_utf8_lossy(&text)
@@ -109,11 +117,32 @@ fn why(change: &Change) -> String {
     why
 }
 
+/// What is left as somebody made it on the platform.
+fn kept(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    let ignored: Vec<&Kept> = plan
+        .kept
+        .iter()
+        .filter(|kept| kept.verdict == Verdict::Ignore)
+        .collect();
+    let warned = plan.kept.len() - ignored.len();
+    if let Some(until) = ignored.iter().filter_map(|kept| kept.until).min() {
+        let count = counted(ignored.len(), "difference");
+        writeln!(out, "      {count} on the platform ignored by rule until {until}")?;
+    }
+    if warned > 0 {
+        let count = counted(warned, "difference");
+        writeln!(out, "      {count} on the platform left by rule (see the warnings)")?;
+    }
+    Ok(())
+}
+
 /// Deletions first, then the rest, then what it costs and what it touches.
 fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     if plan.changes.is_empty() {
-        let blocked = plan.blocked().len();
-        return match (blocked, plan.due.len()) {
+        let blocked = plan.blocked();
+        let tenants = blocked.iter().filter(|name| **name != SHARED).count();
+        let whose = tenants_and(tenants, tenants < blocked.len());
+        match (blocked.len(), plan.due.len()) {
             (0, 0) => writeln!(
                 out,
                 "{}",
@@ -127,15 +156,13 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
                     format!("Nothing to change; {} can be closed by apply.", counted(due, "request"))
                 )
             ),
-            (blocked, _) => writeln!(
+            _ => writeln!(
                 out,
                 "{}",
-                styled(
-                    BOLD,
-                    format!("No changes; {} could not be planned.", counted(blocked, "tenant"))
-                )
+                styled(BOLD, format!("No changes; {whose} could not be planned."))
             ),
-        };
+        }?;
+        return kept(out, plan);
     }
     let counts: Vec<String> = Action::ALL
         .iter()
@@ -145,9 +172,10 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         })
         .collect();
     let facts = Facts::of(plan);
+    let shared = if facts.shared { " and what tenants share" } else { "" };
     writeln!(
         out,
-        "{} in {} of {}",
+        "{} in {} of {}{shared}",
         styled(BOLD, format!("Plan: {}", counts.join(", "))),
         facts.tenants,
         counted(plan.tenants, "tenant")
@@ -162,21 +190,24 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     if facts.webhooks > 0 {
         writeln!(out, "      {} affected", counted(facts.webhooks, "live webhook"))?;
     }
+    kept(out, plan)?;
     writeln!(out, "      about {}", counted(facts.calls, "API call"))?;
     writeln!(out, "{}", styled(DIM, format!("digest {}", plan.digest())))
 }
 
 fn are(tenants: usize) -> String {
-    if tenants == 1 {
-        "1 tenant is".to_owned()
-    } else {
-        format!("all {tenants} tenants are")
+    match tenants {
+        0 => "what tenants share is".to_owned(),
+        1 => "1 tenant is".to_owned(),
+        _ => format!("all {tenants} tenants are"),
     }
 }
 
 /// What a plan amounts to.
 pub struct Facts {
     pub tenants: usize,
+    /// Whether something changes that several tenants share.
+    pub shared: bool,
     pub drift: usize,
     /// Webhooks that answer now and are touched.
     pub webhooks: usize,
@@ -186,8 +217,8 @@ pub struct Facts {
 
 impl Facts {
     pub fn of(plan: &Plan) -> Self {
-        let mut tenants: Vec<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
-        tenants.dedup();
+        let mut tenants: BTreeSet<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
+        let shared = tenants.remove(SHARED);
         let calls = plan
             .changes
             .iter()
@@ -200,6 +231,7 @@ impl Facts {
             });
         Self {
             tenants: tenants.len(),
+            shared,
             drift: plan.changes.iter().filter(|change| change.is_drift()).count(),
             webhooks: plan.changes.iter().map(|change| change.work.listening.len()).sum(),
             calls: calls.sum(),

@@ -237,7 +237,7 @@ fn matching(kind: &KindDefinition, request: &Request) -> Option<(Verb, String)> 
     let calls = [
         (Verb::List, kind.whole_list().map(|list: &List| &list.call)),
         (Verb::Create, kind.create.as_ref()),
-        (Verb::Read, read),
+        (Verb::Read, read.map(|call| &**call)),
         (Verb::Update, kind.update.as_ref()),
         (Verb::Delete, kind.delete.as_ref()),
     ];

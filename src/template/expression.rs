@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 /// `inputs.business_name`, `files["prompt.md"]`: a root and what is below it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(pub Vec<String>);
@@ -47,8 +49,8 @@ impl fmt::Display for Path {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece<'a> {
     Text(&'a str),
-    /// The path, and the expression as written.
-    Value(Path, &'a str),
+    /// The path, the expression as written, and what stands in for a thing the tenant does not have (behind `??`).
+    Value(Path, &'a str, Option<Value>),
 }
 
 /// An expression that cannot be read: the text of it, and why.
@@ -80,12 +82,12 @@ pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Malformed> {
             });
         };
         let written = &rest[start..start + 3 + end + 2];
-        match path(behind[..end].trim()) {
-            Some(path) => pieces.push(Piece::Value(path, written)),
+        match value(behind[..end].trim()) {
+            Some((path, instead)) => pieces.push(Piece::Value(path, written, instead)),
             None => {
                 return Err(Malformed {
                     written: written.to_owned(),
-                    why: "expected a path such as `inputs.name` or `files[\"prompt.md\"]`; there are no filters and no logic",
+                    why: "expected a path such as `inputs.name` or `files[\"prompt.md\"]`, with `?? \"…\"` behind it where the tenant may not have it; there are no filters and no logic",
                 });
             }
         }
@@ -103,6 +105,19 @@ fn is_word_char(c: char) -> bool {
 
 fn is_word(segment: &str) -> bool {
     !segment.is_empty() && segment.chars().all(is_word_char)
+}
+
+/// A path, and behind `??` a JSON value.
+fn value(text: &str) -> Option<(Path, Option<Value>)> {
+    if let Some(path) = path(text) {
+        return Some((path, None));
+    }
+    // A quoted segment may hold any text, so what is left of the operator must be a path as well.
+    text.match_indices("??").find_map(|(at, operator)| {
+        let path = path(text[..at].trim_end())?;
+        let instead = serde_json::from_str(text[at + operator.len()..].trim()).ok()?;
+        Some((path, Some(instead)))
+    })
 }
 
 fn path(text: &str) -> Option<Path> {
@@ -137,13 +152,31 @@ fn path(text: &str) -> Option<Path> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     #[test]
     fn text_and_values() {
         let found = pieces("a <%= inputs.x %> b <%=files[\"p.md\"].y%>").unwrap();
         assert_eq!(found.len(), 4);
         assert_eq!(found[0], Piece::Text("a "));
-        assert!(matches!(&found[3], Piece::Value(path, _) if path.0 == ["files", "p.md", "y"]));
+        assert!(matches!(&found[3], Piece::Value(path, _, None) if path.0 == ["files", "p.md", "y"]));
+    }
+
+    #[test]
+    fn what_stands_in_is_any_json_value() {
+        for (text, instead) in [
+            ("\"\"", json!("")),
+            ("null", json!(null)),
+            ("[1, \"??\"]", json!([1, "??"])),
+        ] {
+            let text = format!("<%= files[\"a ?? 1\"] ?? {text} %>");
+            let found = pieces(&text).unwrap();
+            assert_eq!(found.len(), 1);
+            assert!(
+                matches!(&found[0], Piece::Value(path, _, Some(value)) if path.0 == ["files", "a ?? 1"] && *value == instead),
+                "{found:?}"
+            );
+        }
     }
 
     #[test]
@@ -155,6 +188,9 @@ mod tests {
             "<%= [\"a\"] %>",
             "<%= a",
             "<%= a[b] %>",
+            "<%= a ?? %>",
+            "<%= a ?? b %>",
+            "<%= ?? 1 %>",
         ] {
             assert!(pieces(text).is_err(), "{text}");
         }
@@ -167,7 +203,7 @@ mod tests {
             segments.extend(others.iter().map(String::as_str));
             let text = Path::expression(&segments);
             let found = pieces(&text).unwrap();
-            prop_assert!(matches!(&found[..], [Piece::Value(path, _)] if path.0 == segments));
+            prop_assert!(matches!(&found[..], [Piece::Value(path, _, None)] if path.0 == segments));
         }
 
         #[test]

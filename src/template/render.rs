@@ -8,6 +8,11 @@ use super::expression::{self, Path, Piece};
 pub trait Scope {
     /// The value at a path; an error says what is undefined and what would be known there.
     fn value(&self, path: &Path) -> Result<Value, String>;
+
+    /// Whether this is something that not everybody has, and that is not here: what stands behind `??` is used instead.
+    fn is_absent(&self, _path: &Path) -> bool {
+        false
+    }
 }
 
 /// What a value from outside may not bring into a document, because the platform would evaluate it.
@@ -64,7 +69,11 @@ fn fill_text(text: &str, scope: &dyn Scope, guard: &Guard, faults: &mut Vec<Faul
     for piece in &pieces {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Value(path, written) => {
+            Piece::Value(path, _, Some(instead)) if scope.is_absent(path) => {
+                append(&mut out, instead);
+                whole = single.then(|| instead.clone());
+            }
+            Piece::Value(path, written, _) => {
                 last = written;
                 match scope.value(path) {
                     Ok(value) => {
@@ -162,6 +171,25 @@ mod tests {
         let scope = Inputs(json!({"inputs": {"list": ["a", {"b": "={{ $env }}"}], "fine": ["a"]}}));
         assert!(render(&json!("<%= inputs.list %>"), &scope, &guard).is_err());
         assert_eq!(render(&json!("<%= inputs.fine %>"), &scope, &guard), Ok(json!(["a"])));
+    }
+
+    #[test]
+    fn what_is_not_there_is_replaced_only_where_the_template_says_so() {
+        struct Absent;
+        impl Scope for Absent {
+            fn value(&self, path: &Path) -> Result<Value, String> {
+                Err(format!("no {path}"))
+            }
+            fn is_absent(&self, path: &Path) -> bool {
+                path.root() == "inputs"
+            }
+        }
+        let fill = |text: &str| render(&json!(text), &Absent, &Guard::default());
+        assert_eq!(fill("<%= inputs.a ?? [] %>"), Ok(json!([])));
+        assert_eq!(fill("x<%= inputs.a ?? \"y\" %>"), Ok(json!("xy")));
+        assert!(fill("<%= inputs.a %>").is_err());
+        // A slip of the pen is not something that is absent.
+        assert!(fill("<%= inptus.a ?? 1 %>").is_err());
     }
 
     #[test]

@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::secret::SecretRef;
 use super::settings::Account;
 use super::toml::{Toml, pointer};
-use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, inputs, names};
+use super::version::{ResourceSpec, Scope};
+use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, inputs, names};
 use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Place, Problem, did_you_mean, listed};
-use crate::resource::Kind;
+use crate::resource::{Kind, split_name};
 
 /// Checks the accounts of `upa.toml`, and where its secrets are.
 pub fn accounts(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Problem> {
@@ -212,7 +213,9 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
         }
     }
     problems.extend(inputs::check(version));
+    problems.extend(conditions::check(version, registry));
     problems.extend(names::check(version, registry));
+    problems.extend(drift::check(version));
     problems
 }
 
@@ -276,19 +279,35 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
     }
     problems.extend(check_credentials(tenant, version));
     problems.extend(check_accounts(workspace, tenant, version));
-    for name in tenant
-        .file
-        .adopt
-        .keys()
-        .filter(|name| !version.file.resources.contains_key(*name))
-    {
-        let known = listed(version.file.resources.keys().map(String::as_str));
-        let problem = Problem::configuration(format!("cannot adopt `{name}`: the version has no such resource"));
-        problems.push(
-            problem
-                .at(tenant.toml.key(&pointer(["adopt", name])))
-                .hint(format!("its resources: {known}")),
-        );
+    problems.extend(check_adopted(tenant, version));
+    problems
+}
+
+/// What is adopted must be something this tenant has.
+fn check_adopted(tenant: &Tenant, version: &Version) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for name in tenant.file.adopt.keys() {
+        let known = split_name(name).and_then(|(resource, key)| Some((version.file.resources.get(resource)?, key)));
+        let (why, hint) = match known {
+            Some((spec, _)) if !spec.is_for(&tenant.file.inputs) => (
+                "this tenant's inputs do not ask for it",
+                "remove the line, or change the input".to_owned(),
+            ),
+            Some((spec, key)) if spec.each.is_some() != key.is_some() => match key {
+                Some(_) => ("there is one of it", "leave out what stands in brackets".to_owned()),
+                None => (
+                    "there are several of it",
+                    format!("say which, as `upa plan` writes it: `\"{name}[…]\"`"),
+                ),
+            },
+            Some(_) => continue,
+            None => {
+                let known = listed(version.file.resources.keys().map(String::as_str));
+                ("the version has no such resource", format!("its resources: {known}"))
+            }
+        };
+        let problem = Problem::configuration(format!("cannot adopt `{name}`: {why}"));
+        problems.push(problem.at(tenant.toml.key(&pointer(["adopt", name]))).hint(hint));
     }
     problems
 }
@@ -317,9 +336,18 @@ fn unknown_version(workspace: &Workspace, tenant: &Tenant) -> Problem {
 fn check_credentials(tenant: &Tenant, version: &Version) -> Vec<Problem> {
     let slots = &version.file.credentials;
     let mut problems = Vec::new();
+    // What only serves resources the tenant does not have is not asked of it.
+    let idle = |name: &str| {
+        let users = conditions::users_of_credential(version, name);
+        let missing = |user: &&str| {
+            let spec = version.file.resources.get(*user);
+            spec.is_some_and(|spec| !spec.is_for(&tenant.file.inputs))
+        };
+        !users.is_empty() && users.iter().all(missing)
+    };
     for (name, slot) in slots
         .iter()
-        .filter(|(name, _)| !tenant.file.credentials.contains_key(*name))
+        .filter(|(name, _)| !tenant.file.credentials.contains_key(*name) && !idle(name))
     {
         problems.push(
             Problem::configuration(format!(
@@ -377,7 +405,8 @@ fn check_accounts(workspace: &Workspace, tenant: &Tenant, version: &Version) -> 
         .file
         .resources
         .values()
-        .map(|resource| resource.kind.split('.').next().unwrap_or_default())
+        .filter(|spec| spec.is_for(&tenant.file.inputs))
+        .map(ResourceSpec::platform)
         .collect();
     for platform in used {
         let account = workspace.account_for(tenant, platform);
@@ -413,7 +442,9 @@ fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (tenant, version) in living(workspace) {
         for (resource, id) in &tenant.file.adopt {
-            let Some(spec) = version.file.resources.get(resource) else {
+            // What is shared may be named by all who share it.
+            let spec = split_name(resource).and_then(|(name, _)| version.file.resources.get(name));
+            let Some(spec) = spec.filter(|spec| spec.scope != Scope::Account) else {
                 continue;
             };
             let kind = Kind::new(&*spec.kind);

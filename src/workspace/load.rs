@@ -247,6 +247,16 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
         Err(found) => problems.extend(found),
     }
     problems.extend(check::version(&version, registry));
+    // What is wrong in the file must be mended before it can be released; that it was edited need not be said besides.
+    let wrong = |problem: &Problem| {
+        let place = problem.place.as_ref();
+        problem.is_error() && place.is_some_and(|place| place.file == version.toml.file)
+    };
+    if let Some(edited) = release::redefined(&version)
+        && problems.iter().any(|problem| wrong(problem) && *problem != edited)
+    {
+        problems.retain(|problem| *problem != edited);
+    }
     (version, problems)
 }
 

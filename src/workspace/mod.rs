@@ -3,6 +3,8 @@
 //! [`load`] is a pure function from [`Files`] to a [`Workspace`] and everything that is wrong with it.
 
 pub mod check;
+pub mod conditions;
+pub mod drift;
 pub mod files;
 pub mod inputs;
 pub mod load;

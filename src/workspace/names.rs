@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Version;
+use super::version::{ResourceSpec, Scope};
+use super::{Version, conditions};
 use crate::platform::Registry;
 use crate::problem::{Problem, did_you_mean, listed};
 use crate::resource::Kind;
@@ -12,9 +13,16 @@ use crate::template::{self, Path};
 
 /// Every name an expression uses must be defined, whoever the tenant is.
 pub fn check(version: &Version, registry: &Registry) -> Vec<Problem> {
-    let names = Names { version, registry };
     let mut problems = Vec::new();
     for (resource, prepared) in &version.prepared {
+        let spec = version.file.resources.get(resource);
+        let shared = spec.is_some_and(|spec| spec.scope == Scope::Account && conditions::can_be_shared(spec, registry));
+        let names = Names {
+            version,
+            registry,
+            spec,
+            shared,
+        };
         if let (Err(faults), Some(source)) = (
             template::render(&prepared.template, &names, &template::Guard::default()),
             version.sources.get(resource),
@@ -26,6 +34,12 @@ pub fn check(version: &Version, registry: &Registry) -> Vec<Problem> {
             );
         }
     }
+    let names = Names {
+        version,
+        registry,
+        spec: None,
+        shared: false,
+    };
     let record = Value::Object(version.file.record.clone());
     if let Err(faults) = template::render(&record, &names, &template::Guard::default()) {
         problems.extend(
@@ -50,6 +64,10 @@ fn undefined(fault: &template::Fault) -> Problem {
 struct Names<'a> {
     version: &'a Version,
     registry: &'a Registry,
+    /// What is rendered; `None` for the record.
+    spec: Option<&'a ResourceSpec>,
+    /// Whether it is one object for several tenants.
+    shared: bool,
 }
 
 impl Names<'_> {
@@ -73,6 +91,7 @@ impl template::Scope for Names<'_> {
     fn value(&self, path: &Path) -> Result<Value, String> {
         let file = &self.version.file;
         let rest = path.rest();
+        self.check_shared(path)?;
         match (path.root(), &*rest) {
             ("tenant", [field]) => self.one_of(path, field, ["name", "tier", "operator"]),
             ("tenant", ["labels", _]) => Ok(Value::from("x")),
@@ -89,6 +108,12 @@ impl template::Scope for Names<'_> {
             }
             ("resources", [name, field, below @ ..]) => {
                 self.one_of(path, name, file.resources.keys().map(String::as_str))?;
+                if let Some(each) = file.resources.get(*name).and_then(|spec| spec.each.as_ref()) {
+                    return Err(format!(
+                        "`{name}` is one object for each of `{}`, so it has no single id; an object that is repeated cannot be referred to",
+                        each.list()
+                    ));
+                }
                 let spec = file.resources.get(*name);
                 let kind = spec.map(|spec| Kind::new(&*spec.kind));
                 let facts = kind.and_then(|kind| self.registry.of_kind(&kind)?.facts(&kind));
@@ -109,6 +134,10 @@ impl template::Scope for Names<'_> {
                 self.one_of(path, name, self.version.texts.keys().map(String::as_str))?;
                 self.text_of_file(name)
             }
+            ("each", [field, ..]) if self.spec.is_some_and(|spec| spec.each.is_some()) => {
+                self.one_of(path, field, ["key", "value"])
+            }
+            ("each", _) => Err(format!("`{path}` is not defined; only a resource with `each` has it")),
             // What upa itself puts into a prepared workflow.
             ("entries", [_]) => Ok(Value::from("x")),
             ("tenant" | "version" | "inputs" | "webhooks" | "resources" | "credentials" | "accounts" | "files", _) => {
@@ -133,6 +162,25 @@ impl template::Scope for Names<'_> {
 }
 
 impl Names<'_> {
+    /// What several tenants share can hold nothing of one of them.
+    fn check_shared(&self, path: &Path) -> Result<(), String> {
+        if !self.shared {
+            return Ok(());
+        }
+        let scope_of = |name: &str| self.version.file.resources.get(name).map(|spec| spec.scope);
+        let common = match (path.root(), &*path.rest()) {
+            ("version" | "accounts" | "files", _) => true,
+            ("resources", [name, ..]) => scope_of(name).is_none_or(|scope| scope == Scope::Account),
+            _ => false,
+        };
+        if common {
+            return Ok(());
+        }
+        Err(format!(
+            "`{path}` differs by tenant, and this is one object for all; use `version`, `accounts`, `files` and resources of the scope `account`"
+        ))
+    }
+
     /// The text of a file may hold expressions, but may not bring in further files.
     fn text_of_file(&self, name: &str) -> Result<Value, String> {
         let text = self.version.texts.get(name).map(|text| &**text).unwrap_or_default();

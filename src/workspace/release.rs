@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::Version;
@@ -16,13 +17,50 @@ pub fn digests(version: &Version) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The files that are not what the version's `[files]` says.
+/// The digest of what a version file says, but for what a release writes and for its stage: promoting is not a release.
+pub fn definition(value: &Value) -> String {
+    let mut value = value.clone();
+    if let Some(map) = value.as_object_mut() {
+        for key in ["revision", "stage", "definition", "drift", "files"] {
+            map.remove(key);
+        }
+    }
+    Digest::of_json(&value).to_string()
+}
+
+/// The version file itself, when it is not what its release says.
+pub fn redefined(version: &Version) -> Option<Problem> {
+    let file = &version.file;
+    let path = &version.toml.file;
+    let message = match &file.definition {
+        Some(released) if *released == definition(&version.toml.value) => return None,
+        Some(_) => format!(
+            "`{path}` was edited without a release: revision {} has another definition",
+            file.revision
+        ),
+        None => format!(
+            "`{path}` does not say what revision {} is: it has no `definition`",
+            file.revision
+        ),
+    };
+    let problem = Problem::configuration(message).at(version.toml.key("/definition"));
+    Some(problem.hint(command(version)))
+}
+
+fn command(version: &Version) -> String {
+    format!(
+        "run `upa release {} {}`, then commit",
+        version.file.product, version.file.version
+    )
+}
+
+/// The files that are not what the version's `definition` and `[files]` say.
 pub fn unreleased(version: &Version) -> Vec<Problem> {
     let file = &version.file;
     let actual = digests(version);
     let folder = Version::folder(&file.product, &file.version);
-    let command = format!("run `upa release {} {}`, then commit", file.product, file.version);
-    let mut problems = Vec::new();
+    let command = command(version);
+    let mut problems: Vec<Problem> = redefined(version).into_iter().collect();
     for (name, digest) in &actual {
         let message = match file.files.get(name) {
             Some(released) if released == digest => continue,
@@ -53,7 +91,8 @@ pub fn unreleased(version: &Version) -> Vec<Problem> {
 /// The version file with the next revision and the digests of now; comments and layout stay. `None` when nothing changed.
 pub fn released(version: &Version) -> Result<Option<(u32, String)>, Problem> {
     let actual = digests(version);
-    if actual == version.file.files {
+    let definition = definition(&version.toml.value);
+    if actual == version.file.files && version.file.definition.as_ref() == Some(&definition) {
         return Ok(None);
     }
     let path = Version::path(&version.file.product, &version.file.version);
@@ -63,28 +102,29 @@ pub fn released(version: &Version) -> Result<Option<(u32, String)>, Problem> {
         .parse()
         .map_err(|error| Problem::configuration(format!("not valid TOML: {error}")).at(Place::file(&*path)))?;
     let revision = version.file.revision + 1;
-    // Assigning to an item would drop the comment behind it; only the value is replaced.
-    if let Some(number) = document.get_mut("revision").and_then(Item::as_value_mut) {
-        let decor = number.decor().clone();
-        *number = i64::from(revision).into();
-        *number.decor_mut() = decor;
-    }
+    set(document.as_table_mut(), "revision", i64::from(revision).into());
+    set(document.as_table_mut(), "definition", definition.into());
     let files = document.entry("files").or_insert_with(|| Item::Table(Table::new()));
     if let Some(table) = files.as_table_mut() {
         table.retain(|name, _| actual.contains_key(name));
         for (name, digest) in &actual {
-            match table.get_mut(name).and_then(Item::as_value_mut) {
-                Some(old) => {
-                    let decor = old.decor().clone();
-                    *old = digest.as_str().into();
-                    *old.decor_mut() = decor;
-                }
-                None => {
-                    table.insert(name, value(digest.as_str()));
-                }
-            }
+            set(table, name, digest.as_str().into());
         }
         table.sort_values();
     }
     Ok(Some((revision, document.to_string())))
+}
+
+/// Assigning to an item would drop the comment behind it; only the value is replaced.
+fn set(table: &mut Table, key: &str, new: toml_edit::Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = new;
+            *old.decor_mut() = decor;
+        }
+        None => {
+            table.insert(key, value(new));
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! `versions/<product>/<version>.toml`: the provisioning schema of one version of a product.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::drift::DriftRule;
 use super::tenant::Tier;
+use crate::platform::compare::same;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -36,6 +39,11 @@ pub struct VersionFile {
     /// What `upa show` prints as the tenant's configuration, besides what it knows itself.
     #[serde(default)]
     pub record: Map<String, Value>,
+    /// The digest of this file without `revision`, `stage`, `definition`, `[[drift]]` and `[files]`; `upa release` writes it.
+    pub definition: Option<String>,
+    /// What becomes of fields that somebody changes on the platform; without a rule Git wins.
+    #[serde(default)]
+    pub drift: Vec<DriftRule>,
     /// What this revision is, by digest; `upa release` writes it.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
@@ -105,9 +113,27 @@ pub struct ResourceSpec {
     pub template: String,
     #[serde(default)]
     pub scope: Scope,
+    /// Only tenants whose input says so have it: `{ input = "crm", is = "hubspot" }`, or `is_not`. A template of theirs and
+    /// of others says what stands there without it: `<%= resources.x.id ?? "" %>`.
+    pub when: Option<Condition>,
+    /// One object for each element of a list the tenant gives: `"inputs.domains"`, or `{ in = "inputs.domains", key =
+    /// "name" }` for a list of tables. Templates read it as `each.value` and `each.key`.
+    pub each: Option<Each>,
     /// Whether it runs while the tenant is active; for kinds that can run.
     #[serde(default)]
     pub active: bool,
+}
+
+impl ResourceSpec {
+    /// Whether a tenant with these inputs has it.
+    pub fn is_for(&self, inputs: &Map<String, Value>) -> bool {
+        self.when.as_ref().is_none_or(|condition| condition.holds(inputs))
+    }
+
+    /// The platform of its kind.
+    pub fn platform(&self) -> &str {
+        self.kind.split('.').next().unwrap_or_default()
+    }
 }
 
 /// How long a resource lives.
@@ -119,4 +145,107 @@ pub enum Scope {
     Version,
     /// As long as the tenant exists.
     Tenant,
+    /// One for all tenants that use it on an account, as long as there is one of them. Its template may only use
+    /// `version`, `accounts`, `files` and other resources of this scope.
+    Account,
+}
+
+/// Which tenants have a resource: plain equality of one input. An input that a tenant does not give is equal to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// The name of an input.
+    pub input: String,
+    /// The tenants whose input is this text, number or boolean.
+    pub is: Option<Value>,
+    /// The tenants whose input is anything else.
+    pub is_not: Option<Value>,
+}
+
+impl Condition {
+    /// Whether a tenant's inputs fulfil it.
+    pub fn holds(&self, inputs: &Map<String, Value>) -> bool {
+        let given = inputs.get(&self.input);
+        let equals = |wanted: &Value| given.is_some_and(|given| same(given, wanted));
+        self.is.as_ref().is_none_or(equals) && !self.is_not.as_ref().is_some_and(equals)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.is, &self.is_not) {
+            (Some(value), _) => write!(f, "{} is {value}", self.input),
+            (None, Some(value)) => write!(f, "{} is not {value}", self.input),
+            (None, None) => f.write_str(&self.input),
+        }
+    }
+}
+
+/// The list a resource is repeated for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Each {
+    /// `"inputs.<name>"`: a list of texts, each its own key.
+    Texts(String),
+    /// A list of tables.
+    Tables(EachTable),
+}
+
+/// A list of tables, each with a field that tells it from the others.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EachTable {
+    /// `"inputs.<name>"`.
+    #[serde(rename = "in")]
+    pub list: String,
+    /// The field that tells one from the others, whatever their order.
+    pub key: String,
+}
+
+impl Each {
+    /// Where the list is, as written.
+    pub fn list(&self) -> &str {
+        match self {
+            Each::Texts(list) | Each::Tables(EachTable { list, .. }) => list,
+        }
+    }
+
+    /// The names below `inputs`; `None` if it is no path there.
+    pub fn path(&self) -> Option<Vec<&str>> {
+        let path: Vec<&str> = self.list().strip_prefix("inputs.")?.split('.').collect();
+        path.iter().all(|segment| !segment.is_empty()).then_some(path)
+    }
+
+    /// The field that is the key; `None` when the elements are their own keys.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Each::Texts(_) => None,
+            Each::Tables(table) => Some(&table.key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_condition_is_equality_and_nothing_given_equals_nothing() {
+        let condition = |text: Value| serde_json::from_value::<Condition>(text).unwrap();
+        let inputs = |value: Value| value.as_object().cloned().unwrap();
+        let is = condition(json!({"input": "crm", "is": "hubspot"}));
+        let is_not = condition(json!({"input": "crm", "is_not": "hubspot"}));
+        for (given, holds) in [
+            (json!({"crm": "hubspot"}), true),
+            (json!({"crm": "other"}), false),
+            (json!({"crm": ["hubspot"]}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(is.holds(&inputs(given.clone())), holds, "{given}");
+            assert_eq!(is_not.holds(&inputs(given.clone())), !holds, "{given}");
+        }
+        assert!(condition(json!({"input": "n", "is": 1})).holds(&inputs(json!({"n": 1.0}))));
+        assert!(!condition(json!({"input": "n", "is": true})).holds(&inputs(json!({"n": "true"}))));
+    }
 }

@@ -116,6 +116,7 @@ fn a_lockfile_says_everything_and_no_secret() {
         "firstMessage",
         "name",
         "server",
+        "server.url",
     ]
     commit = "[COMMIT]"
     revision = 1

@@ -204,6 +204,7 @@ fn a_resource_that_a_version_drops_is_deleted() {
     let end = version.find("[files]").unwrap();
     let shorter = format!("{}{}", &version[..start], &version[end..]);
     space.write(crate::support::product::VERSION_FILE, shorter);
+    crate::support::product::release(&space);
     space.commit("no assistant");
     assert_snapshot!(space.upa(&["plan"]), @r#"
     exit 0

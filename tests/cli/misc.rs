@@ -231,6 +231,8 @@ fn help() {
       status    Show the fleet as a table
       show      Show what is recorded of a tenant
       trace     Find whose an object or a webhook is
+      export    Turn a running workflow or object into a template
+      adopt     Write what was changed on the platform back into Git's files
       release   Make edited templates the next revision of their version
       sandbox   Serve the sandbox on a loopback port until it is stopped
       platform  Show what is known about platforms, and check a definition against the vendor's contract

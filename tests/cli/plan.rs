@@ -57,6 +57,7 @@ fn statuses_say_whether_there_are_changes() {
       "drift": 0,
       "due": [],
       "format": 1,
+      "kept": [],
       "problems": [],
       "tenants": 1,
       "tenants_changed": 0,
@@ -388,7 +389,10 @@ fn another_version_is_more_than_a_change() {
     let space = Space::with(&["ana"]);
     space.apply();
     let version = space.read(product::VERSION_FILE);
-    space.write("versions/bot/v2.toml", version.replace("\"v1\"", "\"v2\""));
+    space.write(
+        "versions/bot/v2.toml",
+        product::define(&version.replace("\"v1\"", "\"v2\"")),
+    );
     for file in ["answer.json", "record.json", "assistant.json"] {
         space.write(
             &format!("templates/bot/v2/{file}"),

@@ -41,6 +41,48 @@ fn a_release_changes_the_revision_and_the_digests() {
 }
 
 #[test]
+fn what_the_version_file_says_is_part_of_the_revision_and_its_stage_is_not() {
+    let space = Space::with(&["ana"]);
+    space.edit(
+        VERSION_FILE,
+        "stage = \"released\"",
+        "stage = \"retired\"   # nobody new",
+    );
+    space.upa(&["validate"]).exits(0);
+    space.edit(VERSION_FILE, "maxLength = 40", "maxLength = 50");
+    assert_snapshot!(space.upa(&["validate"]), @r#"
+    exit 5
+    --- stderr
+    error: `versions/bot/v1.toml` was edited without a release: revision 1 has another definition
+     --> versions/bot/v1.toml:5:1
+      |
+    5 | definition = "sha256:[DIGEST]"
+      | ^^^^^^^^^^
+      |
+    help: run `upa release bot v1`, then commit
+    "#);
+    assert_snapshot!(space.upa(&["release", "bot", "v1"]), @r#"
+    exit 0
+    --- stdout
+      versions/bot/v1.toml
+    Released bot v1 revision 2: commit versions/bot/v1.toml together with the templates.
+    "#);
+    space.upa(&["validate"]).exits(0);
+    space.edit(VERSION_FILE, "definition =", "# definition =");
+    assert_snapshot!(space.upa(&["validate"]), @r#"
+    exit 5
+    --- stderr
+    error: `versions/bot/v1.toml` does not say what revision 2 is: it has no `definition`
+    --> versions/bot/v1.toml
+     |
+    help: run `upa release bot v1`, then commit
+    "#);
+    space.upa(&["release", "bot", "v1"]).exits(0);
+    assert!(space.read(VERSION_FILE).contains("revision = 3"));
+    space.upa(&["validate"]).exits(0);
+}
+
+#[test]
 fn what_cannot_be_released() {
     let space = Space::with(&[]);
     assert_snapshot!(space.upa(&["release", "bot", "v2"]), @r#"

@@ -119,7 +119,7 @@ fn a_secret_where_everybody_would_see_it_is_refused() {
     29 | [resources.assistant]
        |            ^^^^^^^^^
        |
-    help: fields of this kind that may hold a secret: server.secret, server.headers
+    help: fields of this kind that may hold a secret: server.headers
     error: `[record]` is what `upa show` prints, and `inputs.hook_secret` in `shown` is secret
       --> versions/bot/v1.toml:12:2
        |
@@ -171,6 +171,7 @@ fn a_new_tenant_names_a_variable() {
         "required = [\"greeting\"]",
         "required = [\"greeting\", \"hook_secret\"]",
     );
+    product::release(&space);
     space.upa(&["new", "clinic-9"]).exits(0);
     let text = space.read("tenants/clinic-9.toml");
     assert!(

@@ -16,8 +16,11 @@ const KEY: (&str, &str) = ("UPA_FINGERPRINT_KEY", "0123456789abcdef0123456789abc
 pub fn space(source: &str) -> Space {
     let space = Space::with(&[]);
     let mut assistant = product::assistant();
-    assistant["server"]["secret"] = Value::from("<%= inputs.hook_secret %>");
-    assistant["server"]["headers"] = serde_json::json!({"X-Auth": "Bearer <%= inputs.hook_secret %>", "X-Plain": "a"});
+    assistant["server"]["headers"] = serde_json::json!({
+        "X-Auth": "Bearer <%= inputs.hook_secret %>",
+        "X-Plain": "a",
+        "X-Secret": "<%= inputs.hook_secret %>",
+    });
     product::template(&space, "assistant.json", &assistant);
     space.edit(
         product::VERSION_FILE,
@@ -110,13 +113,13 @@ fn a_secret_is_sent_and_neither_shown_nor_kept() {
     let prints = applied["secrets"].as_table().unwrap();
     assert_eq!(
         prints.keys().collect::<Vec<_>>(),
-        ["server.headers.X-Auth", "server.secret"]
+        ["server.headers.X-Auth", "server.headers.X-Secret"]
     );
     // One value, two places, two tenants: nobody sees that it is the same.
     let other = space.lock("bo");
     let other = &other["resources"]["bo@v1/assistant"]["applied"]["secrets"];
-    assert_ne!(prints["server.secret"], other["server.secret"]);
-    assert_ne!(prints["server.secret"], prints["server.headers.X-Auth"]);
+    assert_ne!(prints["server.headers.X-Secret"], other["server.headers.X-Secret"]);
+    assert_ne!(prints["server.headers.X-Secret"], prints["server.headers.X-Auth"]);
     assert_eq!(applied["unread"].as_table().unwrap().len(), 3);
 }
 
@@ -138,9 +141,9 @@ fn a_rotation_is_one_small_change() {
           server.headers.X-Auth
             - "(secret, fingerprint 4e1046ac…)"
             + "(secret, fingerprint 8dcdbbfa…)"
-          server.secret
-            - "(secret, fingerprint 527263cb…)"
-            + "(secret, fingerprint 373c48cd…)"
+          server.headers.X-Secret
+            - "(secret, fingerprint 484cb097…)"
+            + "(secret, fingerprint 0c7fc7cc…)"
 
     Plan: 1 to update in 1 of 1 tenant
           about 3 API calls

@@ -81,7 +81,7 @@ fn names_that_are_not_defined() {
       |                                          ^^^^^^^^^^^^^^^^^
       |
     help: did you mean `name`?
-    error: `<%= inputs. %>`: expected a path such as `inputs.name` or `files["prompt.md"]`
+    error: `<%= inputs. %>`: expected a path such as `inputs.name` or `files["prompt.md"]`, with `?? "…"` behind it where the tenant may not have it
      --> templates/bot/v1/assistant.json:4:19
       |
     4 |   "idleMessage": "<%= inputs. %>",

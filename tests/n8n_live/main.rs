@@ -27,6 +27,7 @@ async fn any_workflow_lives_for_two_tenants() {
     n8n.apply();
     nothing_is_shared(&n8n).await;
     every_entrance_answers_at_its_own_address_only(&n8n).await;
+    what_is_exported_renders_to_the_same(&n8n).await;
     drift_is_seen_by_node_and_field(&n8n).await;
     settings_that_leave_the_template_are_reset(&n8n).await;
     what_people_do_by_hand(&n8n).await;
@@ -129,6 +130,47 @@ async fn every_entrance_answers_at_its_own_address_only(n8n: &Place) {
         let body = (method == "POST").then(|| json!({}));
         assert_eq!(n8n.call(method, &path, body.as_ref()).await.0, 404, "{method} {path}");
     }
+}
+
+/// Of what upa made, and of what somebody drew there afterwards.
+async fn what_is_exported_renders_to_the_same(n8n: &Place) {
+    let ids = n8n.show("ana")["workflow_ids"].clone();
+    let templates: Vec<(String, String)> = ids
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|resource| {
+            (
+                format!("templates/p/v1/{resource}.json"),
+                n8n.read(&format!("templates/p/v1/{resource}.json")),
+            )
+        })
+        .collect();
+    let untouched = n8n.workflow(&n8n.id("ana", "calls")).await;
+    let mut drawn = untouched.clone();
+    let mut another = node(&mut drawn, "Por lista").clone();
+    another["name"] = json!("Otra vez");
+    another["id"] = json!("11111111-0000-4000-8000-0000000000aa");
+    drawn["nodes"].as_array_mut().unwrap().push(another);
+    drawn["connections"]["Por id"] = json!({"main": [[{"node": "Otra vez", "type": "main", "index": 0}]]});
+    n8n.put(&drawn, true).await;
+    for (resource, id) in ids.as_object().unwrap() {
+        let file = format!("templates/p/v1/{resource}.json");
+        let (status, out, err) = n8n.upa(&["export", "n8n", "n8n.workflow", id.as_str().unwrap(), "--out", &file]);
+        assert_eq!(status, 0, "{out}{err}");
+    }
+    n8n.release();
+    let changes = n8n.changes();
+    assert!(
+        changes.len() == 1 && changes[0].starts_with("update bea@v1/calls: node \"Otra vez\""),
+        "what ana has is what Git says: {changes:?}"
+    );
+    for (file, text) in templates {
+        n8n.write(&file, &text);
+    }
+    n8n.put(&untouched, true).await;
+    n8n.release();
+    assert_eq!(n8n.changes(), Vec::<String>::new());
 }
 
 async fn drift_is_seen_by_node_and_field(n8n: &Place) {

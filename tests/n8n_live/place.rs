@@ -91,6 +91,10 @@ impl Place {
         std::fs::write(file, text).unwrap();
     }
 
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(path)).unwrap()
+    }
+
     pub fn edit_export(&self, resource: &str, edit: impl Fn(&mut Value)) {
         let path = format!("templates/p/v1/{resource}.json");
         let mut export =

@@ -7,6 +7,7 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+mod shared;
 mod world;
 
 use proptest::prelude::*;
@@ -222,6 +223,146 @@ fn a_field_that_cannot_be_changed_means_a_new_object() {
         (summary.action, summary.reason),
         (Action::Update, Reason::ReferenceChanged)
     );
+}
+
+/// The shipped product with a rule.
+fn ruled(rule: &str) -> World {
+    let mut files = world::files(2);
+    let path = "versions/recepcionista-ia/v2.0.toml";
+    let upa::workspace::Entry::Text(text) = &files.entries[path] else {
+        panic!("{path} is no text")
+    };
+    let text = format!("{text}\n[[drift]]\nresource = \"*\"\npath = \"name\"\nreason = \"a test\"\n{rule}\n");
+    files
+        .entries
+        .insert(path.to_owned(), upa::workspace::Entry::Text(text.into()));
+    World::of(&files)
+}
+
+fn day(date: &str) -> i64 {
+    format!("{date}T23:59:59Z")
+        .parse::<jiff::Timestamp>()
+        .unwrap()
+        .as_millisecond()
+}
+
+#[test]
+fn what_a_rule_leaves_is_no_change_until_its_day() {
+    for rule in [
+        "rule = \"ignore\"\nuntil = 2026-12-31",
+        "rule = \"warn\"\nuntil = 2026-12-31",
+    ] {
+        let mut world = ruled(rule);
+        world.rules.now_ms = day("2026-12-31");
+        let addresses = world.addresses();
+        for address in &addresses {
+            disturb(&mut world.object(address).document);
+        }
+        let plan = world.plan();
+        assert_eq!(plan.changes, []);
+        assert_eq!(plan.kept.len(), addresses.len());
+        let warnings = plan
+            .problems
+            .iter()
+            .filter(|problem| problem.message.contains("somebody changed `name`"));
+        assert_eq!(
+            warnings.count(),
+            if rule.contains("warn") { addresses.len() } else { 0 }
+        );
+        world.rules.now_ms = day("2027-01-01");
+        let plan = world.plan();
+        assert_eq!((plan.changes.len(), plan.kept.len()), (addresses.len(), 0));
+        let ended = plan
+            .problems
+            .iter()
+            .filter(|problem| problem.message.contains("ended on 2026-12-31"));
+        assert_eq!(ended.count(), 1, "once, not once for each tenant: {:#?}", plan.problems);
+    }
+}
+
+/// Whoever writes a text into a workflow that looks like one of upa's symbols gets no value for it.
+#[test]
+fn a_symbol_cannot_come_from_a_platform() {
+    let mut files = world::files(1);
+    let path = "versions/recepcionista-ia/v2.0.toml";
+    let upa::workspace::Entry::Text(text) = &files.entries[path] else {
+        panic!("{path} is no text")
+    };
+    let rule = "[[drift]]\nresource = \"*\"\npath = \"*\"\nrule = \"warn\"\nreason = \"a test\"";
+    let text = format!("{text}\n{rule}\n");
+    files
+        .entries
+        .insert(path.to_owned(), upa::workspace::Entry::Text(text.into()));
+    let mut world = World::of(&files);
+    let address: Address = "client-0000@v2.0/crm-sync".parse().unwrap();
+    let forged = upa::symbol::Symbol::Credential {
+        account: "n8n".to_owned(),
+        name: "another tenant's".to_owned(),
+        kind: "httpHeaderAuth".to_owned(),
+    };
+    let node = serde_json::json!({"id": "x", "name": forged.embed(), "type": "n8n-nodes-base.noOp", "typeVersion": 1, "position": [0, 0], "parameters": {}});
+    let nodes = &mut world.object(&address).document["nodes"];
+    nodes.as_array_mut().unwrap().push(node);
+    let plan = world.plan();
+    assert_eq!((plan.changes.len(), plan.kept.len()), (1, 0));
+    assert!(!plan.changes[0].work.document.to_string().contains("another tenant"));
+}
+
+/// A rule does not hold back what Git changed, and both are told apart by the document that was written.
+#[test]
+fn git_and_the_platform_are_told_apart_by_what_was_written() {
+    let mut world = ruled("rule = \"warn\"");
+    let address: Address = "client-0000@v2.0/crm-sync".parse().unwrap();
+    let written = world.desired.tenants["client-0000"].resources[&address]
+        .document
+        .clone();
+    let wanted = world
+        .desired
+        .tenants
+        .get_mut("client-0000")
+        .unwrap()
+        .resources
+        .get_mut(&address)
+        .unwrap();
+    wanted.document["settings"]["executionTimeout"] = serde_json::json!(99);
+    disturb(&mut world.object(&address).document);
+    // Nobody knows yet, so what was written is asked for, and the rule protects what it can.
+    let plan = world.plan();
+    assert_eq!(
+        plan.wants.iter().map(|(address, _)| address).collect::<Vec<_>>(),
+        [&address]
+    );
+    world
+        .bases
+        .insert(address.clone(), upa::plan::Base::Known(written.clone()));
+    let plan = world.plan();
+    let fields = |plan: &upa::plan::Plan| -> Vec<(String, Option<Mover>)> {
+        let fields = plan.changes.iter().flat_map(|change| &change.fields);
+        fields.map(|field| (field.field.clone(), field.mover)).collect()
+    };
+    assert_eq!(
+        fields(&plan),
+        [("settings.executionTimeout".to_owned(), Some(Mover::Git))]
+    );
+    assert_eq!((plan.kept.len(), plan.wants.len()), (1, 0));
+    assert_eq!(
+        plan.changes[0].work.document["name"], "somebody else's idea",
+        "the update leaves it"
+    );
+    // Git changes the same field.
+    let wanted = world
+        .desired
+        .tenants
+        .get_mut("client-0000")
+        .unwrap()
+        .resources
+        .get_mut(&address)
+        .unwrap();
+    wanted.document["name"] = serde_json::json!("Git's idea");
+    let plan = world.plan();
+    assert_eq!(fields(&plan)[0], ("name".to_owned(), Some(Mover::Both)));
+    assert_eq!(plan.kept, []);
+    assert_eq!(plan.changes[0].work.document["name"], "Git's idea");
 }
 
 /// What can happen to one object behind upa's back.

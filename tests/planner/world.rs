@@ -9,7 +9,7 @@ use serde_json::Value;
 use upa::desired::{DesiredState, desired};
 use upa::digest::Digest;
 use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, RequestState};
-use upa::plan::{Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
+use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
 use upa::platform::{Activity, Answer, Credential, Object, Reading};
 use upa::resource::Address;
 use upa::secret::Secrets;
@@ -24,6 +24,7 @@ pub struct World {
     pub observed: ObservedState,
     pub locks: BTreeMap<String, Lockfile>,
     pub rules: Rules,
+    pub bases: Bases,
     pub secrets: Secrets,
 }
 
@@ -81,6 +82,7 @@ impl World {
             observed: ObservedState::default(),
             locks: BTreeMap::new(),
             rules: Rules::default(),
+            bases: Bases::new(),
             secrets: Secrets::default(),
         };
         world.settle();
@@ -102,28 +104,30 @@ impl World {
                 }
             }
         }
+        let everything = self.desired.tenants.values().flat_map(|tenant| tenant.resources.keys());
+        let ids: BTreeMap<Address, String> = everything
+            .map(|address| (address.clone(), format!("id {address}")))
+            .collect();
         for (number, tenant) in self.desired.tenants.values().enumerate() {
             let base = Uuid::from_u128(0x1000 + number as u128);
             let mut lock = Lockfile::new(&*tenant.name);
-            lock.versions.insert(
-                tenant.version.clone(),
-                Provisioned {
-                    product: tenant.product.clone(),
-                    revision: tenant.revision,
-                    webhook_base_path: base_path(&tenant.name, base, tenant.named_paths),
-                    base,
-                    provisioned_at: Some("2026-11-01T00:00:00Z".to_owned()),
-                    request: request(),
-                },
-            );
-            let ids: BTreeMap<Address, String> = tenant
-                .resources
-                .keys()
-                .map(|address| (address.clone(), format!("id {address}")))
-                .collect();
+            let versions = (!tenant.is_shared()).then(|| {
+                (
+                    tenant.version.clone(),
+                    Provisioned {
+                        product: tenant.product.clone(),
+                        revision: tenant.revision,
+                        webhook_base_path: base_path(&tenant.name, base, tenant.named_paths),
+                        base,
+                        provisioned_at: Some("2026-11-01T00:00:00Z".to_owned()),
+                        request: request(),
+                    },
+                )
+            });
+            lock.versions.extend(versions);
             let values = Values {
                 outs: BTreeMap::new(),
-                ids,
+                ids: ids.clone(),
                 bases: Values::bases_of(&lock.versions),
                 credentials: answers
                     .iter()
@@ -152,6 +156,12 @@ impl World {
                             keys: platform.owned(&resource.kind, &resource.document).into_iter().collect(),
                             commit: "c".to_owned(),
                             revision: tenant.revision,
+                            uses: resource
+                                .needs
+                                .iter()
+                                .filter(|address| address.is_shared())
+                                .cloned()
+                                .collect(),
                             stopped: false,
                             out: BTreeMap::new(),
                             unread: unseen.unread,
@@ -194,6 +204,7 @@ impl World {
             locks: &self.locks,
             registry: &self.workspace.registry,
             rules: &self.rules,
+            bases: &self.bases,
             secrets: &self.secrets,
         })
     }

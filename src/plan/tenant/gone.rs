@@ -74,10 +74,11 @@ impl<'a> Pass<'a> {
         let listening = object
             .zip(platform)
             .map(|(object, platform)| listening(platform, &locked.kind, object));
-        let reason = if self.tenant.status == Status::Deprovisioned {
-            Reason::Deprovisioned
-        } else {
-            Reason::NoLongerInVersion
+        let reason = match self.tenant.status {
+            _ if address.is_shared() => Reason::Unused,
+            Status::Deprovisioned => Reason::Deprovisioned,
+            _ if self.tenant.known.contains(&address.resource) => Reason::NotWanted,
+            _ => Reason::NoLongerInVersion,
         };
         self.out.changes.push(Change {
             address: address.clone(),

@@ -113,10 +113,12 @@ impl<'a> Pass<'a> {
             .get(account)
             .and_then(|answer| answer.failure.as_ref());
         let class = why.map_or(Class::Platform, |failure| failure.problem(account).class);
-        let message = format!(
-            "tenant `{}` was not planned: account `{account}` could not be read",
-            self.tenant.name
-        );
+        let who = if self.tenant.is_shared() {
+            "what tenants share".to_owned()
+        } else {
+            format!("tenant `{}`", self.tenant.name)
+        };
+        let message = format!("{who} was not planned: account `{account}` could not be read");
         if !self.out.problems.iter().any(|problem| problem.message == message) {
             self.refuse(Problem::error(class, message));
         }

@@ -3,6 +3,7 @@
 
 mod gone;
 mod look;
+mod moved;
 mod neighbours;
 mod wanted;
 
@@ -10,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Action, Change};
 use super::decide::Lock;
+use super::drift::Kept;
 use super::{Basis, Marked, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
 use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
-use crate::problem::{Problem, listed};
+use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
 
@@ -27,10 +29,25 @@ pub struct Outcome {
     pub failed_accounts: BTreeSet<String>,
     /// Nothing is left to change, but its request is still open.
     pub due: bool,
+    /// The ids of the objects that are there.
+    pub ids: BTreeMap<Address, String>,
+    /// The resources that cannot be planned, and why as a class.
+    pub failed: BTreeMap<Address, Class>,
+    /// Differences that stay because a rule says so.
+    pub kept: Vec<Kept>,
+    /// What must be rendered again to say who moved, and the commit it was written from.
+    pub wants: BTreeSet<(Address, String)>,
 }
 
-/// Plans one tenant. With an error among its problems it has no changes: a tenant is brought about whole or not at all.
-pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenant, lock: &Lockfile) -> Outcome {
+/// Plans one tenant, who may refer to these `shared` objects. With an error among its problems it has no changes: a tenant
+/// is brought about whole or not at all. What tenants share has as many users as objects, so there each stands alone.
+pub fn plan_tenant(
+    basis: &Basis<'_>,
+    marked: &Marked<'_>,
+    shared: &BTreeMap<Address, String>,
+    tenant: &DesiredTenant,
+    lock: &Lockfile,
+) -> Outcome {
     let mut pass = Pass {
         basis,
         marked,
@@ -38,20 +55,27 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
         lock,
         values: Values {
             bases: Values::bases_of(&lock.versions),
+            ids: shared.clone(),
             ..Values::default()
         },
+        shared,
         replaced: BTreeSet::new(),
         not_compared: BTreeMap::new(),
         out: Outcome::default(),
     };
     pass.run();
     let mut out = pass.out;
+    out.ids = pass.values.ids;
     for problem in &mut out.problems {
         problem.tenant.get_or_insert_with(|| tenant.name.clone());
     }
-    if out.problems.iter().any(Problem::is_error) {
+    if tenant.is_shared() {
+        spread(&mut out.failed, tenant);
+        out.changes.retain(|change| !out.failed.contains_key(&change.address));
+    } else if out.problems.iter().any(Problem::is_error) {
         out.changes.clear();
-    } else if let Err(circle) = order::order(&out.changes) {
+    }
+    if let Err(circle) = order::order(&out.changes) {
         out.problems.push(
             Problem::configuration(format!("these steps wait for each other: {}", circle.join(" → ")))
                 .tenant(&*tenant.name)
@@ -72,6 +96,18 @@ pub fn plan_tenant(basis: &Basis<'_>, marked: &Marked<'_>, tenant: &DesiredTenan
     out
 }
 
+/// What refers to something that cannot be planned cannot be planned either.
+fn spread(failed: &mut BTreeMap<Address, Class>, tenant: &DesiredTenant) {
+    loop {
+        let reached = tenant.resources.values().find_map(|resource| {
+            let class = resource.needs.iter().find_map(|needed| failed.get(needed))?;
+            (!failed.contains_key(&resource.address)).then(|| (resource.address.clone(), *class))
+        });
+        let Some((address, class)) = reached else { return };
+        failed.insert(address, class);
+    }
+}
+
 /// A deprovisioned tenant keeps the record of its last request.
 fn is_finished(tenant: &DesiredTenant, lock: &Lockfile) -> bool {
     let deprovisioned = |version: &crate::lockfile::Provisioned| {
@@ -87,6 +123,8 @@ struct Pass<'a> {
     tenant: &'a DesiredTenant,
     lock: &'a Lockfile,
     values: Values<'a>,
+    /// The ids of what it shares with others.
+    shared: &'a BTreeMap<Address, String>,
     /// Resources that get a new object.
     replaced: BTreeSet<Address>,
     /// Secrets that could not be compared, and why.
@@ -113,7 +151,9 @@ impl<'a> Pass<'a> {
             .lock
             .resources
             .iter()
-            .filter(|(address, _)| !self.tenant.resources.contains_key(*address))
+            .filter(|(address, _)| {
+                !self.tenant.resources.contains_key(*address) && !self.tenant.kept.contains(*address)
+            })
             .collect();
         // What is replaced has no id others could keep: they are planned again until nothing further is replaced.
         let before = self.out.problems.clone();
@@ -143,10 +183,17 @@ impl<'a> Pass<'a> {
     fn plan_resources(&mut self) {
         let desired: Vec<&Resource> = self.tenant.resources.values().collect();
         let mut seen = BTreeMap::new();
-        self.values.ids.clear();
+        self.values.ids.clone_from(self.shared);
         self.values.outs.clear();
         for resource in &desired {
-            if let Some(found) = self.look(resource) {
+            let found = self.watching(&resource.address, |pass| pass.look(resource));
+            if found.is_none() {
+                // One finding per account is enough for all its objects.
+                let last = self.out.problems.iter().rev().find(|problem| problem.is_error());
+                let class = last.map_or(Class::Platform, |problem| problem.class);
+                self.out.failed.entry(resource.address.clone()).or_insert(class);
+            }
+            if let Some(found) = found {
                 if let Reading::Present(object) = &found.reading
                     && !self.replaced.contains(&resource.address)
                 {
@@ -164,9 +211,20 @@ impl<'a> Pass<'a> {
         for resource in desired {
             if let Some(found) = seen.remove(&resource.address) {
                 self.warn_about_copies(&resource.address, &resource.account, &found.reading);
-                self.plan_desired(resource, found);
+                self.watching(&resource.address, |pass| pass.plan_desired(resource, found));
             }
         }
+    }
+
+    /// Does something about one resource, and notes whether that found an error.
+    fn watching<T>(&mut self, address: &Address, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.out.problems.len();
+        let result = act(self);
+        let found = self.out.problems.iter().skip(before).find(|problem| problem.is_error());
+        if let Some(problem) = found {
+            self.out.failed.insert(address.clone(), problem.class);
+        }
+        result
     }
 
     fn refuse(&mut self, problem: Problem) {

@@ -31,10 +31,14 @@ impl<'a> Pass<'a> {
             other => other,
         };
         let mut unseen = Difference::default();
+        let mut compared = None;
         let (found, fields, steps) = match &reading {
             Reading::Present(object) => {
                 unseen = self.unseen(platform, resource, seen.locked);
-                let (fields, steps) = self.difference(platform, resource, seen.locked, object, &unseen);
+                let mut now = self.compare(platform, resource, seen.locked, object, &unseen);
+                let fields = std::mem::take(&mut now.fields);
+                compared = Some(now);
+                let steps = self.steps(platform, resource, seen.locked, object, &fields);
                 let found = if fields.is_empty() && steps.is_empty() {
                     Found::Same
                 } else {
@@ -81,20 +85,16 @@ impl<'a> Pass<'a> {
         if !retiring.is_empty() || (action == Action::Replace && replaced == Some(Reason::Expires)) {
             steps.push(Step::Retire);
         }
-        let observed = object.map(|object| platform.owned_part(&resource.kind, &resource.document, &object.document));
+        let keeps = compared.as_ref().is_some_and(|compared| compared.keeps);
+        let mover = compared.as_ref().and_then(|compared| compared.mover);
+        let mover = mover.filter(|_| action == Action::Update);
+        // What is made anew keeps nothing.
+        let document = compared.filter(|_| matches!(action, Action::Update | Action::Adopt));
+        let keeps = keeps && document.is_some();
+        let document = document.map_or_else(|| resource.document.clone(), |compared| compared.document);
+        let observed = object.map(|object| platform.owned_part(&resource.kind, &document, &object.document));
         let expected = observed.as_ref().map(Digest::of_json);
         let applied = seen.locked.and_then(|locked| locked.applied.as_ref());
-        let mover = applied.filter(|_| action == Action::Update).and_then(|applied| {
-            let git =
-                !unseen.rotated.is_empty() || applied.sent != Digest::of_json(&symbol::symbolic(&resource.document));
-            let there = expected.as_ref() != Some(&applied.read);
-            match (git, there) {
-                (true, true) => Some(Mover::Both),
-                (true, false) => Some(Mover::Git),
-                (false, true) => Some(Mover::Platform),
-                (false, false) => None,
-            }
-        });
         let reason = match replaced.filter(|_| action == Action::Replace) {
             Some(reason) => reason,
             None if steps == [Step::Retire] => Reason::Superseded,
@@ -120,7 +120,8 @@ impl<'a> Pass<'a> {
             revision: self.tenant.revision,
             work: Work {
                 fingerprint: resource.fingerprint.clone(),
-                document: resource.document.clone(),
+                document,
+                asked: keeps.then(|| Digest::of_json(&symbol::symbolic(&resource.document))),
                 expected,
                 dropped: written.difference(&keys).cloned().collect(),
                 keys,
@@ -139,26 +140,20 @@ impl<'a> Pass<'a> {
                 rotated: unseen.rotated,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
+                after: BTreeSet::new(),
             },
         });
     }
 
-    /// What differs, and the steps that would make it the same.
-    pub(super) fn difference(
+    /// The steps that would make it as Git wants it.
+    fn steps(
         &self,
         platform: &dyn Platform,
         resource: &Resource,
         locked: Option<&Locked>,
         object: &Object,
-        unseen: &Difference,
-    ) -> (Vec<FieldChange>, Vec<Step>) {
-        let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
-        let applied = locked.and_then(|locked| locked.applied.as_ref());
-        let written: Vec<String> = applied
-            .map(|applied| applied.keys.iter().cloned().collect())
-            .unwrap_or_default();
-        let mut fields = platform.compare(&resource.kind, &document, &object.document, &written);
-        fields.extend(unseen.fields.iter().cloned());
+        fields: &[FieldChange],
+    ) -> Vec<Step> {
         let mut steps = Vec::new();
         if !fields.is_empty() || object.activity == Activity::Archived {
             steps.push(Step::Fill);
@@ -185,7 +180,7 @@ impl<'a> Pass<'a> {
             (false, Activity::Running | Activity::Outdated) => steps.insert(0, Step::Unpublish),
             (false, Activity::Stopped | Activity::Archived) => {}
         }
-        (fields, steps)
+        steps
     }
 
     /// A field that is not returned shows only by what was sent.
@@ -365,7 +360,7 @@ impl<'a> Pass<'a> {
                     object.mark.as_deref().unwrap_or_default()
                 ),
             )
-            .hint(format!("remove `{}` from `[adopt]`, or name another object", address.resource)),
+            .hint(format!("remove `{}` from `[adopt]`, or name another object", address.adopt_key())),
             (Why::Unowned, Reading::Present(object)) => Problem::error(
                 Class::Decision,
                 format!(
@@ -376,7 +371,7 @@ impl<'a> Pass<'a> {
             .hint(format!(
                 "if tenants/{}.lock was deleted, restore it with git; to take the object over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
                 address.tenant(),
-                address.resource,
+                address.adopt_key(),
                 object.id
             )),
             (Why::NotMarked, Reading::Present(object)) => Problem::error(
@@ -397,7 +392,8 @@ impl<'a> Pass<'a> {
                 ),
                 None => format!(
                     "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
-                    address.resource, object.id
+                    address.adopt_key(),
+                    object.id
                 ),
             }),
             (_, Reading::Unreadable(why)) => {

@@ -34,7 +34,7 @@ pub struct Call {
 /// How an object is read.
 #[derive(Debug, Clone)]
 pub enum Read {
-    Call(Call),
+    Call(Box<Call>),
     /// Through `find` or `list`.
     Find,
     /// Never: what the lockfile says is believed.
@@ -245,9 +245,9 @@ impl Call {
         found
     }
 
-    /// Whether a field with the value null is taken away: a merge patch, or one of the fields it says it writes.
-    pub fn clears(&self) -> bool {
-        self.method == "PATCH" || self.holes().iter().any(|hole| hole.root == Root::Fields)
+    /// Whether it says which fields it writes: one of those without a value is cleared.
+    pub fn says_fields(&self) -> bool {
+        self.holes().iter().any(|hole| hole.root == Root::Fields)
     }
 
     /// Whether sending it again does no harm by itself.

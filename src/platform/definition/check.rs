@@ -159,7 +159,7 @@ pub(super) fn kind(
             }
             Read::Find
         }
-        Some(call) => Read::Call(Call::compile(findings, &at("read"), call, common, false)?),
+        Some(call) => Read::Call(Box::new(Call::compile(findings, &at("read"), call, common, false)?)),
         None => {
             findings.add(
                 &base,

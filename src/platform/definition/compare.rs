@@ -1,14 +1,14 @@
 //! What differs between a desired and an observed object of a kind, by the kind's own rules of sameness.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::file::{KeyedFile, Same};
 use super::kind::KindDefinition;
-use super::object;
+use super::{object, path};
 use crate::platform::compare::{self, Owned};
-use crate::platform::{FieldChange, hidden};
+use crate::platform::{FieldChange, fields, hidden};
 
 /// The differences at every path upa wrote; `written` are top-level fields it wrote before and wants no longer.
 pub fn differences(kind: &KindDefinition, desired: &Value, observed: &Value, written: &[String]) -> Vec<FieldChange> {
@@ -22,15 +22,35 @@ pub fn differences(kind: &KindDefinition, desired: &Value, observed: &Value, wri
     let unseen = kind.hidden();
     let (seen, observed) = (hidden::without(&desired, &unseen), hidden::without(observed, &unseen));
     below(kind, "", &seen, &observed, &mut out);
-    for key in written
-        .iter()
-        .filter(|key| !wanted.contains(&key.as_str()) && !kind.inputs.contains(key))
-    {
-        if let Some(value) = observed.get(key).filter(|value| !is_empty(value)) {
+    // Sorted, so that what lies within something that is gone follows it and is not said again.
+    for key in written.iter().collect::<BTreeSet<_>>() {
+        let top = key.split('.').next().unwrap_or_default();
+        let known = wanted.contains(&top) && path::at(&desired, key).is_some();
+        let said = out.iter().any(|change| within(key, &change.field));
+        let hidden = unseen.iter().any(|path| within(key, path));
+        if known || said || hidden || kind.inputs.iter().any(|input| input == top) {
+            continue;
+        }
+        if let Some(value) = path::at(&observed, key).filter(|value| !is_empty(value)) {
             out.push(compare::change(key, Some(value), None));
         }
     }
     out
+}
+
+/// Every key that is written, at any depth but within lists that have an order or an identity of their own.
+pub fn owned(kind: &KindDefinition, desired: &Value) -> Vec<String> {
+    let mut paths = Vec::new();
+    fields::written("", desired, &mut paths);
+    let own = kind.sets.iter().chain(kind.lists.keys()).chain(kind.same.keys());
+    let own: Vec<&String> = own.collect();
+    paths.retain(|path| !own.iter().any(|own| path != *own && within(path, own)));
+    paths
+}
+
+/// Whether a dotted field is `path` or below it.
+fn within(field: &str, path: &str) -> bool {
+    field == path || field.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn below(kind: &KindDefinition, field: &str, desired: &Value, observed: &Value, out: &mut Vec<FieldChange>) {

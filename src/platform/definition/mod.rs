@@ -38,7 +38,8 @@ use self::file::{DefinitionFile, Encoding, Lost};
 pub use self::kind::KindDefinition;
 use self::kind::Marker;
 use self::placeholder::Text;
-use super::{FieldChange, KindFacts, OutFacts, Platform, Prepared, Templates};
+use super::{FieldChange, KindFacts, Object, OutFacts, Platform, Prepared, Templates, exported};
+use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Guard;
@@ -355,11 +356,14 @@ impl Platform for Definition {
             .unwrap_or_default()
     }
 
-    fn owned(&self, _kind: &Kind, desired: &Value) -> Vec<String> {
-        desired
-            .as_object()
-            .map(|map| map.keys().cloned().collect())
+    fn owned(&self, kind: &Kind, desired: &Value) -> Vec<String> {
+        self.kind(kind)
+            .map(|kind| compare::owned(kind, desired))
             .unwrap_or_default()
+    }
+
+    fn export(&self, kind: &Kind, object: &Object, known: &Surroundings) -> Value {
+        exported::export(self.kind(kind), object, known)
     }
 
     fn owned_part(&self, kind: &Kind, desired: &Value, observed: &Value) -> Value {

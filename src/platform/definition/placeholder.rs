@@ -70,9 +70,9 @@ impl Text {
                 rest = &behind[2..];
                 continue;
             }
-            if behind.starts_with('}') {
+            if let Some(after) = behind.strip_prefix('}') {
                 literal.push('}');
-                rest = &behind[1..];
+                rest = after;
                 continue;
             }
             let Some(end) = behind.find('}') else {

@@ -222,13 +222,13 @@ impl Client {
                     return Err(error);
                 }
             };
-            let (name, why) = (self.redact(&call.name()), self.redact(&error.why));
+            let name = self.redact(&call.name());
             tracing::debug!(
                 account = self.account.name,
                 call = name,
                 tries = patience.tries,
                 ?pause,
-                why,
+                kind = ?error.kind,
                 "trying again"
             );
             self.ledger.retried();
@@ -323,8 +323,10 @@ impl Client {
                 );
             }
             Err(mishap) => {
-                let why = self.redact(&mishap.error.why);
-                tracing::debug!(account = self.account.name, call = name, ms, why, "failed");
+                // The platform's words are not logged: it may repeat what it was sent, and secrets of tenants are not known
+                // here.
+                let (kind, status) = (mishap.error.kind, mishap.error.status);
+                tracing::debug!(account = self.account.name, call = name, ms, ?kind, status, "failed");
             }
         }
         answer

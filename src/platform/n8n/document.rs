@@ -149,7 +149,8 @@ fn nodes_by_name(workflow: &Value) -> BTreeMap<&str, Value> {
         .collect()
 }
 
-fn normal_node(node: &Value) -> Value {
+/// A node without what says nothing about what it does, in the form in which nodes are compared.
+pub fn normal_node(node: &Value) -> Value {
     let mut out = Map::new();
     for (key, value) in node.as_object().into_iter().flatten() {
         match key.as_str() {
@@ -185,7 +186,7 @@ fn normal_node(node: &Value) -> Value {
 }
 
 /// What a resource locator shows in the editor is a cache, and follows what it points at.
-fn without_caches(value: &Value) -> Value {
+pub fn without_caches(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let locator = map.contains_key("__rl");
@@ -212,25 +213,30 @@ fn edges(workflow: &Value) -> BTreeMap<String, ()> {
         for (kind, slots) in outputs.as_object().into_iter().flatten() {
             for (index, ends) in slots.as_array().into_iter().flatten().enumerate() {
                 for end in ends.as_array().into_iter().flatten() {
-                    let to = end.get("node").and_then(Value::as_str).unwrap_or_default();
-                    let input = end.get("index").and_then(Value::as_u64).unwrap_or_default();
-                    let mut edge = format!("\"{from}\" → \"{to}\"");
-                    if kind != "main" {
-                        edge.push_str(&format!(" ({kind})"));
-                    }
-                    let into = end.get("type").and_then(Value::as_str).unwrap_or(kind);
-                    if into != kind {
-                        edge.push_str(&format!(" (into {into})"));
-                    }
-                    if index > 0 || input > 0 {
-                        edge.push_str(&format!(" (output {index}, input {input})"));
-                    }
-                    edges.insert(edge, ());
+                    edges.insert(edge(from, kind, index, end), ());
                 }
             }
         }
     }
     edges
+}
+
+/// One edge as a line a person can read.
+pub fn edge(from: &str, kind: &str, output: usize, end: &Value) -> String {
+    let to = end.get("node").and_then(Value::as_str).unwrap_or_default();
+    let input = end.get("index").and_then(Value::as_u64).unwrap_or_default();
+    let mut edge = format!("\"{from}\" → \"{to}\"");
+    if kind != "main" {
+        edge.push_str(&format!(" ({kind})"));
+    }
+    let into = end.get("type").and_then(Value::as_str).unwrap_or(kind);
+    if into != kind {
+        edge.push_str(&format!(" (into {into})"));
+    }
+    if output > 0 || input > 0 {
+        edge.push_str(&format!(" (output {output}, input {input})"));
+    }
+    edge
 }
 
 /// What differs. `written` lists what was written before, as `settings.<key>` for settings.

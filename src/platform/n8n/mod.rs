@@ -9,16 +9,20 @@ pub mod api;
 pub mod document;
 pub mod doors;
 pub mod execute;
+pub mod export;
+pub mod keep;
 pub mod nodes;
 pub mod observe;
 pub mod probe;
 pub mod understand;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{CredentialNames, FieldChange, KindFacts, Platform, Prepared, Templates};
+use super::fields::Spot;
+use super::{CredentialNames, FieldChange, KindFacts, Object, Platform, Prepared, Templates};
+use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
 
@@ -71,6 +75,18 @@ impl Platform for N8n {
 
     fn owned_part(&self, _kind: &Kind, desired: &Value, observed: &Value) -> Value {
         document::owned_part(desired, observed)
+    }
+
+    fn keep(&self, _kind: &Kind, desired: &Value, observed: &Value, kept: &BTreeSet<String>) -> Value {
+        keep::keep(desired, observed, kept)
+    }
+
+    fn locate(&self, _kind: &Kind, template: &Value, field: &str) -> Option<Spot> {
+        keep::locate(template, field)
+    }
+
+    fn export(&self, _kind: &Kind, object: &Object, known: &Surroundings) -> Value {
+        export::export(&object.id, &object.document, known)
     }
 
     fn needs_publish(&self, field: &str) -> bool {

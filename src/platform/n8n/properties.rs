@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::document;
 use super::understand::examples::{CALL, Version, WEBHOOK, export, node, with};
+use crate::export::{Sibling, Surroundings};
 use crate::platform::Prepared;
 use crate::template::{Path, Scope, render};
 
@@ -158,6 +159,53 @@ impl Scope for Tenant<'_> {
     }
 }
 
+/// What is known of a tenant's workflow.
+fn surroundings(
+    name: &str,
+    resource: &str,
+    ready: &BTreeMap<String, Prepared>,
+    current: Option<(Value, Value)>,
+) -> Surroundings {
+    let base = format!("{name}-{}", uuid(&format!("base of {name}")));
+    let entries = ready.values().flat_map(|ready| &ready.entries);
+    let mut values: Vec<(String, String)> = entries
+        .map(|entry| {
+            (
+                format!("{base}/{}", entry.suffix),
+                Path::expression(&["webhooks", &entry.name, "path"]),
+            )
+        })
+        .collect();
+    values.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+    let id = |resource: &str| n8n_id(&format!("{name} {resource}"));
+    let nodes = ready[resource].template["nodes"].as_array().unwrap().iter();
+    let nodes = nodes.map(|node| node["name"].as_str().unwrap());
+    Surroundings {
+        current,
+        tenant: Some(name.to_owned()),
+        values,
+        siblings: ready
+            .keys()
+            .map(|resource| {
+                let exported = Some(n8n_id(resource));
+                (
+                    id(resource),
+                    Sibling {
+                        resource: resource.clone(),
+                        exported: exported.filter(|_| resource != "beta"),
+                    },
+                )
+            })
+            .collect(),
+        bases: vec![base],
+        entries: nodes.map(|node| uuid(&format!("{name} {resource} {node}"))).collect(),
+        credentials: BTreeMap::from([(
+            ("crmApi".to_owned(), n8n_id(&format!("{name} crm id"))),
+            "Template · CRM".to_owned(),
+        )]),
+    }
+}
+
 /// What upa writes for a tenant, by resource.
 fn written(name: &str, ready: &BTreeMap<String, Prepared>) -> BTreeMap<String, (Value, Value)> {
     let render = |(resource, prepared): (&String, &Prepared)| {
@@ -286,6 +334,42 @@ proptest! {
             prop_assert_eq!(document::body(document, "m", "1"), document::body(document, "m", "1"));
             // The second write of what was read changes nothing either.
             prop_assert_eq!(document::owned_part(document, &read), document::owned_part(document, &document::comparable(body)));
+        }
+    }
+
+    /// `render(prepare(export(x))) = x`, with the template at hand and without it.
+    #[test]
+    fn what_is_exported_renders_to_the_same_again(version in versions(), with_template in any::<bool>(), touch in any::<bool>()) {
+        let ready = version.ready();
+        let written = written("ana", &ready);
+        let observed = |resource: &str| {
+            let mut answered = answer(&written[resource].1);
+            if touch {
+                // Somebody changed it: the export is of what is there now.
+                answered["nodes"][0]["notes"] = json!("touched");
+                answered["settings"]["executionTimeout"] = json!(77);
+            }
+            document::comparable(&answered)
+        };
+        let exports = version.exports.iter().map(|(resource, raw)| {
+            let known = surroundings("ana", resource, &ready, with_template.then(|| (raw.clone(), written[*resource].0.clone())));
+            (*resource, super::export::export(&n8n_id(&format!("ana {resource}")), &observed(resource), &known))
+        });
+        let exports: Vec<(&str, Value)> = exports.collect();
+        if with_template && !touch {
+            for ((_, raw), (_, exported)) in version.exports.iter().zip(&exports) {
+                let nodes = |workflow: &Value| workflow["nodes"].clone();
+                prop_assert_eq!(nodes(raw), nodes(exported), "an untouched export is the template itself");
+            }
+        }
+        let again = Version::of(exports).credential("crm", "crmApi", "Template · CRM");
+        let again = super::properties::written("ana", &again.ready());
+        for (resource, (document, _)) in &again {
+            let there = observed(resource);
+            prop_assert_eq!(document::differences(document, &there, &document::owned(document)), vec![]);
+            if !touch {
+                prop_assert_eq!(document::differences(document, &written[resource].0, &[]), vec![]);
+            }
         }
     }
 

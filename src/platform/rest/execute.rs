@@ -275,8 +275,17 @@ impl Rest {
         };
         let mut spec = self.marked(kind, job, Some(current), attempt)?;
         object::carry(kind, &mut spec, live);
-        if update.clears() {
-            for key in job.dropped.iter().filter(|key| !kind.inputs.contains(key)) {
+        let says_fields = update.says_fields();
+        if update.method == "PATCH" || says_fields {
+            // What is gone from within a field goes when the field is written whole; where single fields are written, it
+            // is one of them, unless it stood in a list.
+            let in_list = |key: &str| {
+                key.split('.')
+                    .any(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            let dropped = job.dropped.iter();
+            let dropped = dropped.filter(|key| !key.contains('.') || says_fields && !in_list(key));
+            for key in dropped.filter(|key| !kind.inputs.contains(key)) {
                 path::put(&mut spec, key, Value::Null);
             }
         }

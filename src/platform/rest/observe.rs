@@ -258,7 +258,7 @@ impl Rest {
                 return Ok(Some(BTreeMap::new()));
             }
             Err(error) if matches!(error.kind, ErrorKind::Unexpected) => {
-                tracing::debug!(error = error.why, "a list cannot be believed");
+                tracing::debug!(call = error.call, "a list cannot be believed");
                 return self.unbelievable(group, error, found);
             }
             Err(error) => return Err(error),

@@ -67,13 +67,7 @@ impl Rest {
                 return Err(error);
             }
             let wait = Duration::from_millis(500 << tries.min(4));
-            tracing::debug!(
-                call = call.name(),
-                tries,
-                ?wait,
-                error = error.why,
-                "put off by the platform"
-            );
+            tracing::debug!(call = call.name(), tries, ?wait, kind = ?error.kind, "put off by the platform");
             tokio::time::sleep(wait).await;
         }
     }

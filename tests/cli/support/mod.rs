@@ -1,5 +1,6 @@
 //! Workspaces for tests, and what a person sees of a run.
 
+pub mod duo;
 pub mod product;
 pub mod server;
 pub mod transcript;

@@ -1,7 +1,11 @@
 //! A small product: a workflow that answers calls, one that it calls, and an assistant that knows the webhook.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use upa::digest::Digest;
+use upa::workspace::release::definition;
+use upa::workspace::toml::Toml;
 
 use super::Space;
 
@@ -21,7 +25,7 @@ product = \"bot\"
 version = \"v1\"
 revision = 1
 stage = \"released\"
-
+definition = \"\"
 [inputs]
 required = [\"greeting\"]
 properties.greeting = { type = \"string\", maxLength = 40 }
@@ -65,10 +69,12 @@ pub fn template(space: &Space, name: &str, value: &Value) {
     space.write(&format!("{TEMPLATES}/{name}"), format!("{value:#}\n"));
 }
 
-/// What `upa release` does to the digests, without another revision.
+/// What `upa release` does to the digests, without another revision. The definition stands on a line that was there, so
+/// that no line moves.
 pub fn release(space: &Space) {
     let version = space.read(VERSION_FILE);
     let mut text = version.split("\n[files]\n").next().unwrap().to_owned();
+    text = define(&text);
     text.push_str("\n[files]\n");
     let mut files: Vec<_> = std::fs::read_dir(space.path(TEMPLATES)).unwrap().flatten().collect();
     files.sort_by_key(std::fs::DirEntry::file_name);
@@ -77,6 +83,15 @@ pub fn release(space: &Space) {
         text.push_str(&format!("{:?} = \"{}\"\n", file.file_name(), Digest::of_bytes(&bytes)));
     }
     space.write(VERSION_FILE, text);
+}
+
+/// The version file with the digest of what it says; one that is no TOML stays as it is.
+pub fn define(text: &str) -> String {
+    let Ok(toml) = Toml::parse(VERSION_FILE, &Arc::from(text)) else {
+        return text.to_owned();
+    };
+    let line = text.lines().find(|line| line.starts_with("definition = ")).unwrap();
+    text.replace(line, &format!("definition = \"{}\"", definition(&toml.value)))
 }
 
 pub fn tenant(name: &str) -> String {

@@ -130,7 +130,7 @@ impl<'a> Pass<'a> {
         }
         // A template may name a sibling itself.
         if let Ok(pieces) = expression::pieces(target)
-            && let [Piece::Value(path, _)] = &*pieces
+            && let [Piece::Value(path, _, None)] = &*pieces
             && let ("resources", [resource, "id"]) = (path.root(), &*path.rest())
             && let Some(found) = self
                 .templates

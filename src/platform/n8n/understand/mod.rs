@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use self::designer::Designer;
+pub use self::designer::workflow;
 use super::{document, nodes};
 use crate::platform::{Prepared, Templates};
 use crate::problem::{Place, Problem, did_you_mean};
@@ -420,7 +421,7 @@ mod tests {
             let prepared = version.node("main", name);
             let found = expression::pieces(prepared["webhookId"].as_str().unwrap()).unwrap();
             assert!(
-                matches!(&*found, [crate::template::Piece::Value(path, _)] if path.rest() == [name]),
+                matches!(&*found, [crate::template::Piece::Value(path, _, None)] if path.rest() == [name]),
                 "{name}: {found:?}"
             );
         }

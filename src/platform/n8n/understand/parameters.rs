@@ -85,7 +85,9 @@ impl Pass<'_> {
         let evaluated = text.starts_with('=') || nodes::is_code(node.kind, key);
         if evaluated && expression::has_expression(text) {
             for piece in expression::pieces(text).unwrap_or_default() {
-                let Piece::Value(path, written) = piece else { continue };
+                let Piece::Value(path, written, _) = piece else {
+                    continue;
+                };
                 // An operator's address and labels are free text, and could end the string they stand in.
                 let harmless = matches!(
                     (path.root(), &*path.rest()),
