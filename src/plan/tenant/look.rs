@@ -141,9 +141,10 @@ impl<'a> Pass<'a> {
             .and_then(|locked| locked.pending.as_ref())
             .map(|pending| pending.attempt.to_string());
         let matching: Vec<&&Object> = match &attempt {
+            // Where a mark has no room for the attempt, the mark alone must do.
             Some(attempt) => candidates
                 .iter()
-                .filter(|object| object.attempt.as_ref() == Some(attempt))
+                .filter(|object| object.attempt.as_ref().is_none_or(|made_by| made_by == attempt))
                 .collect(),
             None => candidates.iter().collect(),
         };
