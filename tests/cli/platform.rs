@@ -82,9 +82,23 @@ fn a_definition_is_held_against_a_contract() {
 
 #[test]
 fn what_is_built_in_fits_the_vendors_contract() {
-    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contracts/vapi.mock.openapi.json");
     let space = Space::bare();
-    space.upa(&["platform", "check", "vapi", "--contract", spec]).exits(0);
+    for (platform, contract) in [
+        ("vapi", "vapi.mock"),
+        ("google", "google.mock"),
+        ("hubspot", "hubspot.2026-09"),
+        ("gohighlevel", "gohighlevel.v2"),
+    ] {
+        let spec = format!("{}/tests/contracts/{contract}.openapi.json", env!("CARGO_MANIFEST_DIR"));
+        space
+            .upa(&["platform", "check", platform, "--contract", &spec])
+            .exits(0);
+    }
+    assert_eq!(
+        upa::platform::definition::CATALOG.len(),
+        4,
+        "each of them is checked here"
+    );
 }
 
 #[test]
@@ -108,5 +122,24 @@ fn kinds_and_what_they_can_do() {
     --- stderr
     error: there is no platform `note`
     hint: did you mean `notes`?
+    "#);
+    assert_snapshot!(space.upa(&["platform", "show", "google.watch_channel"]), @r#"
+    exit 0
+    --- stdout
+    KIND                  LIST  MARK  LOST CREATE  READ   CHANGE   END
+    google.watch_channel  none  none  look         never  replace  delete
+
+    google.watch_channel: calls a webhook when something in a calendar changes; renewed every few days
+      inputs   calendar_id
+      outputs  id, expiration, resource_id
+      fixed    *
+      secret   token
+      expires  replaced in time: `expiration` says when
+    "#);
+    assert_snapshot!(space.upa(&["platform", "show", "vapi.fone_number"]), @r#"
+    exit 64
+    --- stderr
+    error: vapi has no kind `fone_number`
+    hint: did you mean `vapi.phone_number`?
     "#);
 }
