@@ -329,7 +329,7 @@ impl Rest {
         {
             let missing: Vec<&str> = find.conditions.iter().map(|(path, _)| path.as_str()).collect();
             return Ok(Search::Unknown(format!(
-                "an earlier run tried to create it and was cut off; only its {} would tell it apart, and the document \
+                "an earlier run tried to create it and was cut off; only its natural key ({}) would tell it apart, and the document \
                  does not say all of that",
                 listed(missing)
             )));
