@@ -228,8 +228,9 @@ fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
 
 #[test]
 fn a_field_that_cannot_be_changed_means_a_new_object() {
+    let kind = "[resource.assistant]\n";
     let definition =
-        include_str!("../../src/platform/catalog/vapi.toml").replace("unread =", "fixed = [\"name\"]\nunread =");
+        include_str!("../../src/platform/catalog/vapi.toml").replace(kind, &format!("{kind}fixed = [\"name\"]\n"));
     let mut files = world::files(1);
     let entry = upa::workspace::Entry::Text(definition.into());
     files.entries.insert("platforms/vapi.toml".to_owned(), entry);
