@@ -123,18 +123,20 @@ fn kinds_and_what_they_can_do() {
     error: there is no platform `note`
     hint: did you mean `notes`?
     "#);
-    assert_snapshot!(space.upa(&["platform", "show", "google.watch_channel"]), @r#"
+    assert_snapshot!(space.upa(&["platform", "show", "vapi.phone_number"]), @r#"
     exit 0
     --- stdout
-    KIND                  LIST  MARK  LOST CREATE  READ   CHANGE   END
-    google.watch_channel  none  none  look         never  replace  delete
+    KIND               LIST  MARK    LOST CREATE  READ  CHANGE  END
+    vapi.phone_number  all   object  look         call  update  delete
 
-    google.watch_channel: calls a webhook when something in a calendar changes; renewed every few days
-      inputs   calendar_id
-      outputs  id, expiration, resource_id
-      fixed    *
-      secret   token
-      expires  replaced in time: `expiration` says when
+    vapi.phone_number: a phone number, and who answers it
+      outputs  id, number
+      fixed    provider, number, numberDesiredAreaCode
+      unread   numberDesiredAreaCode, server.headers
+      secret   twilioAuthToken, twilioApiKey, twilioApiSecret, authentication.password
+      confirm  the number is given up, and nobody can ask for the same digits again
+      costs    money
+      waits    for `status`, 600 s at most in one run
     "#);
     assert_snapshot!(space.upa(&["platform", "show", "vapi.fone_number"]), @r#"
     exit 64

@@ -141,10 +141,10 @@ impl<'a> Pass<'a> {
             .and_then(|locked| locked.pending.as_ref())
             .map(|pending| pending.attempt.to_string());
         let matching: Vec<&&Object> = match &attempt {
-            // Where a mark has no room for the attempt, the mark alone must do.
             Some(attempt) => candidates
                 .iter()
-                .filter(|object| object.attempt.as_ref().is_none_or(|made_by| made_by == attempt))
+                // Not every platform has room for the attempt; then the mark alone says whose it is.
+                .filter(|object| object.attempt.as_ref().is_none_or(|found| found == attempt))
                 .collect(),
             None => candidates.iter().collect(),
         };
