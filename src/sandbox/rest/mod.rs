@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `route`, `said`, `form` | which declared call a request is, and what it says |
 //! | `auth` | keys, tokens and sessions |
-//! | `objects`, `stored`, `outputs` | what is done to objects, how they are kept, values the platform makes up |
+//! | `objects`, `parts`, `stored`, `outputs` | what is done to objects, how they are kept, values the platform makes up |
 //! | `list` | pages |
 //! | `poll` | what is not done at once |
 //! | `answer`, `shape` | successes and failures in the platform's form |
@@ -21,6 +21,7 @@ mod form;
 mod list;
 mod objects;
 mod outputs;
+mod parts;
 mod poll;
 mod route;
 mod said;
