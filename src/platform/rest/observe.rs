@@ -13,7 +13,7 @@ use crate::platform::definition::call::{List, Read};
 use crate::platform::definition::kind::Marker;
 use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::{Scope, Text};
-use crate::platform::definition::{KindDefinition, ids, path};
+use crate::platform::definition::{KindDefinition, compare, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
 use crate::platform::{Answer, Observer, Question, Reading, Rival, SAYS_MISSING, Search, Wanted};
 use crate::resource::Kind;
@@ -401,7 +401,7 @@ impl Rest {
         Ok(items
             .into_iter()
             .filter(|item| {
-                let by_conditions = !conditions.is_empty() && meets(item, &conditions);
+                let by_conditions = !conditions.is_empty() && meets(kind, item, &conditions);
                 by_conditions || (conditions.is_empty() && marked && object::shown(kind, item).1.is(scope.owner))
             })
             .collect())
@@ -466,10 +466,13 @@ pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option
 }
 
 /// Whether an object meets all conditions.
-pub(super) fn meets(item: &Value, conditions: &[(String, Value)]) -> bool {
-    conditions
-        .iter()
-        .all(|(at, wanted)| path::all(item, at).into_iter().any(|found| found == wanted))
+pub(super) fn meets(kind: &KindDefinition, item: &Value, conditions: &[(String, Value)]) -> bool {
+    conditions.iter().all(|(at, wanted)| {
+        let found = path::all(item, at);
+        found
+            .into_iter()
+            .any(|found| compare::is_meant(kind, at, found, wanted))
+    })
 }
 
 fn whole(carried: &Carried) -> Option<String> {
