@@ -272,6 +272,7 @@ impl Platform for Definition {
             fixed: kind.fixed.clone(),
             unread: kind.unread.clone(),
             secret: kind.secret.clone(),
+            create_only: kind.create_only(),
             marked: kind.is_marked(),
             marked_later: kind.is_marked() && !kind.is_born_marked(),
             inputs: kind.inputs.clone(),
