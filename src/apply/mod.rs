@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::desired::DesiredTenant;
 use crate::journal::Journal;
 use crate::lockfile::Lockfile;
-use crate::plan::{Action, Change, ObservedState, Plan};
+use crate::plan::{Action, Change, Known, ObservedState, Plan};
 use crate::platform::{Executor, Step};
 use crate::problem::Problem;
 use crate::resource::{Address, SHARED};
@@ -122,7 +122,7 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
 async fn tenant_of(
     context: &Context<'_>,
     shared: &shared::Made,
-    known: &BTreeMap<Address, String>,
+    known: &Known,
     desired: &DesiredTenant,
     lock: Lockfile,
     changes: Vec<Change>,

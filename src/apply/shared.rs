@@ -1,11 +1,11 @@
 //! What several tenants share: made before them, deleted after them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Context, Outcome, walk};
 use crate::desired::DesiredTenant;
 use crate::lockfile::Lockfile;
-use crate::plan::Change;
+use crate::plan::{Change, Known};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, SHARED};
 
@@ -20,19 +20,16 @@ pub struct Made {
 pub async fn make(context: &Context<'_>, lock: Lockfile, changes: Vec<Change>) -> Made {
     let touched = !changes.is_empty();
     let outcome = match context.desired.get(SHARED) {
-        Some(desired) if touched => walk::walk(context, desired, &BTreeMap::new(), lock, changes).await,
+        Some(desired) if touched => walk::walk(context, desired, &Known::default(), lock, changes).await,
         _ => Outcome::untouched(lock),
     };
     Made { outcome, touched }
 }
 
 impl Made {
-    /// The ids tenants may refer to.
-    pub fn known(&self) -> BTreeMap<Address, String> {
-        let recorded = self.outcome.lock.resources.iter();
-        recorded
-            .filter_map(|(address, locked)| Some((address.clone(), locked.applied.as_ref()?.id.clone())))
-            .collect()
+    /// What tenants may refer to.
+    pub fn known(&self) -> Known {
+        Known::of(&self.outcome.lock)
     }
 
     /// Why a tenant cannot be worked on, if so: something it uses was not made.
@@ -100,7 +97,7 @@ impl Made {
             return Some(outcome);
         };
         let lock = outcome.lock.clone();
-        let after = walk::walk(context, desired, &BTreeMap::new(), lock, ready).await;
+        let after = walk::walk(context, desired, &Known::default(), lock, ready).await;
         Some(Outcome {
             tenant: outcome.tenant,
             lock: after.lock,

@@ -12,18 +12,17 @@ use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Applied, Event, Lockfile};
 use crate::plan::order::{self, Node};
-use crate::plan::{Action, Change, Values, unseen};
+use crate::plan::{Action, Change, Known, Values, unseen};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step, hidden};
 use crate::problem::{Class, Problem};
-use crate::resource::Address;
 use crate::symbol::{self, Symbol, Unknown};
 
 /// Carries out the changes of one tenant, who may refer to these `shared` objects.
 pub async fn walk(
     context: &Context<'_>,
     desired: &DesiredTenant,
-    shared: &BTreeMap<Address, String>,
+    shared: &Known,
     lock: Lockfile,
     changes: Vec<Change>,
 ) -> Outcome {
@@ -34,8 +33,9 @@ pub async fn walk(
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
-                .chain(shared.iter().map(|(address, id)| (address.clone(), id.clone())))
+                .chain(shared.ids.clone())
                 .collect(),
+            outs: shared.outs.clone(),
             ..Values::default()
         },
         outcome: Outcome::untouched(lock),
