@@ -1,7 +1,7 @@
 //! Mailroom, a platform that does not exist: strict, and with the habits that make APIs a nuisance.
 //!
-//! What it does not know it refuses with 400, and remembers in [`World::astonished`]: a client that sends what the contract
-//! does not say is wrong even if everything else works.
+//! What it does not know it refuses with 400, and remembers in [`World::astonished`]: a client that sends what the
+//! contract does not say is wrong even if everything else works.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

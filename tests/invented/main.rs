@@ -1,5 +1,5 @@
-//! A platform upa has never seen: its definition is data, its server is in `mailroom.rs`, and nothing of it is in `src/`
-//! but the page that explains it.
+//! A platform upa has never seen: its definition is data, its server is in `mailroom.rs`, and nothing of it is in
+//! `src/` but the page that explains it.
 
 #![allow(
     clippy::disallowed_methods,
@@ -13,6 +13,7 @@ mod page;
 mod space;
 
 use mailroom::{Shared, World, serve};
+use page::Shown;
 use space::{PIN, Space};
 
 /// A workspace of two tenants, and a Mailroom where others have mailboxes too.
@@ -246,4 +247,53 @@ async fn a_wrong_secret_is_said_and_not_shown() {
     run.says("user or secret is wrong")
         .says("accounts.mailroom.credentials");
     nobody_was_astonished(&world);
+}
+
+/// Every command of the page says what the page shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_what_happens() {
+    let (world, url) = serve().await;
+    let space = Space::empty();
+    let mut commands = 0;
+    for shown in page::shown() {
+        match shown {
+            Shown::File { path, text } => space.write(path, &text.replace(page::USUAL_BASE, &url)),
+            Shown::Session(session) => {
+                for command in session {
+                    let run = space.shell(command.line).exits(0);
+                    let said: Vec<&str> = run.out.lines().collect();
+                    assert!(page::matches(&command.says, &said), "$ {}\n{run}", command.line);
+                    commands += 1;
+                }
+            }
+        }
+    }
+    assert!(commands >= 7, "{commands} commands: the page has lost some");
+    look(&world, |world| {
+        assert_eq!(world.of("info@welcs.example").1.rules.len(), 1)
+    });
+    nobody_was_astonished(&world);
+}
+
+/// A definition that promises what the contract does not say is refused at its line.
+#[test]
+fn the_check_of_the_page_finds_what_is_wrong() {
+    let space = Space::of_the_page("http://127.0.0.1:9");
+    let check = "upa platform check platforms/mailroom.toml --contract platforms/mailroom.yaml";
+    space.shell(check).exits(0);
+    for (from, to, said) in [
+        ("items = \"data.rules\"", "items = \"data.rulez\"", "data.rulez"),
+        (
+            "DELETE /offices/{office}/mailboxes/{id}",
+            "DELETE /offices/{office}/boxes/{id}",
+            "boxes",
+        ),
+        ("field = \"note\"", "field = \"notes\"", "`notes`"),
+        ("page = \"page\"", "page = \"p\"", "`p`"),
+    ] {
+        let text = space.read("platforms/mailroom.toml");
+        space.edit("platforms/mailroom.toml", from, to);
+        space.shell(check).exits(5).says(said).says("platforms/mailroom.toml:");
+        space.write("platforms/mailroom.toml", &text);
+    }
 }

@@ -3,6 +3,9 @@
 /// The page.
 pub const PAGE: &str = include_str!("../../src/platform/ADD-A-PLATFORM.md");
 
+/// Where the page says that Mailroom is.
+pub const USUAL_BASE: &str = "https://api.mailroom.example/v1";
+
 /// Something the page shows.
 pub enum Shown {
     /// A file of the workspace, and what is in it.

@@ -1,6 +1,6 @@
 //! A workspace made of what the page shows, and `upa` in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -46,7 +46,7 @@ impl Space {
                 space.write(path, text);
             }
         }
-        space.edit("upa.toml", "https://api.mailroom.example/v1", url);
+        space.edit("upa.toml", page::USUAL_BASE, url);
         let second = space.read("tenants/welcs.toml").replace("w-17", "n-4");
         space.write("tenants/norte.toml", &second.replace("@welcs", "@norte"));
         space.upa(&["release", "desk", "v1"]).exits(0);
@@ -102,18 +102,25 @@ impl Space {
         assert!(self.clean("git").args(args).status().unwrap().success());
     }
 
+    /// A command line as a person types it.
+    pub fn shell(&self, line: &str) -> Run {
+        let here = Path::new(env!("CARGO_BIN_EXE_upa")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let mut command = self.clean("sh");
+        command
+            .args(["-c", line])
+            .env("PATH", format!("{}:{path}", here.display()));
+        Run::of(command)
+    }
+
     pub fn upa(&self, args: &[&str]) -> Run {
         self.upa_with(args, &[])
     }
 
     pub fn upa_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         let mut command = self.clean(env!("CARGO_BIN_EXE_upa"));
-        let output = command.args(args).envs(variables.iter().copied()).output().unwrap();
-        Run {
-            status: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        command.args(args).envs(variables.iter().copied());
+        Run::of(command)
     }
 
     pub fn apply(&self) -> Run {
@@ -128,6 +135,15 @@ impl Space {
 }
 
 impl Run {
+    fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            status: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     #[track_caller]
     pub fn exits(self, status: i32) -> Self {
         assert_eq!(self.status, status, "{self}");
