@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
         let matching: Vec<&&Object> = match &attempt {
             Some(attempt) => candidates
                 .iter()
-                // Where objects do not carry the attempt, the mark alone tells.
+                // Not every platform has room for the attempt; then the mark alone says whose it is.
                 .filter(|object| object.attempt.as_ref().is_none_or(|found| found == attempt))
                 .collect(),
             None => candidates.iter().collect(),

@@ -273,7 +273,7 @@ impl Platform for Definition {
             secret: kind.secret.clone(),
             create_only: kind.create_only(),
             marked: kind.is_marked(),
-            marked_later: kind.is_marked() && !kind.is_born_marked(),
+            marked_later: kind.may_lack_mark(),
             inputs: kind.inputs.clone(),
             updates: kind.update.is_some(),
             waits: kind.wait.is_some(),
