@@ -113,7 +113,11 @@ impl Service {
                 (Some(_), None) => false,
             };
             if let Some(Session::Login { again, .. }) = &auth.session {
-                status = again.first().copied().unwrap_or(status);
+                let statuses = again.iter().filter_map(Value::as_u64);
+                status = statuses
+                    .filter_map(|again| u16::try_from(again).ok())
+                    .next()
+                    .unwrap_or(status);
             }
             let has = |(name, text): &(String, Text)| request.header(name) == Some(&*filled(text));
             is_let_in |= is_known && auth.headers.iter().all(has);
