@@ -26,7 +26,7 @@ impl World {
     pub fn new(definition: &str, kind: &str) -> Self {
         // Nothing but the pace is another one.
         let pace = |text: &str, key: &str, value: &str| {
-            let said = regex::Regex::new(&format!(r#"\b{key}(\s*)= "[^"]*""#)).unwrap();
+            let said = regex::Regex::new(&format!(r#"\b{key}(\s*)= "[0-9][^"]*""#)).unwrap();
             said.replace_all(text, format!("{key}$1= \"{value}\"")).into_owned()
         };
         let text = pace(definition, "every", "10ms");
