@@ -406,7 +406,7 @@ fn placeholders(findings: &mut Findings<'_>, base: &str, kind: &KindDefinition) 
     for (key, list) in [("find", &kind.find), ("clash", &kind.clash), ("list", &kind.list)] {
         let Some(list) = list else { continue };
         let admits = |hole: &Hole| match hole.root {
-            Root::Spec | Root::Owner | Root::Attempt => key != "list",
+            Root::Spec | Root::Fields | Root::Owner | Root::Attempt => key != "list",
             Root::Live | Root::Item | Root::Marker | Root::Out => false,
             _ => knows_id(hole),
         };
@@ -430,7 +430,7 @@ fn placeholders(findings: &mut Findings<'_>, base: &str, kind: &KindDefinition) 
             .as_ref()
             .is_some_and(|create| create.pointer == call.pointer);
         check(findings, kind, &at(key), call, |hole| {
-            later(hole) && (key != "delete" || !matches!(hole.root, Root::Spec))
+            later(hole) && (key != "delete" || !matches!(hole.root, Root::Spec | Root::Fields))
         });
         if !is_create {
             says_which(findings, kind, &at(key), call);

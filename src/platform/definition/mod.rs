@@ -46,7 +46,12 @@ use crate::workspace::schema::{self, Schema};
 use crate::workspace::toml::Toml;
 
 /// The definitions that are built in: file name and text.
-pub const CATALOG: [(&str, &str); 1] = [("vapi.toml", include_str!("../catalog/vapi.toml"))];
+pub const CATALOG: [(&str, &str); 4] = [
+    ("vapi.toml", include_str!("../catalog/vapi.toml")),
+    ("google.toml", include_str!("../catalog/google.toml")),
+    ("hubspot.toml", include_str!("../catalog/hubspot.toml")),
+    ("gohighlevel.toml", include_str!("../catalog/gohighlevel.toml")),
+];
 
 /// The schema of a definition, as `upa schema platform` prints it.
 pub static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::of::<DefinitionFile>);

@@ -35,6 +35,8 @@ pub struct Hole {
 pub enum Root {
     /// The document without its inputs.
     Spec,
+    /// The dotted paths of everything in the document, with commas between: what Google calls a field mask.
+    Fields,
     /// The object as it is now.
     Live,
     /// One element of `wait.each`.
@@ -188,6 +190,7 @@ impl Hole {
         }
         let root = match root {
             "spec" => Root::Spec,
+            "fields" => Root::Fields,
             "live" => Root::Live,
             "item" => Root::Item,
             "out" => Root::Out,
@@ -210,6 +213,7 @@ impl Hole {
     pub fn name(&self) -> String {
         let root = match &self.root {
             Root::Spec => "spec",
+            Root::Fields => "fields",
             Root::Live => "live",
             Root::Item => "item",
             Root::Out => "out",
@@ -259,6 +263,7 @@ impl Scope<'_> {
         let below = |value: Option<&Value>| path::at(value?, &hole.path).filter(|found| !found.is_null()).cloned();
         let found = match &hole.root {
             Root::Spec => below(self.spec),
+            Root::Fields => self.spec.map(|spec| Value::from(path::leaves(spec).join(","))),
             Root::Live => below(self.live),
             Root::Item => below(self.item),
             Root::Out => self.out.and_then(|out| out.get(&hole.path)).cloned(),

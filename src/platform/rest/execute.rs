@@ -285,10 +285,17 @@ impl Rest {
         };
         let mut spec = self.marked(kind, job, Some(current), attempt)?;
         object::carry(kind, &mut spec, live);
+        let says_fields = update.says_fields();
         // A `PUT` replaces the whole; anywhere else a field that is not sent stays as it is.
-        if update.method != "PUT" {
-            // What is gone from within a field goes when the field is written whole.
-            let dropped = job.dropped.iter().filter(|key| !key.contains('.'));
+        if update.method != "PUT" || says_fields {
+            // What is gone from within a field goes when the field is written whole; where single fields are written, it
+            // is one of them, unless it stood in a list.
+            let in_list = |key: &str| {
+                key.split('.')
+                    .any(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            let dropped = job.dropped.iter();
+            let dropped = dropped.filter(|key| !key.contains('.') || says_fields && !in_list(key));
             for key in dropped.filter(|key| !kind.inputs.contains(key)) {
                 path::put(&mut spec, key, Value::Null);
             }

@@ -13,6 +13,7 @@ use crate::platform::definition::placeholder::{Scope, Text};
 use crate::platform::definition::{KindDefinition, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
 use crate::platform::{Reading, Rival, Search, Wanted};
+use crate::problem::listed as listed_words;
 
 impl Rest {
     /// Looks for an object nobody knows the id of.
@@ -44,6 +45,17 @@ impl Rest {
                     Err(error) => return Err(error),
                 },
             }
+        }
+        // Without mark and key only the natural key tells what became of an attempt.
+        if let (Some(find), true, None, None) = (&kind.find, wanted.tried.is_some(), &kind.key, &kind.marker)
+            && filled(&find.conditions, &scope).is_none()
+        {
+            let parts = find.conditions.iter().map(|(path, _)| path.as_str());
+            return Ok(Search::Unknown(format!(
+                "an earlier run tried to create it and was cut off; only its natural key ({}) would tell it apart, and \
+                 the document does not say all of that",
+                listed_words(parts)
+            )));
         }
         for list in [&kind.find, &kind.clash].into_iter().flatten() {
             candidates.extend(self.matching(kind, list, &scope, listed).await?);
@@ -132,14 +144,17 @@ impl Rest {
     }
 }
 
-/// Conditions with their values; `None` when one has none.
+/// Conditions with their values, without those on optional values the document has not; `None` when another has none.
 pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option<Vec<(String, Value)>> {
-    let value = |(path, text): &(String, Text)| {
-        let value = text.value(scope).ok().flatten()?;
-        let known = !crate::symbol::is_reserved(&value.to_string());
-        known.then(|| (path.clone(), value))
-    };
-    conditions.iter().map(value).collect()
+    let mut all = Vec::with_capacity(conditions.len());
+    for (path, text) in conditions {
+        let Some(value) = text.value(scope).ok()? else { continue };
+        if crate::symbol::is_reserved(&value.to_string()) {
+            return None;
+        }
+        all.push((path.clone(), value));
+    }
+    Some(all)
 }
 
 /// Whether an object meets all conditions.
