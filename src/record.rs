@@ -12,13 +12,15 @@ use crate::platform::n8n::WORKFLOW;
 use crate::resource::Address;
 use crate::symbol::{self, Unknown};
 
-/// The fields of the provisioning request, in the order of the requirements.
-pub const REQUEST: [&str; 10] = [
+/// The fields of the provisioning request, in the order of the requirements; how its integrations stand follows its state.
+pub const REQUEST: [&str; 12] = [
     "request_id",
     "tenant_name",
     "product_type",
     "version",
     "state",
+    "integrations",
+    "failures",
     "created_at",
     "updated_at",
     "schema_ref",
@@ -57,6 +59,8 @@ fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
         "product_type": provisioned.product,
         "version": tenant.version,
         "state": request.state,
+        "integrations": request.integrations,
+        "failures": request.failures,
         "created_at": request.created_at,
         "updated_at": request.updated_at,
         "schema_ref": request.schema_ref,

@@ -3,6 +3,7 @@
 //! Apply decides nothing. One tenant's failure never stops another; within a tenant a failed step stops only what waits
 //! for it. What several tenants share is made before the first of them is touched, and deleted after the last.
 
+mod integrations;
 mod request;
 mod shared;
 mod walk;
@@ -62,6 +63,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Resources of which a step failed.
     pub broken: BTreeSet<Address>,
+    /// Why, in the order of time.
+    pub failures: Vec<(Address, String)>,
     /// Resources that were left as they are because something they wait for failed, or because of an interruption.
     pub skipped: BTreeSet<Address>,
     /// Resources the platform is not done with: the next run goes on waiting.
@@ -78,10 +81,18 @@ impl Outcome {
             done: 0,
             problems: Vec::new(),
             broken: BTreeSet::new(),
+            failures: Vec::new(),
             skipped: BTreeSet::new(),
             waiting: BTreeSet::new(),
             interrupted: false,
         }
+    }
+
+    /// Whether an object is there and nothing that was to be done with it is left.
+    fn is_settled(&self, address: &Address) -> bool {
+        let locked = self.lock.resources.get(address);
+        let done = locked.is_some_and(|locked| locked.applied.is_some() && locked.pending.is_none());
+        done && ![&self.broken, &self.skipped, &self.waiting].iter().any(|left| left.contains(address))
     }
 
     pub fn failed(&self) -> bool {
@@ -122,7 +133,7 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
 async fn tenant_of(
     context: &Context<'_>,
     shared: &shared::Made,
-    known: &BTreeMap<Address, String>,
+    known: &shared::Known,
     desired: &DesiredTenant,
     lock: Lockfile,
     changes: Vec<Change>,

@@ -9,6 +9,17 @@ use crate::plan::Change;
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, SHARED};
 
+/// What tenants need to know of it.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The ids they may refer to.
+    pub ids: BTreeMap<Address, String>,
+    /// What is there and as Git wants it.
+    pub settled: BTreeSet<Address>,
+    /// What failed, in the order of time.
+    pub failures: Vec<(Address, String)>,
+}
+
 /// How making it came out.
 pub struct Made {
     outcome: Outcome,
@@ -20,19 +31,25 @@ pub struct Made {
 pub async fn make(context: &Context<'_>, lock: Lockfile, changes: Vec<Change>) -> Made {
     let touched = !changes.is_empty();
     let outcome = match context.desired.get(SHARED) {
-        Some(desired) if touched => walk::walk(context, desired, &BTreeMap::new(), lock, changes).await,
+        Some(desired) if touched => walk::walk(context, desired, &Known::default(), lock, changes).await,
         _ => Outcome::untouched(lock),
     };
     Made { outcome, touched }
 }
 
 impl Made {
-    /// The ids tenants may refer to.
-    pub fn known(&self) -> BTreeMap<Address, String> {
-        let recorded = self.outcome.lock.resources.iter();
-        recorded
-            .filter_map(|(address, locked)| Some((address.clone(), locked.applied.as_ref()?.id.clone())))
-            .collect()
+    /// What tenants need to know of it.
+    pub fn known(&self) -> Known {
+        let recorded = &self.outcome.lock.resources;
+        let settled = recorded.keys().filter(|address| self.outcome.is_settled(address));
+        Known {
+            ids: recorded
+                .iter()
+                .filter_map(|(address, locked)| Some((address.clone(), locked.applied.as_ref()?.id.clone())))
+                .collect(),
+            settled: settled.cloned().collect(),
+            failures: self.outcome.failures.clone(),
+        }
     }
 
     /// Why a tenant cannot be worked on, if so: something it uses was not made.
@@ -100,13 +117,14 @@ impl Made {
             return Some(outcome);
         };
         let lock = outcome.lock.clone();
-        let after = walk::walk(context, desired, &BTreeMap::new(), lock, ready).await;
+        let after = walk::walk(context, desired, &Known::default(), lock, ready).await;
         Some(Outcome {
             tenant: outcome.tenant,
             lock: after.lock,
             done: outcome.done + after.done,
             problems: [outcome.problems, after.problems].concat(),
             broken: &outcome.broken | &after.broken,
+            failures: [outcome.failures, after.failures].concat(),
             skipped: &outcome.skipped | &after.skipped,
             waiting: &outcome.waiting | &after.waiting,
             interrupted: outcome.interrupted || after.interrupted,

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Context, Outcome, request};
+use super::shared::Known;
+use super::{Context, Outcome, integrations, request};
 use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Applied, Event, Lockfile};
@@ -15,25 +16,25 @@ use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
-use crate::resource::Address;
 use crate::symbol::{self, Symbol, Unknown};
 
 /// Carries out the changes of one tenant, who may refer to these `shared` objects.
 pub async fn walk(
     context: &Context<'_>,
     desired: &DesiredTenant,
-    shared: &BTreeMap<Address, String>,
+    shared: &Known,
     lock: Lockfile,
     changes: Vec<Change>,
 ) -> Outcome {
     let mut walk = Walk {
         context,
         desired,
+        shared,
         values: Values {
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
-                .chain(shared.iter().map(|(address, id)| (address.clone(), id.clone())))
+                .chain(shared.ids.iter().map(|(address, id)| (address.clone(), id.clone())))
                 .collect(),
             ..Values::default()
         },
@@ -82,6 +83,7 @@ struct Unwritable(std::io::Error);
 struct Walk<'a> {
     context: &'a Context<'a>,
     desired: &'a DesiredTenant,
+    shared: &'a Known,
     values: Values<'a>,
     outcome: Outcome,
     attempts: BTreeMap<usize, Uuid>,
@@ -143,6 +145,8 @@ impl Walk<'_> {
                     continue;
                 }
                 self.outcome.broken.insert(change.address.clone());
+                let why = format!("{}: {error}", change.address);
+                self.outcome.failures.push((change.address.clone(), why));
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {
                     message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message),
@@ -157,7 +161,8 @@ impl Walk<'_> {
         let failed = self.outcome.failed() || skipped;
         // What still waits leaves its request open, unless something else failed.
         let open = unfinished && (self.outcome.interrupted || !self.outcome.failed());
-        let ended = request::end(self.context, self.desired, &self.outcome.lock, failed, open);
+        let standing = integrations::standing(self.desired, &self.outcome, self.shared);
+        let ended = request::end(self.context, self.desired, &self.outcome.lock, &standing, failed, open);
         for event in ended {
             self.record(event)?;
         }

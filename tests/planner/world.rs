@@ -258,6 +258,8 @@ fn request() -> Request {
         updated_at: "2026-11-01T00:00:00Z".to_owned(),
         schema_ref: "s".to_owned(),
         operator: "ana".to_owned(),
+        integrations: BTreeMap::new(),
+        failures: BTreeMap::new(),
         error_log: Vec::new(),
     }
 }

@@ -205,7 +205,7 @@ impl Said {
                 }
                 known
             }
-            Root::Attempt | Root::Marker | Root::Cred => None,
+            Root::Attempt | Root::Marker | Root::Cred | Root::Fields => None,
         };
         match known {
             Some(known) if bare(&known) != bare(&value) => Err(contradicts()),
