@@ -7,9 +7,10 @@ use futures::future::join_all;
 
 use crate::desired::{DesiredState, Resource};
 use crate::lockfile::{Locked, Lockfile};
-use crate::plan::{ObservedState, Values};
+use crate::plan::{Known, ObservedState, Values};
 use crate::platform::{Answer, Observer, PlatformError, Question, Wanted};
 use crate::record;
+use crate::resource::SHARED;
 use crate::symbol::{self, Symbol, Unknown, symbols};
 
 /// Who can be asked, and why some cannot.
@@ -28,9 +29,12 @@ pub fn questions(
 ) -> BTreeMap<String, Question> {
     let mut questions: BTreeMap<String, Question> = BTreeMap::new();
     let mark_prefix = format!("upa:{workspace}/");
+    let shared = locks.get(SHARED).map(Known::of).unwrap_or_default();
     for tenant in desired.tenants.values() {
         let lock = locks.get(&tenant.name);
-        let values = lock.map(record::values).unwrap_or_default();
+        let mut values = lock.map(record::values).unwrap_or_default();
+        values.ids.extend(shared.ids.clone());
+        values.outs.extend(shared.outs.clone());
         for resource in tenant.resources.values() {
             let question = questions.entry(resource.account.clone()).or_default();
             question.kinds.insert(resource.kind.clone());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Outcome;
-use super::shared::Known;
+use super::shared::Common;
 use crate::desired::DesiredTenant;
 use crate::lockfile::Integration;
 use crate::resource::Address;
@@ -33,16 +33,16 @@ pub fn pending(desired: &DesiredTenant) -> BTreeMap<String, Integration> {
 }
 
 /// After a run: a failure of one part fails it, and it is complete when all of its parts are.
-pub fn standing(desired: &DesiredTenant, outcome: &Outcome, shared: &Known) -> Standing {
+pub fn standing(desired: &DesiredTenant, outcome: &Outcome, common: &Common) -> Standing {
     let mut standing = Standing::default();
     for (name, members) in &desired.integrations {
-        let state = match first_failure(members, outcome, shared) {
+        let state = match first_failure(members, outcome, common) {
             Some(why) => {
                 standing.failures.insert(name.clone(), why.to_owned());
                 Integration::Failed
             }
             None if members.is_empty() => Integration::NotAsked,
-            None if members.iter().all(|member| is_settled(member, outcome, shared)) => Integration::Completed,
+            None if members.iter().all(|member| is_settled(member, outcome, common)) => Integration::Completed,
             None => Integration::Pending,
         };
         standing.states.insert(name.clone(), state);
@@ -50,16 +50,16 @@ pub fn standing(desired: &DesiredTenant, outcome: &Outcome, shared: &Known) -> S
     standing
 }
 
-fn first_failure<'a>(members: &BTreeSet<Address>, outcome: &'a Outcome, shared: &'a Known) -> Option<&'a str> {
+fn first_failure<'a>(members: &BTreeSet<Address>, outcome: &'a Outcome, common: &'a Common) -> Option<&'a str> {
     // What is shared is made first.
-    let mut failures = shared.failures.iter().chain(&outcome.failures);
+    let mut failures = common.failures.iter().chain(&outcome.failures);
     let (_, why) = failures.find(|(address, _)| members.contains(address))?;
     Some(why)
 }
 
-fn is_settled(member: &Address, outcome: &Outcome, shared: &Known) -> bool {
+fn is_settled(member: &Address, outcome: &Outcome, common: &Common) -> bool {
     if member.is_shared() {
-        shared.settled.contains(member)
+        common.settled.contains(member)
     } else {
         outcome.is_settled(member)
     }

@@ -115,10 +115,10 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
     let (last, first): (Vec<Change>, Vec<Change>) =
         common.into_iter().partition(|change| change.action == Action::Delete);
     let shared = shared::make(context, lock_of(SHARED), first).await;
-    let known = shared.known();
+    let common = shared.common();
     let work = by_tenant.into_iter().filter_map(|(tenant, changes)| {
         let desired = context.desired.get(tenant)?;
-        Some(tenant_of(context, &shared, &known, desired, lock_of(tenant), changes))
+        Some(tenant_of(context, &shared, &common, desired, lock_of(tenant), changes))
     });
     let mut outcomes: Vec<Outcome> = futures::stream::iter(work)
         .buffer_unordered(TENANTS_AT_ONCE)
@@ -133,7 +133,7 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
 async fn tenant_of(
     context: &Context<'_>,
     shared: &shared::Made,
-    known: &shared::Known,
+    common: &shared::Common,
     desired: &DesiredTenant,
     lock: Lockfile,
     changes: Vec<Change>,
@@ -144,6 +144,6 @@ async fn tenant_of(
             skipped: changes.into_iter().map(|change| change.address).collect(),
             ..Outcome::untouched(lock)
         },
-        None => walk::walk(context, desired, known, lock, changes).await,
+        None => walk::walk(context, desired, common, lock, changes).await,
     }
 }

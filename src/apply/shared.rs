@@ -1,19 +1,19 @@
 //! What several tenants share: made before them, deleted after them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Context, Outcome, walk};
 use crate::desired::DesiredTenant;
 use crate::lockfile::Lockfile;
-use crate::plan::Change;
+use crate::plan::{Change, Known};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, SHARED};
 
 /// What tenants need to know of it.
 #[derive(Debug, Default)]
-pub struct Known {
-    /// The ids they may refer to.
-    pub ids: BTreeMap<Address, String>,
+pub struct Common {
+    /// What they may refer to.
+    pub known: Known,
     /// What is there and as Git wants it.
     pub settled: BTreeSet<Address>,
     /// What failed, in the order of time.
@@ -31,7 +31,7 @@ pub struct Made {
 pub async fn make(context: &Context<'_>, lock: Lockfile, changes: Vec<Change>) -> Made {
     let touched = !changes.is_empty();
     let outcome = match context.desired.get(SHARED) {
-        Some(desired) if touched => walk::walk(context, desired, &Known::default(), lock, changes).await,
+        Some(desired) if touched => walk::walk(context, desired, &Common::default(), lock, changes).await,
         _ => Outcome::untouched(lock),
     };
     Made { outcome, touched }
@@ -39,14 +39,11 @@ pub async fn make(context: &Context<'_>, lock: Lockfile, changes: Vec<Change>) -
 
 impl Made {
     /// What tenants need to know of it.
-    pub fn known(&self) -> Known {
-        let recorded = &self.outcome.lock.resources;
-        let settled = recorded.keys().filter(|address| self.outcome.is_settled(address));
-        Known {
-            ids: recorded
-                .iter()
-                .filter_map(|(address, locked)| Some((address.clone(), locked.applied.as_ref()?.id.clone())))
-                .collect(),
+    pub fn common(&self) -> Common {
+        let recorded = self.outcome.lock.resources.keys();
+        let settled = recorded.filter(|address| self.outcome.is_settled(address));
+        Common {
+            known: Known::of(&self.outcome.lock),
             settled: settled.cloned().collect(),
             failures: self.outcome.failures.clone(),
         }
@@ -117,7 +114,7 @@ impl Made {
             return Some(outcome);
         };
         let lock = outcome.lock.clone();
-        let after = walk::walk(context, desired, &Known::default(), lock, ready).await;
+        let after = walk::walk(context, desired, &Common::default(), lock, ready).await;
         Some(Outcome {
             tenant: outcome.tenant,
             lock: after.lock,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::shared::Known;
+use super::shared::Common;
 use super::{Context, Outcome, integrations, request};
 use crate::desired::DesiredTenant;
 use crate::digest::Digest;
@@ -22,20 +22,21 @@ use crate::symbol::{self, Symbol, Unknown};
 pub async fn walk(
     context: &Context<'_>,
     desired: &DesiredTenant,
-    shared: &Known,
+    common: &Common,
     lock: Lockfile,
     changes: Vec<Change>,
 ) -> Outcome {
     let mut walk = Walk {
         context,
         desired,
-        shared,
+        common,
         values: Values {
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
-                .chain(shared.ids.iter().map(|(address, id)| (address.clone(), id.clone())))
+                .chain(common.known.ids.clone())
                 .collect(),
+            outs: common.known.outs.clone(),
             ..Values::default()
         },
         outcome: Outcome::untouched(lock),
@@ -83,7 +84,7 @@ struct Unwritable(std::io::Error);
 struct Walk<'a> {
     context: &'a Context<'a>,
     desired: &'a DesiredTenant,
-    shared: &'a Known,
+    common: &'a Common,
     values: Values<'a>,
     outcome: Outcome,
     attempts: BTreeMap<usize, Uuid>,
@@ -161,7 +162,7 @@ impl Walk<'_> {
         let failed = self.outcome.failed() || skipped;
         // What still waits leaves its request open, unless something else failed.
         let open = unfinished && (self.outcome.interrupted || !self.outcome.failed());
-        let standing = integrations::standing(self.desired, &self.outcome, self.shared);
+        let standing = integrations::standing(self.desired, &self.outcome, self.common);
         let ended = request::end(self.context, self.desired, &self.outcome.lock, &standing, failed, open);
         for event in ended {
             self.record(event)?;

@@ -178,6 +178,12 @@ pub struct Change {
     pub place: Option<Place>,
     /// The revision it is brought to.
     pub revision: u32,
+    /// It costs money on the platform.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub costs: bool,
+    /// Its platform cannot delete it: the object stays there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left_behind: bool,
     #[serde(skip)]
     pub work: Work,
 }

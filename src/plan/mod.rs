@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use change::{Action, Change, Mover, Plan, Reason};
 pub use drift::{Base, Bases, Kept};
 pub use policy::Rules;
-pub use values::{Values, base_path};
+pub use values::{Known, Values, base_path};
 
 use crate::desired::DesiredState;
 use crate::lockfile::Lockfile;
@@ -92,7 +92,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         }
         let empty = Lockfile::new(&*tenant.name);
         let lock = basis.locks.get(&tenant.name).unwrap_or(&empty);
-        let mut outcome = tenant::plan_tenant(basis, &marked, &shared.ids, tenant, lock);
+        let mut outcome = tenant::plan_tenant(basis, &marked, &shared.known, tenant, lock);
         if tenant.is_shared() {
             shared = shared::Planned::of(&mut outcome);
         } else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tenant::Outcome;
-use super::{Action, Basis, Plan};
+use super::{Action, Basis, Known, Plan};
 use crate::desired::DesiredTenant;
 use crate::lockfile::Lockfile;
 use crate::problem::{Class, Problem, listed};
@@ -12,8 +12,8 @@ use crate::resource::{Address, SHARED};
 /// What became of planning what is shared.
 #[derive(Default)]
 pub struct Planned {
-    /// The ids of the objects that are there.
-    pub ids: BTreeMap<Address, String>,
+    /// The objects that are there.
+    pub known: Known,
     /// Those that cannot be planned.
     failed: BTreeMap<Address, Class>,
 }
@@ -21,7 +21,7 @@ pub struct Planned {
 impl Planned {
     pub fn of(outcome: &mut Outcome) -> Self {
         Self {
-            ids: std::mem::take(&mut outcome.ids),
+            known: std::mem::take(&mut outcome.known),
             failed: std::mem::take(&mut outcome.failed),
         }
     }

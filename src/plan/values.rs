@@ -5,11 +5,32 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::lockfile::{Provisioned, entry_id};
+use crate::lockfile::{Lockfile, Provisioned, entry_id};
 use crate::platform::Credential;
 use crate::platform::definition::{ids, path};
 use crate::resource::Address;
 use crate::symbol::Symbol;
+
+/// What is known of objects that several tenants refer to.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    pub ids: BTreeMap<Address, String>,
+    pub outs: BTreeMap<Address, BTreeMap<String, Value>>,
+}
+
+impl Known {
+    /// What a lockfile records as done.
+    pub fn of(lock: &Lockfile) -> Self {
+        let mut known = Self::default();
+        for (address, locked) in &lock.resources {
+            if let Some(applied) = &locked.applied {
+                known.ids.insert(address.clone(), applied.id.clone());
+                known.outs.insert(address.clone(), applied.out.clone());
+            }
+        }
+        known
+    }
+}
 
 /// The values of one tenant.
 #[derive(Debug, Clone, Default)]

@@ -107,6 +107,12 @@ fn why(change: &Change) -> String {
         _ => "",
     };
     why.push_str(runs);
+    if change.costs {
+        why.push_str(", costs money");
+    }
+    if change.left_behind {
+        why.push_str(", left behind: the platform cannot delete it");
+    }
     if let Some(place) = change
         .place
         .as_ref()

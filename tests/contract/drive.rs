@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use upa::platform::definition::call::{Call, Next, Read};
 use upa::platform::definition::kind::Marker;
 use upa::platform::definition::{Definition, KindDefinition, ids, object, path};
+use upa::platform::http::encode;
 use upa::platform::rest::Rest;
 use upa::platform::{
     Account, Answer, Executor, Job, Observer, Platform, PlatformError, Question, Reading, Receipt, Search, Step,
@@ -37,11 +38,19 @@ struct Case<'a> {
     rest: Rest,
 }
 
+/// Whether a field of this name is anywhere in what is sent.
+fn holds(sent: &Value, name: &str) -> bool {
+    match sent {
+        Value::Object(map) => map.contains_key(name) || map.values().any(|value| holds(value, name)),
+        Value::Array(items) => items.iter().any(|item| holds(item, name)),
+        _ => false,
+    }
+}
+
 fn account(definition: &Definition, url: &str, identity: Option<&str>) -> Account {
     let credentials = definition
         .auth
-        .iter()
-        .next()
+        .first()
         .map(|auth| auth.credentials())
         .unwrap_or_default();
     let credentials = credentials.required.into_iter().map(|name| (name, Secret::new("x")));
@@ -151,7 +160,25 @@ impl<'a> Case<'a> {
             job.step,
             call.name()
         );
+        if matches!(job.step, Step::Create | Step::Fill) {
+            self.holds_everything(writes[0], job.step);
+        }
         receipt
+    }
+
+    /// What a document says is sent, and not left out on the way: when the object is created all of it, later what can
+    /// be changed.
+    fn holds_everything(&self, write: &Seen, step: Step) {
+        let sent: Value = serde_json::from_str(&write.sent).unwrap();
+        for (key, value) in self.document.as_object().unwrap() {
+            let place = value.as_str().is_some_and(|value| write.path.contains(&encode(value)));
+            let stays = step == Step::Fill && (self.kind.fixed.contains(key) || self.kind.unread.contains(key));
+            assert!(
+                place || stays || holds(&sent, key),
+                "{}: no `{key}` in {write:#?}",
+                self.name
+            );
+        }
     }
 
     async fn ask(&self, question: Question, tale: Tale) -> (Answer, Vec<Seen>) {
@@ -216,22 +243,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The list is read to its end, and an object nobody knows the id of is found in it.
-    async fn list(&self) {
-        let Some(list) = self.kind.whole_list() else {
-            assert!(
-                self.kind.one || matches!(self.kind.read, Read::Nothing),
-                "{}",
-                self.name
-            );
-            return;
-        };
+    /// Looks for the object as one nobody knows the id of.
+    async fn look(&self, document: &Value, tried: Option<u64>) -> (Answer, Vec<Seen>) {
         let wanted = Wanted {
             address: self.address.clone(),
             kind: self.name.clone(),
             mark: self.mark.clone(),
-            document: self.document.clone(),
-            tried: None,
+            document: document.clone(),
+            tried,
             attempt: None,
         };
         let question = Question {
@@ -242,7 +261,20 @@ impl<'a> Case<'a> {
             before: Some(self.object(&self.document)),
             after: None,
         };
-        let (answer, seen) = self.ask(question, tale).await;
+        self.ask(question, tale).await
+    }
+
+    /// The list is read to its end, and an object nobody knows the id of is found in it.
+    async fn list(&self) {
+        let Some(list) = self.kind.whole_list() else {
+            assert!(
+                self.kind.one || matches!(self.kind.read, Read::Nothing),
+                "{}",
+                self.name
+            );
+            return;
+        };
+        let (answer, seen) = self.look(&self.document, None).await;
         assert!(answer.complete.contains(&self.name), "{}: {seen:#?}", self.name);
         let pages = seen
             .iter()
@@ -327,7 +359,9 @@ impl<'a> Case<'a> {
         self.proxy.tell(Tale::default());
         let refused: Result<Receipt, PlatformError> = self.rest.execute(&job).await;
         let seen = self.proxy.seen();
-        let error = refused.expect_err(self.name.as_str());
+        let Err(error) = refused else {
+            panic!("{}: {refused:?}\n{seen:#?}", self.name);
+        };
         assert_eq!(error.status, Some(422), "{}: {error}\n{seen:#?}", self.name);
         assert!(error.is_harmless());
     }
@@ -358,4 +392,19 @@ pub async fn identity(prism: &str, definition: &Arc<Definition>) {
         "{}: {why}",
         definition.name
     );
+}
+
+/// A tool that calls nobody has no natural key: it may be made, but what became of a lost creation nobody can tell.
+pub async fn nothing_tells_it_apart(prism: &str, definition: &Arc<Definition>) {
+    let case = Case::new(prism, definition, "tool", None).await;
+    let mut document = case.document.clone();
+    path::remove(&mut document, "server");
+    for (tried, known) in [(None, true), (Some(0), false)] {
+        let (answer, _) = case.look(&document, tried).await;
+        match answer.searches.get(&case.address) {
+            Some(Search::Nothing) => assert!(known),
+            Some(Search::Unknown(why)) => assert!(!known && why.contains("(function.name, server.url)"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -62,6 +62,9 @@ async fn platform(name: &str) {
 #[tokio::test]
 async fn vapi() {
     platform("vapi").await;
+    if let Some(prism) = prism("vapi") {
+        drive::nothing_tells_it_apart(&prism, &definition("vapi")).await;
+    }
 }
 
 #[tokio::test]

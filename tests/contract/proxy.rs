@@ -19,8 +19,6 @@ pub struct Seen {
     /// Without the query.
     pub path: String,
     pub query: String,
-    /// For messages.
-    #[expect(dead_code, reason = "shown when something is not as expected")]
     pub sent: String,
     pub status: u16,
     pub answer: String,

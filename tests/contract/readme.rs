@@ -23,6 +23,9 @@ This file is written by `UPA_UPDATE=1 cargo test --test contract readme`.
 
 fn notes(kind: &KindDefinition) -> String {
     let mut notes = Vec::new();
+    if kind.one {
+        notes.push("a setting, there from the beginning".to_owned());
+    }
     if kind.wait.is_some() {
         notes.push("is waited for".to_owned());
     }

@@ -11,6 +11,7 @@ mod shared;
 mod world;
 
 use proptest::prelude::*;
+use upa::lockfile::Pending;
 use upa::plan::{Action, Mover, Reason};
 use upa::platform::{Activity, Reading, Step};
 use upa::problem::Class;
@@ -183,6 +184,33 @@ fn a_recorded_object_that_is_gone_while_another_carries_its_mark_asks_a_person()
     );
 }
 
+/// A run was cut off after the platform created the object and before its answer came.
+#[test]
+fn a_lost_creation_is_found_by_its_attempt_or_by_the_mark_where_that_keeps_none() {
+    let address: Address = "client-0000@v2.0/crm-sync".parse().unwrap();
+    let attempt = uuid::Uuid::from_u128(7);
+    for (made_by, created_again) in [
+        (Some(attempt.to_string()), false),
+        (None, false),
+        (Some(uuid::Uuid::from_u128(8).to_string()), true),
+    ] {
+        let mut world = World::settled(1);
+        world.object(&address).attempt.clone_from(&made_by);
+        let locked = world.locks.get_mut("client-0000").unwrap();
+        let locked = locked.resources.get_mut(&address).unwrap();
+        locked.applied = None;
+        locked.pending = Some(Pending {
+            run: uuid::Uuid::now_v7(),
+            attempt,
+            step: Step::Create,
+            id: None,
+            out: std::collections::BTreeMap::new(),
+        });
+        let create = format!("create {address}");
+        assert_eq!(world.changes().contains(&create), created_again, "{made_by:?}");
+    }
+}
+
 #[test]
 fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
     let mut world = World::settled(2);
@@ -200,8 +228,9 @@ fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
 
 #[test]
 fn a_field_that_cannot_be_changed_means_a_new_object() {
+    let kind = "[resource.assistant]\n";
     let definition =
-        include_str!("../../src/platform/catalog/vapi.toml").replace("unread =", "fixed = [\"name\"]\nunread =");
+        include_str!("../../src/platform/catalog/vapi.toml").replace(kind, &format!("{kind}fixed = [\"name\"]\n"));
     let mut files = world::files(1);
     let entry = upa::workspace::Entry::Text(definition.into());
     files.entries.insert("platforms/vapi.toml".to_owned(), entry);

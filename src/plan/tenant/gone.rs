@@ -92,6 +92,8 @@ impl<'a> Pass<'a> {
             fields: Vec::new(),
             place: Some(self.tenant.place.clone()),
             revision: self.tenant.revision,
+            costs: false,
+            left_behind: facts.left_behind && action == Action::Delete,
             work: Work {
                 fingerprint: locked.fingerprint.clone(),
                 document: Value::Null,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Action, Change};
 use super::decide::Lock;
 use super::drift::Kept;
-use super::{Basis, Marked, Values, order, unseen};
+use super::{Basis, Known, Marked, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::lockfile::{Locked, Lockfile, RequestState};
 use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
@@ -29,8 +29,8 @@ pub struct Outcome {
     pub failed_accounts: BTreeSet<String>,
     /// Nothing is left to change, but its request is still open.
     pub due: bool,
-    /// The ids of the objects that are there.
-    pub ids: BTreeMap<Address, String>,
+    /// The objects that are there.
+    pub known: Known,
     /// The resources that cannot be planned, and why as a class.
     pub failed: BTreeMap<Address, Class>,
     /// Differences that stay because a rule says so.
@@ -44,7 +44,7 @@ pub struct Outcome {
 pub fn plan_tenant(
     basis: &Basis<'_>,
     marked: &Marked<'_>,
-    shared: &BTreeMap<Address, String>,
+    shared: &Known,
     tenant: &DesiredTenant,
     lock: &Lockfile,
 ) -> Outcome {
@@ -55,7 +55,8 @@ pub fn plan_tenant(
         lock,
         values: Values {
             bases: Values::bases_of(&lock.versions),
-            ids: shared.clone(),
+            ids: shared.ids.clone(),
+            outs: shared.outs.clone(),
             ..Values::default()
         },
         shared,
@@ -65,7 +66,10 @@ pub fn plan_tenant(
     };
     pass.run();
     let mut out = pass.out;
-    out.ids = pass.values.ids;
+    out.known = Known {
+        ids: pass.values.ids,
+        outs: pass.values.outs,
+    };
     for problem in &mut out.problems {
         problem.tenant.get_or_insert_with(|| tenant.name.clone());
     }
@@ -128,8 +132,8 @@ struct Pass<'a> {
     tenant: &'a DesiredTenant,
     lock: &'a Lockfile,
     values: Values<'a>,
-    /// The ids of what it shares with others.
-    shared: &'a BTreeMap<Address, String>,
+    /// What it shares with others.
+    shared: &'a Known,
     /// Resources that get a new object.
     replaced: BTreeSet<Address>,
     /// Secrets that could not be compared, and why.
@@ -188,8 +192,8 @@ impl<'a> Pass<'a> {
     fn plan_resources(&mut self) {
         let desired: Vec<&Resource> = self.tenant.resources.values().collect();
         let mut seen = BTreeMap::new();
-        self.values.ids.clone_from(self.shared);
-        self.values.outs.clear();
+        self.values.ids.clone_from(&self.shared.ids);
+        self.values.outs.clone_from(&self.shared.outs);
         for resource in &desired {
             let found = self.watching(&resource.address, |pass| pass.look(resource));
             if found.is_none() {

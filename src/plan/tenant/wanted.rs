@@ -118,6 +118,8 @@ impl<'a> Pass<'a> {
             fields,
             place: Some(resource.place.clone()),
             revision: self.tenant.revision,
+            costs: facts.costs && matches!(action, Action::Create | Action::Replace),
+            left_behind: facts.left_behind && action == Action::Replace,
             work: Work {
                 fingerprint: resource.fingerprint.clone(),
                 document,

@@ -273,7 +273,7 @@ pub struct CallTable {
     /// The variables of the document.
     #[serde(default)]
     pub vars: Map<String, Value>,
-    /// What is sent; by default the document, `"{spec}"`.
+    /// What is sent; by default the document, `"{spec}"`. `"{fields}"` are the dotted paths in it, with commas between.
     pub body: Option<Value>,
     /// Nothing is sent.
     #[serde(default)]

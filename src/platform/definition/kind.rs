@@ -143,6 +143,11 @@ impl KindDefinition {
         self.marker.is_some()
     }
 
+    /// Whether only a short form of the mark is carried.
+    pub fn is_tagged(&self) -> bool {
+        matches!(self.marker, Some(Marker::Tag { .. }))
+    }
+
     /// Whether the mark is in the object from its first moment.
     pub fn is_born_marked(&self) -> bool {
         self.marker

@@ -36,7 +36,6 @@ use self::call::{Call, Common};
 use self::check::Findings;
 use self::file::{DefinitionFile, Encoding, Lost};
 pub use self::kind::KindDefinition;
-use self::kind::Marker;
 use self::placeholder::Text;
 use super::{FieldChange, KindFacts, Object, OutFacts, Platform, Prepared, Templates, exported};
 use crate::export::Surroundings;
@@ -376,16 +375,6 @@ impl Platform for Definition {
         let kind = self.kind(kind)?;
         let inputs = ids::inputs_of(kind, document)?;
         Some(ids::of(kind, &inputs, ""))
-    }
-}
-
-impl Definition {
-    /// Whether an object carries its mark in a form that must be translated.
-    pub fn is_tagged(&self, kind: &Kind) -> bool {
-        matches!(
-            self.kind(kind).and_then(|kind| kind.marker.as_ref()),
-            Some(Marker::Tag { .. })
-        )
     }
 }
 

@@ -34,6 +34,14 @@ impl Carried {
         }
     }
 
+    /// The whole mark, if it is one.
+    pub fn mark(&self) -> Option<&str> {
+        match self {
+            Carried::Mark { mark, .. } => Some(mark),
+            Carried::Nothing | Carried::Tag(_) => None,
+        }
+    }
+
     pub fn attempt(&self) -> Option<&str> {
         match self {
             Carried::Mark { attempt, .. } => attempt.as_deref(),
@@ -47,6 +55,26 @@ pub fn short(mark: &str) -> String {
     Digest::of_bytes(mark.as_bytes()).short().chars().take(10).collect()
 }
 
+/// What an object carries.
+pub fn carried(kind: &KindDefinition, live: &Value) -> Carried {
+    let text = |at: &str| path::at(live, at).and_then(Value::as_str);
+    match &kind.marker {
+        None => Carried::Nothing,
+        Some(Marker::Field { field, attempt }) => whole(text(field), attempt.as_deref().and_then(text)),
+        Some(Marker::Placed { at, .. } | Marker::Call { at, .. }) => placed(live, at),
+        Some(Marker::Line { field }) => without_line(text(field).unwrap_or_default()).1,
+        Some(Marker::Tag { field, .. }) => match text(field).and_then(without_tag) {
+            Some((_, tag)) => Carried::Tag(tag.to_owned()),
+            None => Carried::Nothing,
+        },
+    }
+}
+
+/// A name without the short form of a mark behind it, and that form.
+fn without_tag(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once(TAG).filter(|(_, tag)| is_tag(tag))
+}
+
 /// An object in upa's form: called as requests call it, without the mark that stands among people's words.
 pub fn shown(kind: &KindDefinition, live: &Value) -> (Value, Carried) {
     let mut document = live.clone();
@@ -55,26 +83,19 @@ pub fn shown(kind: &KindDefinition, live: &Value) -> (Value, Carried) {
             path::put(&mut document, name, value);
         }
     }
-    let text = |at: &str| path::at(live, at).and_then(Value::as_str);
-    let carried = match &kind.marker {
-        None => Carried::Nothing,
-        Some(Marker::Field { field, attempt }) => whole(text(field), attempt.as_deref().and_then(text)),
-        Some(Marker::Placed { at, .. } | Marker::Call { at, .. }) => placed(live, at),
-        Some(Marker::Line { field }) => {
-            let (rest, carried) = without_line(text(field).unwrap_or_default());
-            if carried != Carried::Nothing {
-                path::put(&mut document, field, Value::from(rest));
-            }
-            carried
+    let carried = carried(kind, live);
+    let text = |at: &str| path::at(live, at).and_then(Value::as_str).unwrap_or_default();
+    match &kind.marker {
+        Some(Marker::Line { field }) if carried != Carried::Nothing => {
+            path::put(&mut document, field, Value::from(without_line(text(field)).0));
         }
-        Some(Marker::Tag { field, .. }) => match text(field).and_then(|name| name.rsplit_once(TAG)) {
-            Some((name, tag)) if is_tag(tag) => {
+        Some(Marker::Tag { field, .. }) => {
+            if let Some((name, _)) = without_tag(text(field)) {
                 path::put(&mut document, field, Value::from(name));
-                Carried::Tag(tag.to_owned())
             }
-            _ => Carried::Nothing,
-        },
-    };
+        }
+        _ => {}
+    }
     (document, carried)
 }
 

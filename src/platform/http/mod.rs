@@ -10,7 +10,7 @@ pub mod ledger;
 pub mod redact;
 pub mod retry;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

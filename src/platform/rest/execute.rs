@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::observe::{filled, meets};
+use super::search::{filled, meets};
 use super::send::items;
 use super::{Rest, own_id};
 use crate::digest::Digest;
@@ -200,7 +200,7 @@ impl Rest {
         job: &Job,
         scope: &Scope<'_>,
     ) -> Result<Option<String>, PlatformError> {
-        let is_ours = |live: &Value| object::shown(kind, live).1.is(&job.mark);
+        let is_ours = |live: &Value| object::carried(kind, live).is(&job.mark);
         if let Some(key) = scope.id {
             return match self.read(kind, &ids::of(kind, &scope.inputs, key)).await {
                 Ok(live) => Ok(is_ours(&live).then(|| key.to_owned())),

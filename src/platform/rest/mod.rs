@@ -6,14 +6,18 @@
 //! | `send` | one call of a definition: filled, sent, its answer understood |
 //! | `list` | pages |
 //! | `observe` | the [`Observer`]: lists or reads, whichever is fewer calls, and proof of absence |
+//! | `search` | objects nobody knows the id of |
 //! | `execute` | the [`Executor`]: create, fill, delete; `wait` and `outputs` beside it |
 
 mod execute;
 mod list;
 mod observe;
 mod outputs;
+mod search;
 mod send;
 mod session;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::collections::BTreeMap;

@@ -9,37 +9,86 @@ use futures::stream::FuturesUnordered;
 use serde_json::Value;
 
 use super::{Rest, own_id};
-use crate::platform::definition::call::{List, Read};
-use crate::platform::definition::kind::Marker;
+use crate::platform::definition::call::Read;
 use crate::platform::definition::object::{self, Carried};
-use crate::platform::definition::placeholder::{Scope, Text};
+use crate::platform::definition::placeholder::Scope;
 use crate::platform::definition::{KindDefinition, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Answer, Observer, Question, Reading, Rival, SAYS_MISSING, Search, Wanted};
-use crate::problem::listed;
+use crate::platform::{Answer, Observer, Question, Reading, SAYS_MISSING, Search, Wanted};
 use crate::resource::Kind;
 
 /// How many groups of objects are looked at side by side; the account's budget bounds the calls.
 const GROUPS: usize = 32;
 
 /// Objects of one kind below the same parents: what one list shows.
-struct Group<'a> {
+pub(super) struct Group<'a> {
     kind: &'a Kind,
-    definition: &'a KindDefinition,
-    inputs: BTreeMap<String, Value>,
+    pub(super) definition: &'a KindDefinition,
+    pub(super) inputs: BTreeMap<String, Value>,
     /// The ids that must be answered.
-    ids: BTreeSet<&'a str>,
+    pub(super) ids: BTreeSet<&'a str>,
     wanted: Vec<&'a Wanted>,
 }
 
 /// What looking at one group brought.
 #[derive(Default)]
-struct Found {
-    objects: Vec<(String, Reading)>,
+pub(super) struct Found {
+    pub(super) objects: Vec<(String, Reading)>,
     searches: Vec<(usize, Search)>,
     complete: bool,
     /// Ids the platform says it does not have.
     missing: Vec<String>,
+}
+
+/// What a list showed, by the objects' own ids.
+#[derive(Default)]
+pub(super) struct Listed {
+    pub(super) objects: BTreeMap<String, Value>,
+    /// The own ids of what carries a mark, by the mark as it is carried.
+    marks: BTreeMap<String, Vec<String>>,
+}
+
+impl Listed {
+    fn of(kind: &KindDefinition, items: Vec<Value>) -> Option<Self> {
+        let mut listed = Self::default();
+        for item in items.into_iter().filter(|item| !object::is_gone(kind, item)) {
+            let id = own_id(kind, &item)?;
+            match object::carried(kind, &item) {
+                Carried::Mark { mark, .. } => listed.marks.entry(mark).or_default().push(id.clone()),
+                Carried::Tag(tag) => listed.marks.entry(tag).or_default().push(id.clone()),
+                Carried::Nothing => {}
+            }
+            listed.objects.insert(id, item);
+        }
+        Some(listed)
+    }
+
+    /// The objects that carry a mark.
+    pub(super) fn carrying(&self, kind: &KindDefinition, mark: &str) -> impl Iterator<Item = &Value> {
+        let short = object::short(mark);
+        let key = if kind.is_tagged() { short.as_str() } else { mark };
+        let ids = self.marks.get(key).cloned().unwrap_or_default();
+        ids.into_iter().filter_map(|id| self.objects.get(&id))
+    }
+}
+
+/// The whole marks of a question, by their short form.
+struct Shorts<'a>(BTreeMap<String, &'a str>);
+
+impl<'a> Shorts<'a> {
+    fn of(question: &'a Question, needed: bool) -> Self {
+        let marks = question.marks.iter().filter(|_| needed);
+        Self(marks.map(|mark| (object::short(mark), mark.as_str())).collect())
+    }
+
+    /// The whole mark of what is carried; a short one counts only if it is one of those asked for.
+    fn whole(&self, carried: &Carried) -> Option<String> {
+        match carried {
+            Carried::Tag(tag) => self.0.get(tag).map(|mark| (*mark).to_owned()),
+            Carried::Mark { mark, .. } => Some(mark.clone()),
+            Carried::Nothing => None,
+        }
+    }
 }
 
 #[async_trait]
@@ -171,12 +220,12 @@ impl Rest {
     async fn look(&self, group: &Group<'_>, question: &Question) -> Result<Found, PlatformError> {
         let kind = group.definition;
         let mut found = Found::default();
-        let objects = self.listed(group, &mut found).await?;
-        let known = |carried: &Carried| full_mark(carried, question);
-        let mut short_list = false;
+        let (listed, mut doubt) = self.listed(group, &mut found).await?;
+        let shorts = Shorts::of(question, kind.is_tagged());
+        let known = |carried: &Carried| shorts.whole(carried);
         for id in &group.ids {
             let own = ids::split(kind, id).map(|(_, own)| own).unwrap_or_default();
-            if let Some(live) = objects.as_ref().and_then(|objects| objects.get(&own)) {
+            if let Some(live) = listed.as_ref().and_then(|listed| listed.objects.get(&own)) {
                 let object = self.object(kind, id, live, known);
                 found
                     .objects
@@ -186,7 +235,11 @@ impl Rest {
             match self.read(kind, id).await {
                 Ok(live) => {
                     // A list that lacks what is there lacks other things too, unless the platform says it lags.
-                    short_list |= objects.is_some() && found.complete && kind.lag.is_zero();
+                    if listed.is_some() && found.complete && kind.lag.is_zero() {
+                        doubt = Some(
+                            "the list does not show all objects: one that is recorded is missing from it".to_owned(),
+                        );
+                    }
                     let mut object = self.object(kind, id, &live, known);
                     if matches!(kind.read, Read::Nothing) {
                         object.document = Value::Object(serde_json::Map::new());
@@ -204,11 +257,12 @@ impl Rest {
                     .push(((*id).to_owned(), Reading::Unreadable(error.to_string()))),
             }
         }
-        if short_list {
-            found.complete = false;
-        }
-        for (own, live) in objects.iter().flatten() {
+        found.complete &= doubt.is_none();
+        for (own, live) in listed.iter().flat_map(|listed| &listed.objects) {
             let id = ids::of(kind, &group.inputs, own);
+            if object::carried(kind, live) == Carried::Nothing {
+                continue;
+            }
             let object = self.object(kind, &id, live, known);
             let ours = object
                 .mark
@@ -219,204 +273,60 @@ impl Rest {
             }
         }
         for (index, wanted) in group.wanted.iter().enumerate() {
-            let search = if short_list {
-                Search::Unknown(
-                    "the list does not show all objects: one that is recorded is missing from it".to_owned(),
-                )
-            } else {
-                self.search(group, wanted, objects.as_ref(), &mut found).await?
+            let search = match &doubt {
+                Some(why) => Search::Unknown(why.clone()),
+                None => self.search(group, wanted, listed.as_ref(), &mut found).await?,
             };
             found.searches.push((index, search));
         }
         Ok(found)
     }
 
-    /// The objects of a group by their own id, where a list is worth it.
+    /// The objects of a group, where a list is worth it; and why what it shows cannot be believed, if so: then what is
+    /// recorded is read one by one, and of what is wanted nothing is known.
     async fn listed(
         &self,
         group: &Group<'_>,
         found: &mut Found,
-    ) -> Result<Option<BTreeMap<String, Value>>, PlatformError> {
+    ) -> Result<(Option<Listed>, Option<String>), PlatformError> {
         let kind = group.definition;
         let Some(list) = kind.whole_list() else {
-            return Ok(None);
+            return Ok((None, None));
         };
         let reads = group.ids.len();
         // Looking for something needs the whole list; else it is read only while it is cheaper than reading each object.
         let most = if group.wanted.is_empty() { Some(reads) } else { None };
         if most == Some(0) || (most == Some(1) && matches!(kind.read, Read::Call(_) | Read::Nothing)) {
-            return Ok(None);
+            return Ok((None, None));
         }
         let scope = Scope {
             inputs: group.inputs.clone(),
             ..Scope::default()
+        };
+        let doubt = |error: PlatformError| {
+            tracing::debug!(call = error.call, "a list cannot be believed");
+            Ok((None, Some(error.to_string())))
         };
         let listing = match self.list(kind, list, &scope, most).await {
             Ok(listing) => listing,
             // The parent is not there, so neither is anything below it.
             Err(error) if error.kind == ErrorKind::Missing && !kind.inputs.is_empty() => {
-                return Ok(Some(BTreeMap::new()));
+                return Ok((Some(Listed::default()), None));
             }
-            Err(error) if matches!(error.kind, ErrorKind::Unexpected) => {
-                tracing::debug!(call = error.call, "a list cannot be believed");
-                return self.unbelievable(group, error, found);
-            }
+            Err(error) if error.kind == ErrorKind::Unexpected => return doubt(error),
             Err(error) => return Err(error),
         };
-        found.complete = listing.complete;
-        let mut objects = BTreeMap::new();
-        for item in listing.items.into_iter().filter(|item| !object::is_gone(kind, item)) {
-            let Some(id) = own_id(kind, &item) else {
-                let why = "an object in the list has no id";
-                return self.unbelievable(
-                    group,
-                    PlatformError::new(ErrorKind::Unexpected, list.call.name(), why),
-                    found,
-                );
-            };
-            objects.insert(id, item);
-        }
-        Ok(Some(objects))
-    }
-
-    /// A list that lies: what is recorded is read one by one, and what is wanted is not known.
-    fn unbelievable(
-        &self,
-        group: &Group<'_>,
-        error: PlatformError,
-        found: &mut Found,
-    ) -> Result<Option<BTreeMap<String, Value>>, PlatformError> {
-        found.complete = false;
-        if group.wanted.is_empty() {
-            return Ok(None);
-        }
-        Err(error)
-    }
-
-    /// Looks for an object nobody knows the id of.
-    async fn search(
-        &self,
-        group: &Group<'_>,
-        wanted: &Wanted,
-        objects: Option<&BTreeMap<String, Value>>,
-        found: &mut Found,
-    ) -> Result<Search, PlatformError> {
-        let kind = group.definition;
-        let spec = object::spec(kind, &wanted.document);
-        let scope = Scope {
-            spec: Some(&spec),
-            owner: &wanted.mark,
-            attempt: wanted.attempt.as_deref().unwrap_or_default(),
-            inputs: group.inputs.clone(),
-            ..Scope::default()
-        };
-        let mut candidates: Vec<Value> = Vec::new();
-        if let Some(key) = kind.key.as_ref().and_then(|key| key.text(&scope).ok().flatten()) {
-            let id = ids::of(kind, &group.inputs, &key);
-            match objects {
-                Some(objects) => candidates.extend(objects.get(&key).cloned()),
-                None => match self.read(kind, &id).await {
-                    Ok(live) if !matches!(kind.read, Read::Nothing) => candidates.push(live),
-                    Ok(_) => {}
-                    Err(error) if error.kind == ErrorKind::Missing => {}
-                    Err(error) => return Err(error),
-                },
+        match Listed::of(kind, listing.items) {
+            Some(listed) => {
+                found.complete = listing.complete;
+                Ok((Some(listed), None))
             }
+            None => doubt(PlatformError::new(
+                ErrorKind::Unexpected,
+                list.call.name(),
+                "an object in the list has no id",
+            )),
         }
-        // Without mark and key only the natural key tells what became of an attempt.
-        if let (Some(find), true, None, None) = (&kind.find, wanted.tried.is_some(), &kind.key, &kind.marker)
-            && filled(&find.conditions, &scope).is_none()
-        {
-            let missing: Vec<&str> = find.conditions.iter().map(|(path, _)| path.as_str()).collect();
-            return Ok(Search::Unknown(format!(
-                "an earlier run tried to create it and was cut off; only its {} would tell it apart, and the document \
-                 does not say all of that",
-                listed(missing)
-            )));
-        }
-        for list in [&kind.find, &kind.clash].into_iter().flatten() {
-            candidates.extend(self.matching(kind, list, &scope, objects).await?);
-        }
-        if let (Some(objects), true) = (objects, kind.find.is_none()) {
-            let ours = objects
-                .values()
-                .filter(|live| object::shown(kind, live).1.is(&wanted.mark));
-            candidates.extend(ours.cloned());
-        }
-        let mut rivals: BTreeMap<String, Rival> = BTreeMap::new();
-        for live in candidates.into_iter().filter(|live| !object::is_gone(kind, live)) {
-            let Some(own) = own_id(kind, &live) else { continue };
-            let id = ids::of(kind, &group.inputs, &own);
-            // A list may show too little to tell whose it is.
-            let live = match self.second_look(kind, &id, live).await {
-                Ok(live) => live,
-                Err(error) if error.kind == ErrorKind::Missing => continue,
-                Err(error) => return Err(error),
-            };
-            let object = self.object(kind, &id, &live, |carried| {
-                carried
-                    .is(&wanted.mark)
-                    .then(|| wanted.mark.clone())
-                    .or_else(|| whole(carried))
-            });
-            if object.mark.as_deref() == Some(&*wanted.mark) {
-                found.objects.push((id, Reading::Present(Box::new(object))));
-            } else if !group.ids.contains(id.as_str()) {
-                let title = object.title;
-                rivals.insert(id.clone(), Rival { id, title });
-            }
-        }
-        Ok(if rivals.is_empty() {
-            Search::Nothing
-        } else {
-            Search::Rivals(rivals.into_values().collect())
-        })
-    }
-
-    /// A mark that a second call brings stands only in what `read` answers.
-    async fn second_look(&self, kind: &KindDefinition, id: &str, live: Value) -> Result<Value, PlatformError> {
-        let carried = object::shown(kind, &live).1;
-        let hidden = matches!(kind.marker, Some(Marker::Call { .. } | Marker::Placed { .. }))
-            || kind.marker.as_ref().is_some_and(|marker| match marker {
-                Marker::Field { field, .. } | Marker::Line { field } => path::at(&live, field).is_none(),
-                _ => false,
-            });
-        if carried == Carried::Nothing && hidden && matches!(kind.read, Read::Call(_)) {
-            return self.read(kind, id).await;
-        }
-        Ok(live)
-    }
-
-    /// The objects that a find or clash call means.
-    pub(super) async fn matching(
-        &self,
-        kind: &KindDefinition,
-        list: &List,
-        scope: &Scope<'_>,
-        objects: Option<&BTreeMap<String, Value>>,
-    ) -> Result<Vec<Value>, PlatformError> {
-        // A value nobody knows yet cannot be anybody's natural key.
-        let Some(conditions) = filled(&list.conditions, scope) else {
-            return Ok(Vec::new());
-        };
-        let same_call = kind
-            .whole_list()
-            .is_some_and(|whole| whole.call.pointer == list.call.pointer);
-        let items = match objects.filter(|_| same_call) {
-            Some(objects) => objects.values().cloned().collect(),
-            None => self.list(kind, list, scope, None).await?.items,
-        };
-        let marked = kind
-            .find
-            .as_ref()
-            .is_some_and(|find| find.call.pointer == list.call.pointer);
-        Ok(items
-            .into_iter()
-            .filter(|item| {
-                let by_conditions = !conditions.is_empty() && meets(item, &conditions);
-                by_conditions || (conditions.is_empty() && marked && object::shown(kind, item).1.is(scope.owner))
-            })
-            .collect())
     }
 
     /// New objects may be missing from lists for a while: what was tried moments ago is waited for.
@@ -464,41 +374,6 @@ impl Rest {
             }
             _ => Ok(false),
         }
-    }
-}
-
-/// Conditions with their values, without those on optional values the document has not; `None` when another has none.
-pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option<Vec<(String, Value)>> {
-    let mut all = Vec::with_capacity(conditions.len());
-    for (path, text) in conditions {
-        let Some(value) = text.value(scope).ok()? else { continue };
-        if crate::symbol::is_reserved(&value.to_string()) {
-            return None;
-        }
-        all.push((path.clone(), value));
-    }
-    Some(all)
-}
-
-/// Whether an object meets all conditions.
-pub(super) fn meets(item: &Value, conditions: &[(String, Value)]) -> bool {
-    conditions
-        .iter()
-        .all(|(at, wanted)| path::all(item, at).contains(&wanted))
-}
-
-fn whole(carried: &Carried) -> Option<String> {
-    match carried {
-        Carried::Mark { mark, .. } => Some(mark.clone()),
-        Carried::Tag(_) | Carried::Nothing => None,
-    }
-}
-
-/// The whole mark of what is carried; a short one counts only if it is one of those asked for.
-fn full_mark(carried: &Carried, question: &Question) -> Option<String> {
-    match carried {
-        Carried::Tag(_) => question.marks.iter().find(|mark| carried.is(mark)).cloned(),
-        other => whole(other),
     }
 }
 

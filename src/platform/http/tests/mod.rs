@@ -1,7 +1,7 @@
 //! The client against a server that counts what arrives.
 
 mod secrecy;
-mod server;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,0 +1,222 @@
+//! Observation that proves itself: what a list leaves out, repeats or hides is never taken for absent.
+
+use serde_json::{Value, json};
+
+use super::super::Rest;
+use super::{rest, rest_of};
+use crate::platform::error::ErrorKind;
+use crate::platform::http::tests::server::{Act, Server, json as answer};
+use crate::platform::{Answer, Observer as _, Question, Reading, Search, Wanted};
+use crate::resource::{Address, Kind};
+
+const BEARER: &str = r#"auth = { bearer = "{cred.key}" }"#;
+const KEY: [(&str, &str); 1] = [("key", "the-key-1")];
+
+fn things(ids: &[&str], next: Option<&str>) -> Act {
+    let things: Vec<Value> = ids.iter().map(|id| thing(id)).collect();
+    answer(200, &json!({"things": things, "next": next}).to_string())
+}
+
+fn thing(id: &str) -> Value {
+    json!({"id": id, "owner": format!("upa:w/a@v1/{id}")})
+}
+
+fn one(id: &str) -> Act {
+    answer(200, &thing(id).to_string())
+}
+
+fn address() -> Address {
+    "a@v1/new".parse().unwrap()
+}
+
+fn question(ids: &[&str], wanted: bool) -> Question {
+    let kind = Kind::new("crm.thing");
+    let wanted = wanted.then(|| Wanted {
+        address: address(),
+        kind: kind.clone(),
+        mark: address().mark("w"),
+        document: json!({"name": "new"}),
+        tried: None,
+        attempt: None,
+    });
+    Question {
+        kinds: [kind.clone()].into(),
+        ids: [(kind, ids.iter().map(|id| (*id).to_owned()).collect())].into(),
+        mark_prefix: "upa:w/".to_owned(),
+        wanted: wanted.into_iter().collect(),
+        ..Question::default()
+    }
+}
+
+async fn ask(rest: &Rest, ids: &[&str], wanted: bool) -> Answer {
+    let answer = rest.observe(&question(ids, wanted)).await;
+    assert_eq!(answer.failure, None);
+    answer
+}
+
+fn reading<'a>(answer: &'a Answer, id: &str) -> &'a Reading {
+    &answer.objects[&(Kind::new("crm.thing"), id.to_owned())]
+}
+
+fn calls(server: &Server) -> Vec<String> {
+    let seen = server.seen();
+    seen.iter()
+        .map(|seen| {
+            seen.head
+                .lines()
+                .next()
+                .unwrap()
+                .trim_end_matches(" http/1.1")
+                .to_owned()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn whichever_is_fewer_calls() {
+    // One object: one read.
+    let server = Server::start(|_| one("1")).await;
+    ask(&rest(&server, BEARER, &KEY).unwrap(), &["1"], false).await;
+    assert_eq!(calls(&server), ["get /things/1"]);
+    // Four objects in two pages: two lists.
+    let server = Server::start(|number| match number {
+        0 => things(&["1", "2"], Some("p2")),
+        _ => things(&["3", "4"], None),
+    })
+    .await;
+    let answer = ask(&rest(&server, BEARER, &KEY).unwrap(), &["1", "2", "3", "4"], false).await;
+    assert_eq!(calls(&server), ["get /things", "get /things?cursor=p2"]);
+    assert!(answer.complete.contains(&Kind::new("crm.thing")));
+    // Two objects in an account of many: the list is given up when it has cost as much as reading them.
+    let server = Server::start(|number| match number {
+        0 => things(&["7", "8"], Some("p2")),
+        1 => things(&["9", "1"], Some("p3")),
+        _ => one("2"),
+    })
+    .await;
+    let answer = ask(&rest(&server, BEARER, &KEY).unwrap(), &["1", "2"], false).await;
+    assert_eq!(
+        calls(&server),
+        ["get /things", "get /things?cursor=p2", "get /things/2"]
+    );
+    assert!(matches!(reading(&answer, "1"), Reading::Present(_)));
+    assert!(matches!(reading(&answer, "2"), Reading::Present(_)));
+    assert!(!answer.complete.contains(&Kind::new("crm.thing")));
+}
+
+#[tokio::test]
+async fn a_list_that_lacks_a_recorded_object_is_not_believed() {
+    let server = Server::start(|number| match number {
+        0 => things(&["1"], None),
+        _ => one("2"),
+    })
+    .await;
+    let answer = ask(&rest(&server, BEARER, &KEY).unwrap(), &["1", "2"], true).await;
+    assert!(matches!(reading(&answer, "2"), Reading::Present(_)), "{answer:?}");
+    assert!(matches!(&answer.searches[&address()], Search::Unknown(_)), "{answer:?}");
+    assert!(!answer.complete.contains(&Kind::new("crm.thing")));
+}
+
+#[tokio::test]
+async fn a_list_that_is_wrong_in_itself_is_not_believed() {
+    let partial = json!({"things": [thing("1"), thing("2")], "next": null, "partial": true}).to_string();
+    let nameless = json!({"things": [thing("1"), {"owner": "x"}], "next": null}).to_string();
+    type Pages = Box<dyn Fn(usize) -> Act + Send + Sync>;
+    let lists: [(&str, Pages); 5] = [
+        (
+            "repeats an object",
+            Box::new(|number| match number {
+                0 => things(&["1", "2"], Some("p2")),
+                1 => things(&["2", "3"], None),
+                _ => one("1"),
+            }),
+        ),
+        (
+            "goes in circles",
+            Box::new(|number| match number {
+                0 => things(&["1", "2"], Some("p2")),
+                1 => things(&["3", "4"], Some("p2")),
+                _ => one("1"),
+            }),
+        ),
+        (
+            "brings nothing new",
+            Box::new(|number| match number {
+                0 => things(&["1", "2"], Some("p2")),
+                1 => things(&[], Some("p3")),
+                2 => things(&[], Some("p2")),
+                _ => one("1"),
+            }),
+        ),
+        (
+            "says that it is not whole",
+            Box::new(move |number| match number {
+                0 => answer(200, &partial),
+                _ => one("1"),
+            }),
+        ),
+        (
+            "shows what has no id",
+            Box::new(move |number| match number {
+                0 => answer(200, &nameless),
+                _ => one("1"),
+            }),
+        ),
+    ];
+    for (what, pages) in lists {
+        let server = Server::start(pages).await;
+        let answer = ask(&rest(&server, BEARER, &KEY).unwrap(), &["1"], true).await;
+        assert!(
+            matches!(&answer.searches[&address()], Search::Unknown(_)),
+            "{what}: {answer:?}"
+        );
+        assert!(
+            matches!(reading(&answer, "1"), Reading::Present(_)),
+            "{what}: {answer:?}"
+        );
+        assert!(!answer.complete.contains(&Kind::new("crm.thing")), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_404_alone_proves_nothing() {
+    let gone = || answer(404, "{}");
+    // Nothing else of ours is seen.
+    let server = Server::start(move |_| gone()).await;
+    let answered = ask(&rest(&server, BEARER, &KEY).unwrap(), &["1"], false).await;
+    assert!(reading(&answered, "1").is_said_missing(), "{answered:?}");
+    // Another recorded object is.
+    let server = Server::start(move |number| match number {
+        0 => things(&["1"], None),
+        _ => gone(),
+    })
+    .await;
+    let answered = ask(&rest(&server, BEARER, &KEY).unwrap(), &["1", "2"], false).await;
+    assert_eq!(reading(&answered, "2"), &Reading::Absent);
+    // The platform knows the key, and such a key sees everything.
+    let definition = format!("{BEARER}\nwhoami = {{ call = \"GET /me\", at = \"portal\", sees_everything = true }}");
+    let server = Server::start(move |number| match number {
+        1 => answer(200, r#"{"portal": 7}"#),
+        _ => gone(),
+    })
+    .await;
+    let answered = ask(&rest(&server, &definition, &KEY).unwrap(), &["1"], false).await;
+    assert_eq!(reading(&answered, "1"), &Reading::Absent);
+    assert_eq!(calls(&server), ["get /things/1", "get /me"]);
+}
+
+#[tokio::test]
+async fn the_key_of_another_account_is_noticed_before_anything_is_read() {
+    let definition = format!("{BEARER}\nwhoami = {{ call = \"GET /me\", at = \"portal\" }}");
+    let server = Server::start(|_| answer(200, r#"{"portal": 7}"#)).await;
+    let other = rest_of(&server, &definition, &KEY, Some("8")).unwrap();
+    let answered = other.observe(&question(&["1"], false)).await;
+    let error = answered.failure.unwrap();
+    assert_eq!(error.kind, ErrorKind::Unauthorised);
+    assert!(
+        error.why.contains("belongs to 7") && error.why.contains("\"8\""),
+        "{error}"
+    );
+    assert_eq!(calls(&server), ["get /me"]);
+    assert!(answered.objects.is_empty() && answered.complete.is_empty());
+}
