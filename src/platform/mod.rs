@@ -55,7 +55,7 @@ pub struct KindFacts {
     pub secret: Vec<String>,
     /// Whether an object can carry our mark; if not, the lockfile alone says that it is ours.
     pub marked: bool,
-    /// Whether a second call brings the mark: a new object may be without it.
+    /// Whether an object of ours may be without the mark: a second call brings it, or one that was adopted cannot get it.
     pub marked_later: bool,
     /// Values of the document that place the object: fixed for life.
     pub inputs: Vec<String>,

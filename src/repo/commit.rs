@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, ErrorCode, FileMode, Oid, Signature};
@@ -10,7 +11,9 @@ use git2::{Commit, ErrorCode, FileMode, Oid, Signature};
 use super::{Repo, RepoError};
 
 /// How often a branch that somebody else moves is tried again.
-const MOST_TRIES: usize = 20;
+const MOST_TRIES: u32 = 40;
+/// Git holds a branch's lock for milliseconds: one as old as this was left by a process that was killed.
+const OLDEST_LOCK: Duration = Duration::from_secs(5);
 
 /// A commit that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl Repo {
         if reference == "HEAD" {
             return Err(RepoError::Detached);
         }
-        for _ in 0..MOST_TRIES {
+        for tries in 0..MOST_TRIES {
             let parent = self.tip(reference)?;
             let mut update = TreeUpdateBuilder::new();
             let mut changed = Vec::new();
@@ -70,15 +73,30 @@ impl Repo {
                     }));
                 }
                 // Somebody else moved the branch: the same files go on top of the new tip.
-                Err(error)
-                    if matches!(
-                        error.code(),
-                        ErrorCode::Modified | ErrorCode::Locked | ErrorCode::Exists
-                    ) => {}
+                Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {}
+                Err(error) if error.code() == ErrorCode::Locked => {
+                    self.break_old_lock(reference);
+                    std::thread::sleep(Duration::from_millis(25 * u64::from(tries.min(10))));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(RepoError::Busy(reference.to_owned()))
+    }
+
+    /// Removes the lock of a branch that a killed process left behind. Only who holds the lease comes here, so no other upa
+    /// is at work, and no git holds a lock for so long.
+    #[expect(clippy::disallowed_methods, reason = "edge: Git's lock is a file")]
+    fn break_old_lock(&self, reference: &str) {
+        let path = self.git.commondir().join(format!("{reference}.lock"));
+        let age = std::fs::metadata(&path)
+            .and_then(|about| about.modified())
+            .ok()
+            .and_then(|modified| modified.elapsed().ok());
+        if age.is_some_and(|age| age > OLDEST_LOCK) {
+            tracing::warn!(lock = %path.display(), "removing a lock that a killed process left behind");
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// The commit a branch points to; a branch that does not exist anywhere starts where HEAD is.

@@ -46,6 +46,9 @@ pub struct Store {
 
 impl Store {
     pub fn open(path: &Path) -> Result<Store, StoreError> {
+        if !path.exists() {
+            make(path)?;
+        }
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(path)
@@ -75,6 +78,20 @@ impl Store {
             transaction: Transaction::Write(Box::new(transaction)),
             account: account.to_owned(),
         })
+    }
+}
+
+/// A store appears whole or not at all: whoever is killed while making one leaves nothing that cannot be opened.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let io = |error: std::io::Error| redb(redb::StorageError::Io(error));
+    let file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    drop(Database::builder().create(file.path()).map_err(redb)?);
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        // Somebody else made it meanwhile.
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io(error.error)),
     }
 }
 

@@ -271,3 +271,32 @@ fn one_at_a_time() {
     space.settled();
     assert_eq!(space.objects(), 3);
 }
+
+#[test]
+fn the_lock_of_a_branch_that_a_killed_process_left_behind_is_removed() {
+    let space = Space::with(&["ana"]);
+    let branch = space.git(&["symbolic-ref", "HEAD"]).trim().to_owned();
+    let path = format!(".git/{branch}.lock");
+    space.write(&path, "");
+    let minute_ago = std::time::SystemTime::now() - Duration::from_secs(60);
+    let file = std::fs::File::options().append(true).open(space.path(&path)).unwrap();
+    file.set_modified(minute_ago).unwrap();
+    space.apply();
+    assert!(!space.exists(&path));
+    space.settled();
+}
+
+#[test]
+fn the_lock_of_a_branch_that_git_holds_is_waited_for() {
+    let space = Space::with(&["ana"]);
+    let branch = space.git(&["symbolic-ref", "HEAD"]).trim().to_owned();
+    let path = format!(".git/{branch}.lock");
+    space.write(&path, "");
+    let child = space.start(&["apply", "--yes"]);
+    // It was written a moment ago, so it is somebody's.
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(space.exists(&path));
+    space.remove(&path);
+    assert_eq!(space.finish(child).status, 0);
+    space.settled();
+}

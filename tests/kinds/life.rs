@@ -5,14 +5,14 @@ use upa::platform::definition::KindDefinition;
 use upa::platform::definition::call::Read;
 use upa::platform::definition::placeholder::Root;
 
-use super::sample::{Sample, disturb};
+use super::sample::disturb;
 use super::world::World;
 
 /// Lives it, from creation to what was gone already.
-pub fn live(definition: &str, name: &str, sample: &Sample) {
-    let world = World::new(definition, name, sample);
-    let kind = world.kind.clone();
-    let several = sample.tenants > 1;
+pub fn live(definition: &str, name: &str) {
+    let world = World::new(definition, name);
+    let (kind, sample) = (world.kind.clone(), &world.sample);
+    let several = sample.tenants() > 1;
 
     for tenant in if several { &["ana", "bob"][..] } else { &["ana"] } {
         world.tenant(tenant, "active", None);
@@ -32,7 +32,7 @@ pub fn live(definition: &str, name: &str, sample: &Sample) {
     for field in sample.document.keys().filter(|field| !kind.inputs.contains(field)) {
         change(&world, &mut document, field, sample.changed(field));
     }
-    if let Some(field) = &sample.drop {
+    if let Some(field) = sample.droppable() {
         document.remove(field);
         world.template(&document);
         world.apply(&format!("leave out {field}"));
@@ -45,13 +45,13 @@ pub fn live(definition: &str, name: &str, sample: &Sample) {
     world.apply("back to the first document");
 
     if sees(&kind) {
-        foreign_edit(&world, sample);
+        foreign_edit(&world);
         foreign_delete(&world);
     }
     if several && !kind.one && sees(&kind) {
-        adopt(&world, sample);
+        adopt(&world);
         if has_natural_key(&kind) {
-            clash(&world, sample);
+            clash(&world);
         }
     }
     goodbye(&world, several);
@@ -132,8 +132,8 @@ fn holds(found: &Value, wanted: &Value) -> bool {
 }
 
 /// Somebody changes a field on the platform; it is put right.
-fn foreign_edit(world: &World, sample: &Sample) {
-    let kind = &world.kind;
+fn foreign_edit(world: &World) {
+    let (kind, sample) = (&world.kind, &world.sample);
     let hidden = kind.hidden();
     let fields = sample.document.keys().filter(|field| {
         let is_key = kind
@@ -180,8 +180,8 @@ fn foreign_delete(world: &World) {
 }
 
 /// An object that somebody made by hand becomes ours.
-fn adopt(world: &World, sample: &Sample) {
-    let id = world.by_hand(sample, "cyd");
+fn adopt(world: &World) {
+    let id = world.by_hand("cyd");
     world.tenant("cyd", "active", Some(&id));
     let changes = world.changes();
     assert_eq!(changes, [format!("adopt {}", world.address("cyd"))]);
@@ -192,8 +192,8 @@ fn adopt(world: &World, sample: &Sample) {
 }
 
 /// Somebody else has one that looks like ours: nothing is touched.
-fn clash(world: &World, sample: &Sample) {
-    let stranger = world.by_hand(sample, "dan");
+fn clash(world: &World) {
+    let stranger = world.by_hand("dan");
     let before = world.objects();
     world.tenant("dan", "active", None);
     let writes = world.writes();

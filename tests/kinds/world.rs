@@ -19,16 +19,19 @@ pub struct World {
     pub server: Server,
     pub kind: KindDefinition,
     pub platform: String,
+    pub sample: Sample,
 }
 
 impl World {
-    pub fn new(definition: &str, kind: &str, sample: &Sample) -> Self {
+    pub fn new(definition: &str, kind: &str) -> Self {
         // Nothing but the pace is another one.
         let every = regex::Regex::new(r#"every = "[^"]*""#).unwrap();
         let text = every.replace_all(definition, r#"every = "10ms""#).into_owned();
         let definition = Definition::parse("p.toml", &Arc::from(&*text)).unwrap();
         let platform = definition.name().to_owned();
         let compiled = definition.kind(&Kind::new(kind)).unwrap().clone();
+        let sample =
+            Sample::of(kind, &compiled).unwrap_or_else(|| panic!("there is no tests/kinds/samples/{kind}.json"));
         let space = Space::bare();
         space.write(".gitignore", ".upa/\n");
         space.write(
@@ -43,25 +46,21 @@ impl World {
                  [resources.thing]\nkind = \"{kind}\"\ntemplate = \"thing.json\"\n"
             ),
         );
-        let world = Self {
-            server: {
-                space.write(TEMPLATE, "{}");
-                Server::start(&space)
-            },
+        template(&space, &sample.document);
+        let valid = space.upa(&["validate"]);
+        assert_eq!(valid.status, 0, "{valid}");
+        Self {
+            server: Server::start(&space),
             space,
             kind: compiled,
             platform,
-        };
-        world.template(&sample.document);
-        world
+            sample,
+        }
     }
 
     /// Writes, releases and commits the template.
     pub fn template(&self, document: &Map<String, Value>) {
-        self.space
-            .write(TEMPLATE, format!("{:#}\n", Value::Object(document.clone())));
-        release(&self.space);
-        self.space.commit("template");
+        template(&self.space, document);
     }
 
     pub fn tenant(&self, name: &str, status: &str, adopt: Option<&str>) {
@@ -110,8 +109,8 @@ impl World {
     }
 
     /// Somebody makes an object by hand that looks like a tenant's.
-    pub fn by_hand(&self, sample: &Sample, tenant: &str) -> String {
-        let mut spec = sample.of_tenant(tenant);
+    pub fn by_hand(&self, tenant: &str) -> String {
+        let mut spec = self.sample.of_tenant(tenant);
         let inputs: Map<String, Value> = self
             .kind
             .inputs
@@ -126,8 +125,14 @@ impl World {
         let names = ["ana", "bob", "cyd", "dan"];
         let addresses: Vec<String> = names.iter().map(|name| self.address(name)).collect();
         let mut args = vec![command];
-        let known = |tenant: &&&str| self.space.exists(&format!("tenants/{tenant}.toml"));
-        let recorded = names.iter().zip(&addresses).filter(|(tenant, _)| known(tenant));
+        let known = |tenant: &str, address: &str| {
+            let lock = format!("tenants/{tenant}.lock");
+            self.space.exists(&lock) && self.space.read(&lock).contains(&format!("resources.\"{address}\""))
+        };
+        let recorded = names
+            .iter()
+            .zip(&addresses)
+            .filter(|(tenant, address)| known(tenant, address));
         if self.kind.keep.is_some() || self.kind.costs {
             args.extend(recorded.flat_map(|(_, address)| ["--confirm", address]));
         }
@@ -136,7 +141,7 @@ impl World {
     }
 
     pub fn plan(&self) -> Run {
-        self.confirmed("plan", &["--detailed-exitcode", "--output", "json"])
+        self.confirmed("plan", &["--detailed-exitcode", "--format", "json"])
     }
 
     /// The changes of a plan, as `action address`.
@@ -184,11 +189,9 @@ impl World {
     }
 }
 
-/// What `upa release` does to the digests, without another revision.
-fn release(space: &Space) {
-    let version = space.read(VERSION);
-    let text = version.split("\n[files]\n").next().unwrap().to_owned();
-    let bytes = std::fs::read(space.path(TEMPLATE)).unwrap();
-    let digest = upa::digest::Digest::of_bytes(&bytes);
-    space.write(VERSION, format!("{text}\n[files]\n\"thing.json\" = \"{digest}\"\n"));
+fn template(space: &Space, document: &Map<String, Value>) {
+    space.write(TEMPLATE, format!("{:#}\n", Value::Object(document.clone())));
+    let run = space.upa(&["release", "kinds", "v1"]);
+    assert_eq!(run.status, 0, "{run}");
+    space.commit("template");
 }

@@ -277,7 +277,7 @@ impl Platform for Definition {
             unread: kind.unread.clone(),
             secret: kind.secret.clone(),
             marked: kind.is_marked(),
-            marked_later: kind.is_marked() && !kind.is_born_marked(),
+            marked_later: kind.may_lack_mark(),
             inputs: kind.inputs.clone(),
             updates: kind.update.is_some(),
             waits: kind.wait.is_some(),

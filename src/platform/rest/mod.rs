@@ -90,7 +90,7 @@ impl Rest {
                 path::at(&answer, &call.live).filter(|live| !live.is_null()).cloned()
             }
             Read::Find => self.read_through_list(kind, &scope, &own).await?,
-            Read::Nothing => Some(Value::Null),
+            Read::Nothing => Some(Value::Object(serde_json::Map::new())),
         };
         match live {
             Some(live) if !object::is_gone(kind, &live) => Ok(live),

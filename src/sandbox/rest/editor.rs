@@ -16,7 +16,6 @@ use super::stored::{self, Stored, Version};
 use crate::platform::definition::KindDefinition;
 use crate::platform::definition::ids;
 use crate::platform::definition::placeholder::Scope;
-use crate::sandbox::clock::Moment;
 use crate::sandbox::http::{Answer, Request};
 use crate::sandbox::store::{Rows, StoreError};
 
@@ -116,7 +115,8 @@ impl Service {
             inputs: by_hand.inputs,
             now: None,
             before: None,
-            born: Moment::now().0,
+            // What is made by hand shows at once.
+            born: 0,
             looks: u32::MAX / 2,
             told: BTreeMap::new(),
         };

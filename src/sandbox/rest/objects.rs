@@ -11,7 +11,7 @@ use super::shape::{bare, lay, place, place_list};
 use super::stored::{self, Stored, Version};
 use crate::platform::definition::call::Call;
 use crate::platform::definition::kind::Marker;
-use crate::platform::definition::placeholder::Scope;
+use crate::platform::definition::placeholder::{Root, Scope, Text};
 use crate::platform::definition::{KindDefinition, object, path};
 use crate::sandbox::clock::Moment;
 use crate::sandbox::faults::Twist;
@@ -50,7 +50,14 @@ impl Service {
             inputs: said.inputs.clone(),
             ..Scope::default()
         };
-        let key = kind.key.as_ref().and_then(|key| key.text(&scope).ok().flatten());
+        // A key that is not made of the document is what the request says it is.
+        let is_ours = |key: &&Text| key.holes().all(|hole| matches!(hole.root, Root::Spec | Root::Input(_)));
+        let key = kind
+            .key
+            .as_ref()
+            .filter(is_ours)
+            .and_then(|key| key.text(&scope).ok().flatten());
+        let key = key.or_else(|| said.id.clone().filter(|_| kind.key.is_some()));
         if key.is_some() && said.id.is_some() && key != said.id {
             return Ok(self.plain(400, "the id in the path is not the object's"));
         }
@@ -152,9 +159,7 @@ impl Service {
             for _ in 0..2 {
                 let mut operation = json!({});
                 let holes = call.holes();
-                let named = holes
-                    .iter()
-                    .filter(|hole| hole.root == crate::platform::definition::placeholder::Root::Item);
+                let named = holes.iter().filter(|hole| hole.root == Root::Item);
                 for hole in named {
                     place(&mut operation, &hole.path, Value::from(Uuid::new_v4().to_string()));
                 }
@@ -179,7 +184,7 @@ impl Service {
                 .collect();
             let natural = list.conditions.iter().all(|(_, text)| {
                 let mut holes = text.holes();
-                holes.all(|hole| hole.root == crate::platform::definition::placeholder::Root::Spec)
+                holes.all(|hole| hole.root == Root::Spec)
             });
             let meets = |object: &Value| keys.iter().all(|(at, value)| path::all(object, at).contains(&value));
             natural && !keys.is_empty() && objects.iter().any(meets)
@@ -224,7 +229,15 @@ impl Service {
 
     /// A mark placed by hand in the body of a creation.
     fn mark_placed(&self, kind: &KindDefinition, said: &Said, version: &mut Version) {
-        let (Some(Marker::Placed { at, .. }), Some(owner)) = (&kind.marker, &said.owner) else {
+        let Some(Marker::Placed { value, at }) = &kind.marker else {
+            return;
+        };
+        let mut placed = Said::default();
+        let whole = said
+            .marker
+            .as_ref()
+            .filter(|marker| placed.body(value, marker, "").is_ok());
+        let Some(owner) = whole.and(placed.owner.as_ref()).or(said.owner.as_ref()) else {
             return;
         };
         if !path::all(&Value::Object(version.spec.clone()), at).contains(&&Value::from(&**owner)) {

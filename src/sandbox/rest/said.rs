@@ -18,6 +18,8 @@ pub(super) struct Said {
     /// The fields of the document, called as requests call them.
     pub(super) spec: Map<String, Value>,
     pub(super) owner: Option<String>,
+    /// What stands for a mark that is placed by hand.
+    pub(super) marker: Option<Value>,
     /// By dotted path: what the call takes from the object, an element of a list, or an output.
     pub(super) live: BTreeMap<String, Value>,
     pub(super) item: BTreeMap<String, Value>,
@@ -205,7 +207,9 @@ impl Said {
                 }
                 known
             }
-            Root::Attempt | Root::Marker | Root::Cred | Root::Fields => None,
+            Root::Marker => self.marker.replace(value.clone()),
+            // The attempt and what is made of the document say nothing of their own.
+            _ => None,
         };
         match known {
             Some(known) if bare(&known) != bare(&value) => Err(contradicts()),
@@ -231,6 +235,10 @@ pub(super) fn root(template: &Value) -> String {
                 "" => below(value, key),
                 at => below(value, &format!("{at}.{key}")),
             }),
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .find_map(|(index, value)| below(value, &format!("{at}.{index}"))),
             _ => None,
         }
     }

@@ -57,8 +57,9 @@ impl Stored {
     /// As answers show it; `stale`: as it was before the last write. `None`: it is not there.
     pub(super) fn shown(&self, kind: &KindDefinition, stale: bool) -> Option<Value> {
         let mut object = self.whole(kind, stale)?;
-        for hidden in kind.hidden() {
-            path::remove(&mut object, &answered(kind, &hidden));
+        // Of what is never read only the answer of its creation is seen.
+        for hidden in kind.hidden().iter().filter(|hidden| *hidden != "*") {
+            path::remove(&mut object, &answered(kind, hidden));
         }
         Some(object)
     }
