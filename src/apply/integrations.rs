@@ -26,7 +26,11 @@ pub fn pending(desired: &DesiredTenant) -> BTreeMap<String, Integration> {
     let integrations = desired.integrations.iter();
     integrations
         .map(|(name, members)| {
-            let state = if members.is_empty() { Integration::NotAsked } else { Integration::Pending };
+            let state = if members.is_empty() {
+                Integration::NotAsked
+            } else {
+                Integration::Pending
+            };
             (name.clone(), state)
         })
         .collect()

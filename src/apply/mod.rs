@@ -92,7 +92,9 @@ impl Outcome {
     fn is_settled(&self, address: &Address) -> bool {
         let locked = self.lock.resources.get(address);
         let done = locked.is_some_and(|locked| locked.applied.is_some() && locked.pending.is_none());
-        done && ![&self.broken, &self.skipped, &self.waiting].iter().any(|left| left.contains(address))
+        done && ![&self.broken, &self.skipped, &self.waiting]
+            .iter()
+            .any(|left| left.contains(address))
     }
 
     pub fn failed(&self) -> bool {

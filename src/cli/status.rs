@@ -37,7 +37,15 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     });
     let text = table(
         &[
-            "tenant", "tier", "status", "version", "revision", "request", "integrations", "objects", "since",
+            "tenant",
+            "tier",
+            "status",
+            "version",
+            "revision",
+            "request",
+            "integrations",
+            "objects",
+            "since",
         ],
         rows,
     );
@@ -99,7 +107,10 @@ fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Loc
 
 /// How many of the integrations that were asked for are complete; those that are not, by name.
 fn integrations(request: &Request) -> String {
-    let asked = request.integrations.iter().filter(|(_, state)| **state != Integration::NotAsked);
+    let asked = request
+        .integrations
+        .iter()
+        .filter(|(_, state)| **state != Integration::NotAsked);
     let (complete, others): (Vec<_>, Vec<_>) = asked.partition(|(_, state)| **state == Integration::Completed);
     if others.is_empty() {
         return match complete.len() {
@@ -107,7 +118,10 @@ fn integrations(request: &Request) -> String {
             all => format!("{all} of {all}"),
         };
     }
-    let others: Vec<String> = others.iter().map(|(name, state)| format!("{name} {}", state.as_str())).collect();
+    let others: Vec<String> = others
+        .iter()
+        .map(|(name, state)| format!("{name} {}", state.as_str()))
+        .collect();
     others.join(", ")
 }
 

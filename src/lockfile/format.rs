@@ -85,7 +85,9 @@ pub fn write(lockfile: &Lockfile) -> Result<String, toml::ser::Error> {
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::lockfile::{Applied, Integration, Locked, LoggedError, Pending, Provisioned, Purpose, Request, RequestState};
+    use crate::lockfile::{
+        Applied, Integration, Locked, LoggedError, Pending, Provisioned, Purpose, Request, RequestState,
+    };
     use crate::platform::Step;
     use crate::resource::Kind;
     use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +170,12 @@ mod tests {
         assert_eq!(again, example());
         assert_eq!(write(&again).unwrap(), text);
         assert!(text.starts_with("# @generated"), "{text}");
-        for line in ["crm = \"NOT_ASKED\"", "n8n = \"PENDING\"", "sheet = \"COMPLETED\"", "voice = \"FAILED\""] {
+        for line in [
+            "crm = \"NOT_ASKED\"",
+            "n8n = \"PENDING\"",
+            "sheet = \"COMPLETED\"",
+            "voice = \"FAILED\"",
+        ] {
             assert!(text.contains(line), "{text}");
         }
     }

@@ -8,7 +8,9 @@ use super::secret::SecretRef;
 use super::settings::Account;
 use super::toml::{Toml, pointer};
 use super::version::{ResourceSpec, Scope};
-use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, inputs, integrations, names};
+use super::{
+    Files, Settings, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, inputs, integrations, names,
+};
 use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::{Kind, split_name};

@@ -17,7 +17,12 @@ pub fn members(version: &Version) -> BTreeMap<&str, BTreeSet<&str>> {
     let written = &version.file.integrations;
     let mut members: BTreeMap<&str, BTreeSet<&str>> = written
         .iter()
-        .map(|(name, members)| (name.as_str(), members.iter().filter_map(|one| resource(version, one)).collect()))
+        .map(|(name, members)| {
+            (
+                name.as_str(),
+                members.iter().filter_map(|one| resource(version, one)).collect(),
+            )
+        })
         .collect();
     if members.is_empty() {
         return members;
@@ -48,7 +53,11 @@ fn resource<'a>(version: &'a Version, member: &'a str) -> Option<&'a str> {
 pub fn check(version: &Version) -> Vec<Problem> {
     let mut problems = Vec::new();
     // Which webhooks there are, templates with problems of their own do not say.
-    let complete = version.file.resources.keys().all(|name| version.prepared.contains_key(name));
+    let complete = version
+        .file
+        .resources
+        .keys()
+        .all(|name| version.prepared.contains_key(name));
     for (name, members) in &version.file.integrations {
         if members.is_empty() {
             let problem = Problem::configuration(format!("integration `{name}` consists of nothing"));
@@ -72,7 +81,9 @@ pub fn check(version: &Version) -> Vec<Problem> {
             };
             let what = if webhook { "webhook" } else { "resource" };
             let problem = Problem::configuration(format!("integration `{name}`: there is no {what} `{member}`"));
-            let place = version.toml.value_place(&pointer(["integrations", name, &number.to_string()]));
+            let place = version
+                .toml
+                .value_place(&pointer(["integrations", name, &number.to_string()]));
             let known = || known.iter().map(String::as_str);
             problems.push(problem.at(place).hint(match did_you_mean(member, known()) {
                 Some(word) => format!("did you mean `{word}`?"),

@@ -25,6 +25,7 @@ fn account(base_url: &str) -> Account {
         credentials: BTreeMap::from([("api_key".to_owned(), Secret::new("sk-canary/1234567890"))]),
         concurrency: 4,
         per_second: None,
+        sandbox: false,
         ledger: Arc::default(),
     }
 }
@@ -171,6 +172,7 @@ async fn what_else_means_later_is_the_definitions_to_say() {
     let manners = Manners {
         retry: BTreeSet::from([423]),
         per_second: None,
+        sandbox: false,
     };
     client(&server).with_manners(manners).send(&post()).await.unwrap();
     assert_eq!(server.seen().len(), 2);
@@ -200,6 +202,7 @@ async fn no_more_calls_are_started_than_allowed() {
     let server = Server::start(|_| answer(200, "{}")).await;
     let account = Account {
         per_second: Some(1000),
+        sandbox: false,
         ..account(&server.url)
     };
     let manners = Manners {
