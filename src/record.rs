@@ -53,20 +53,24 @@ pub fn records(tenant: &DesiredTenant, lock: &Lockfile, shared: Option<&Lockfile
 
 fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
     let request = &provisioned.request;
-    json!({
+    let mut record = json!({
         "request_id": request.request_id,
         "tenant_name": tenant.name,
         "product_type": provisioned.product,
         "version": tenant.version,
         "state": request.state,
-        "integrations": request.integrations,
-        "failures": request.failures,
         "created_at": request.created_at,
         "updated_at": request.updated_at,
         "schema_ref": request.schema_ref,
         "operator": request.operator,
         "error_log": request.error_log,
-    })
+    });
+    // Not every version names integrations, and not every one of them fails.
+    if let (Some(record), false) = (record.as_object_mut(), request.integrations.is_empty()) {
+        record.insert("integrations".to_owned(), json!(request.integrations));
+        record.insert("failures".to_owned(), json!(request.failures));
+    }
+    record
 }
 
 fn configuration(

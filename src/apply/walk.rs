@@ -146,7 +146,7 @@ impl Walk<'_> {
                     continue;
                 }
                 self.outcome.broken.insert(change.address.clone());
-                let why = format!("{}: {error}", change.address);
+                let why = format!("{}: {}: {error}", change.address, node.1.as_str());
                 self.outcome.failures.push((change.address.clone(), why));
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {

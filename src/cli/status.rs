@@ -18,8 +18,10 @@ use crate::workspace::{Status, Tenant};
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Only these tenants
-    tenants: Vec<String>,
+    pub tenants: Vec<String>,
 }
+
+const INTEGRATIONS: &str = "integrations";
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let session = Session::look(global, At::WorkTree, &args.tenants)?;
@@ -35,20 +37,28 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
             session.locks.get(name),
         )
     });
-    let text = table(
-        &[
-            "tenant",
-            "tier",
-            "status",
-            "version",
-            "revision",
-            "request",
-            "integrations",
-            "objects",
-            "since",
-        ],
-        rows,
-    );
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    let mut columns = vec![
+        "tenant",
+        "tier",
+        "status",
+        "version",
+        "revision",
+        "request",
+        INTEGRATIONS,
+        "objects",
+        "since",
+    ];
+    // Not every version names integrations.
+    let at = columns
+        .iter()
+        .position(|column| *column == INTEGRATIONS)
+        .unwrap_or_default();
+    if rows.iter().all(|row| row.get(at).is_some_and(|text| text == "-")) {
+        columns.remove(at);
+        rows.iter_mut().for_each(|row| drop(row.remove(at)));
+    }
+    let text = table(&columns, rows);
     report::heard(write!(anstream::stderr(), "{}", report::problems(&session.errors())))?;
     write!(anstream::stdout(), "{text}")?;
     Ok(Exit::Done)

@@ -272,15 +272,11 @@ fn the_shipped_workspace() {
     // Credentials are made by people, on the platform.
     let run = space.upa(&["plan"]).exits(5);
     assert!(run.stderr.contains("there is no credential \"welcs · CRM\""), "{run}");
-    server::on(&space, |server: &Server| {
-        for tenant in ["demo", "plantilla", "welcs"] {
-            server.credential(&format!("{tenant} · Google Calendar"), "googleCalendarOAuth2Api");
-            server.credential(&format!("{tenant} · CRM"), "httpHeaderAuth");
-        }
-    });
+    server::on(&space, Server::shipped_credentials);
     space.apply();
     space.settled();
-    assert_eq!(space.objects(), 21);
+    // 21 workflows and 3 assistants.
+    assert_eq!(space.objects(), 24);
     assert_eq!(space.commits(), 2);
     let run = space.upa(&["show", "welcs"]).exits(0);
     assert_snapshot!(seen(&run.stdout), @r#"
@@ -290,6 +286,13 @@ fn the_shipped_workspace() {
       product_type           recepcionista-ia
       version                v2.0
       state                  COMPLETED
+      integrations
+        calendar             COMPLETED
+        crm                  COMPLETED
+        n8n                  COMPLETED
+        sheet                COMPLETED
+        voice                COMPLETED
+        webhooks             COMPLETED
       created_at             [TIME]
       updated_at             [TIME]
       schema_ref             versions/recepcionista-ia/v2.0.toml@[COMMIT]

@@ -172,7 +172,6 @@ async fn what_else_means_later_is_the_definitions_to_say() {
     let manners = Manners {
         retry: BTreeSet::from([423]),
         per_second: None,
-        sandbox: false,
     };
     client(&server).with_manners(manners).send(&post()).await.unwrap();
     assert_eq!(server.seen().len(), 2);
