@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Context, Outcome, request};
+use super::shared::Common;
+use super::{Context, Outcome, integrations, request};
 use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Applied, Event, Lockfile};
 use crate::plan::order::{self, Node};
-use crate::plan::{Action, Change, Known, Values, unseen};
+use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step, hidden};
 use crate::problem::{Class, Problem};
@@ -22,20 +23,21 @@ use crate::symbol::{self, Symbol, Unknown};
 pub async fn walk(
     context: &Context<'_>,
     desired: &DesiredTenant,
-    shared: &Known,
+    common: &Common,
     lock: Lockfile,
     changes: Vec<Change>,
 ) -> Outcome {
     let mut walk = Walk {
         context,
         desired,
+        common,
         values: Values {
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
-                .chain(shared.ids.clone())
+                .chain(common.known.ids.clone())
                 .collect(),
-            outs: shared.outs.clone(),
+            outs: common.known.outs.clone(),
             ..Values::default()
         },
         outcome: Outcome::untouched(lock),
@@ -97,6 +99,7 @@ struct Unwritable(std::io::Error);
 struct Walk<'a> {
     context: &'a Context<'a>,
     desired: &'a DesiredTenant,
+    common: &'a Common,
     values: Values<'a>,
     outcome: Outcome,
     attempts: BTreeMap<usize, Uuid>,
@@ -158,6 +161,8 @@ impl Walk<'_> {
                     continue;
                 }
                 self.outcome.broken.insert(change.address.clone());
+                let why = format!("{}: {}: {error}", change.address, node.1.as_str());
+                self.outcome.failures.push((change.address.clone(), why));
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {
                     message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message),
@@ -172,7 +177,8 @@ impl Walk<'_> {
         let failed = self.outcome.failed() || skipped;
         // What still waits leaves its request open, unless something else failed.
         let open = unfinished && (self.outcome.interrupted || !self.outcome.failed());
-        let ended = request::end(self.context, self.desired, &self.outcome.lock, failed, open);
+        let standing = integrations::standing(self.desired, &self.outcome, self.common);
+        let ended = request::end(self.context, self.desired, &self.outcome.lock, &standing, failed, open);
         for event in ended {
             self.record(event)?;
         }

@@ -68,6 +68,7 @@ fn account(definition: &Definition, url: &str, identity: Option<&str>) -> Accoun
         identity: identity.map(str::to_owned),
         concurrency: 4,
         per_second: None,
+        sandbox: false,
         ledger: Arc::default(),
     }
 }

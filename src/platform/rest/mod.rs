@@ -56,7 +56,7 @@ impl Rest {
         }
         let manners = Manners {
             retry: definition.retry.iter().copied().collect(),
-            per_second: definition.per_second,
+            per_second: definition.per_second.filter(|_| !account.sandbox),
         };
         Ok(Self {
             client: Client::new(account, headers)?.with_manners(manners),

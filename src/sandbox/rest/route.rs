@@ -69,8 +69,12 @@ fn routes(definition: &Definition) -> Vec<Route<'_>> {
             let kind = Some(kind);
             routes.push(Route { kind, verb, call });
         };
+        // A search may be a look through the list: one call, answered once.
+        let mut called = std::collections::BTreeSet::new();
         for list in [&kind.find, &kind.clash, &kind.list].into_iter().flatten() {
-            add(Verb::List(list), &list.call);
+            if called.insert(&list.call.pointer) {
+                add(Verb::List(list), &list.call);
+            }
         }
         if let Some(call) = &kind.create {
             add(Verb::Create, call);
