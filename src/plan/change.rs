@@ -270,7 +270,7 @@ pub struct Plan {
     pub due: BTreeSet<String>,
     /// How many tenants were looked at.
     pub tenants: usize,
-    /// How many objects their lockfiles record.
+    /// How many objects the lockfiles of the workspace record, whoever is selected.
     pub objects: usize,
     /// Differences that stay as they are on the platform because a rule of the version says so.
     pub kept: Vec<Kept>,

@@ -76,7 +76,10 @@ pub type Marked<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Object>>;
 /// Makes the plan.
 pub fn plan(basis: &Basis<'_>) -> Plan {
     let marked = marked(basis.observed);
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        objects: basis.locks.values().map(Lockfile::objects).sum(),
+        ..Plan::default()
+    };
     let mut failed_accounts = BTreeSet::new();
     // Whoever has another's lockfile is not planned from it: whatever would be said of its objects would mislead.
     let copied = shared_bases(basis.locks);
@@ -98,7 +101,6 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         } else {
             shared.hinder(tenant, &mut outcome);
         }
-        plan.objects += lock.objects();
         failed_accounts.extend(outcome.failed_accounts);
         plan.problems.extend(outcome.problems);
         plan.changes.extend(outcome.changes);

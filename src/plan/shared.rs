@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tenant::Outcome;
-use super::{Action, Basis, Known, Plan};
+use super::{Action, Basis, Change, Known, Plan};
 use crate::desired::DesiredTenant;
 use crate::lockfile::Lockfile;
 use crate::problem::{Class, Problem, listed};
@@ -70,6 +70,7 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
         }
     }
     plan.changes.retain(|change| !held.contains_key(&change.address));
+    keep_what_others_need(basis, plan);
     plan.problems.extend(held.into_iter().map(|(address, tenants)| {
         Problem::warning(format!(
             "{address} is used by no tenant any more; it is deleted once those are applied that may have used it: {}",
@@ -77,6 +78,35 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
         ))
         .hint("`upa apply` without names applies all of them")
     }));
+}
+
+/// A shared object stays as long as another one that stays refers to it.
+fn keep_what_others_need(basis: &Basis<'_>, plan: &mut Plan) {
+    let recorded = basis.locks.get(SHARED).map(|lock| &lock.resources);
+    loop {
+        let goes =
+            |change: &Change| matches!(change.action, Action::Delete | Action::Forget) && change.address.is_shared();
+        let going: BTreeSet<Address> = plan
+            .changes
+            .iter()
+            .filter(|change| goes(change))
+            .map(|change| change.address.clone())
+            .collect();
+        let staying = recorded
+            .into_iter()
+            .flatten()
+            .filter(|(address, _)| !going.contains(*address));
+        let needed: BTreeSet<&Address> = staying
+            .filter_map(|(_, locked)| locked.applied.as_ref())
+            .flat_map(|applied| &applied.uses)
+            .collect();
+        let before = plan.changes.len();
+        plan.changes
+            .retain(|change| !goes(change) || !needed.contains(&change.address));
+        if plan.changes.len() == before {
+            return;
+        }
+    }
 }
 
 /// Whether a tenant may need it: by what its lockfile says its objects refer to, or because nobody knows what it wants.

@@ -23,6 +23,8 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
         .map(|change| change.address.to_string().chars().count())
         .max()
         .unwrap_or_default();
+    let kinds = plan.changes.iter().map(|change| change.kind.as_str().len()).max();
+    let kinds = kinds.unwrap_or_default().max(15);
     for (tenant, changes) in &by_tenant {
         let about = desired
             .tenants
@@ -37,7 +39,7 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
             .unwrap_or_default();
         writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
         for change in changes {
-            write_change(out, change, width, &mut shown)?;
+            write_change(out, change, (width, kinds), &mut shown)?;
         }
         writeln!(out)?;
     }
@@ -47,7 +49,7 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
 fn write_change(
     out: &mut dyn Write,
     change: &Change,
-    width: usize,
+    (width, kinds): (usize, usize),
     shown: &mut BTreeMap<Vec<u8>, String>,
 ) -> io::Result<()> {
     let style = match change.action {
@@ -59,7 +61,7 @@ fn write_change(
     let head = format!("{} {:<7}", change.action.sign(), change.action.verb());
     writeln!(
         out,
-        "  {} {:<width$}  {:<15} {}",
+        "  {} {:<width$}  {:<kinds$} {}",
         styled(style, head),
         change.address.to_string(),
         change.kind.to_string(),
