@@ -1,5 +1,6 @@
 //! One tenant, step by step.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
@@ -14,7 +15,7 @@ use crate::lockfile::{Applied, Event, Lockfile};
 use crate::plan::order::{self, Node};
 use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
-use crate::platform::{Job, PlatformError, Receipt, Step};
+use crate::platform::{Job, PlatformError, Receipt, Step, hidden};
 use crate::problem::{Class, Problem};
 use crate::symbol::{self, Symbol, Unknown};
 
@@ -76,6 +77,20 @@ fn missing_secrets(context: &Context<'_>, desired: &DesiredTenant, changes: &[Ch
         Some(problem)
     });
     missing.collect()
+}
+
+/// Whether a step takes something away, which needs no document.
+fn leaves(step: Step) -> bool {
+    matches!(step, Step::Unpublish | Step::Delete | Step::Retire)
+}
+
+/// What a change may send: of an object that is there, without what only its creation takes. A secret that was told once
+/// is then not asked for.
+fn sent(change: &Change) -> Cow<'_, Value> {
+    match change.steps.contains(&Step::Create) || change.work.create_only.is_empty() {
+        true => Cow::Borrowed(&change.work.document),
+        false => Cow::Owned(hidden::without(&change.work.document, &change.work.create_only)),
+    }
 }
 
 /// The journal could not be written: nothing further may be sent, because nothing would remember it.
@@ -299,7 +314,9 @@ impl Walk<'_> {
             .attempts
             .entry(index)
             .or_insert_with(|| change.work.attempt.unwrap_or_else(Uuid::new_v4));
-        if let Err(error) = self.ask_for_secret_outputs(change).await {
+        if !leaves(step)
+            && let Err(error) = self.ask_for_secret_outputs(&sent(change)).await
+        {
             return Ok(Err(error));
         }
         let job = match self.job(change, node, attempt) {
@@ -383,8 +400,8 @@ impl Walk<'_> {
     }
 
     /// Secret outputs of other resources that this run did not see come up.
-    async fn ask_for_secret_outputs(&mut self, change: &Change) -> Result<(), PlatformError> {
-        for symbol in symbol::symbols(&change.work.document) {
+    async fn ask_for_secret_outputs(&mut self, document: &Value) -> Result<(), PlatformError> {
+        for symbol in symbol::symbols(document) {
             let Symbol::Ref { address, path } = &symbol else {
                 continue;
             };
@@ -467,11 +484,13 @@ impl Walk<'_> {
     fn job(&self, change: &Change, (index, step): Node, attempt: Uuid) -> Result<Job, PlatformError> {
         let fresh = change.steps.contains(&Step::Create);
         let draft = step == Step::Create && change.work.drafts;
-        // What is taken away needs no document.
-        let leaves = matches!(step, Step::Unpublish | Step::Delete | Step::Retire);
-        let unknown = if draft || leaves { Unknown::Blank } else { Unknown::Keep };
+        let unknown = if draft || leaves(step) {
+            Unknown::Blank
+        } else {
+            Unknown::Keep
+        };
         let value = |symbol: &Symbol| self.values.of(symbol).or_else(|| self.context.secrets.value(symbol));
-        let document = symbol::resolve(&change.work.document, &value, unknown);
+        let document = symbol::resolve(&sent(change), &value, unknown);
         if let Some(unresolved) = symbol::symbols(&document).into_iter().next() {
             let why = format!(
                 "{} has no value, because what it refers to does not exist",

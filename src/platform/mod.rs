@@ -53,6 +53,8 @@ pub struct KindFacts {
     pub unread: Vec<String>,
     /// Dotted paths where secrets go: never compared with what is returned, as `unread`. See [`hidden`] for the paths.
     pub secret: Vec<String>,
+    /// Dotted paths of what is not shown again and goes along with the creation alone: no change sends it.
+    pub create_only: Vec<String>,
     /// Whether an object can carry our mark; if not, the lockfile alone says that it is ours.
     pub marked: bool,
     /// Whether an object of ours may be without the mark: a second call brings it, or one that was adopted cannot get it.

@@ -135,7 +135,7 @@ fn holds(found: &Value, wanted: &Value) -> bool {
 fn foreign_edit(world: &World) {
     let (kind, sample) = (&world.kind, &world.sample);
     let hidden = kind.hidden();
-    let fields = sample.document.keys().filter(|field| {
+    let mut fields = sample.document.keys().filter(|field| {
         let is_key = kind
             .key
             .as_ref()
@@ -149,7 +149,7 @@ fn foreign_edit(world: &World) {
             });
         !kind.inputs.contains(field) && !hidden.contains(field) && !is_key && !is_natural
     });
-    let Some(field) = fields.last() else { return };
+    let Some(field) = fields.next_back() else { return };
     let object = world.object("ana").unwrap();
     let mut value = object["spec"][field].clone();
     // A text may end with the mark, which is not what is disturbed here.

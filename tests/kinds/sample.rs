@@ -99,7 +99,7 @@ fn telling(kind: &KindDefinition) -> Option<String> {
     if kind.one || kind.gate {
         return kind.inputs.first().cloned();
     }
-    let natural = |list: &List| list.conditions.iter().filter_map(|(_, text)| spec(text)).last();
+    let natural = |list: &List| list.conditions.iter().filter_map(|(_, text)| spec(text)).next_back();
     let lists = [&kind.find, &kind.clash];
     kind.key
         .as_ref()

@@ -25,8 +25,12 @@ pub struct World {
 impl World {
     pub fn new(definition: &str, kind: &str) -> Self {
         // Nothing but the pace is another one.
-        let every = regex::Regex::new(r#"every = "[^"]*""#).unwrap();
-        let text = every.replace_all(definition, r#"every = "10ms""#).into_owned();
+        let pace = |text: &str, key: &str, value: &str| {
+            let said = regex::Regex::new(&format!(r#"\b{key}(\s*)= "[0-9][^"]*""#)).unwrap();
+            said.replace_all(text, format!("{key}$1= \"{value}\"")).into_owned()
+        };
+        let text = pace(definition, "every", "10ms");
+        let text = pace(&pace(&text, "lag", "200ms"), "limit", "1000/s");
         let definition = Definition::parse("p.toml", &Arc::from(&*text)).unwrap();
         let platform = definition.name().to_owned();
         let compiled = definition.kind(&Kind::new(kind)).unwrap().clone();

@@ -101,9 +101,9 @@ pub struct AuthFile {
     pub query: Option<String>,
     /// For `login`: the header the key goes into.
     pub header: Option<String>,
-    /// The statuses that mean that the session ended: it is opened again, once.
+    /// The statuses or codes that mean that the session ended: it is opened again, once.
     #[serde(default)]
-    pub again: Vec<u16>,
+    pub again: Vec<Value>,
 }
 
 /// How calls are sent.

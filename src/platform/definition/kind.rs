@@ -138,6 +138,17 @@ impl KindDefinition {
         self.unread.iter().chain(&self.secret).cloned().collect()
     }
 
+    /// The hidden paths that no update sends.
+    pub fn create_only(&self) -> Vec<String> {
+        let is_sent = |path: &String| {
+            let top = path.split('.').next().unwrap_or_default();
+            self.update
+                .as_ref()
+                .is_some_and(|update| !update.drop.iter().any(|dropped| dropped == top))
+        };
+        self.hidden().into_iter().filter(|path| !is_sent(path)).collect()
+    }
+
     /// Whether an object can be recognised as ours by what it carries.
     pub fn is_marked(&self) -> bool {
         self.marker.is_some()

@@ -276,6 +276,7 @@ impl Platform for Definition {
             fixed: kind.fixed.clone(),
             unread: kind.unread.clone(),
             secret: kind.secret.clone(),
+            create_only: kind.create_only(),
             marked: kind.is_marked(),
             marked_later: kind.may_lack_mark(),
             inputs: kind.inputs.clone(),

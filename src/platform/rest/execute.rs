@@ -151,7 +151,7 @@ impl Rest {
             let found = items(&answer, &search.items).unwrap_or_default();
             found
                 .into_iter()
-                .find(|item| meets(item, &conditions))
+                .find(|item| meets(kind, item, &conditions))
                 .and_then(|item| own_id(kind, item))
         } else {
             own_id(kind, live)
@@ -260,6 +260,11 @@ impl Rest {
             self.send(call, &scope).await?;
             live = self.read(kind, &job.id).await?;
             current = object::shown(kind, &live).0;
+        }
+        let writes = !has_mark || differs || unseen;
+        if writes && !job.fresh && self.is_under_way(kind, &live) {
+            // An earlier run was cut off while the platform made it: what is half made takes no changes.
+            self.wait(kind, job).await?;
         }
         let mark_by_update = !has_mark && kind.is_marked_by_update();
         if mark_by_update || differs || unseen {

@@ -10,7 +10,7 @@ use crate::platform::definition::call::{List, Read};
 use crate::platform::definition::kind::Marker;
 use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::{Scope, Text};
-use crate::platform::definition::{KindDefinition, ids, path};
+use crate::platform::definition::{KindDefinition, compare, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
 use crate::platform::{Reading, Rival, Search, Wanted};
 use crate::problem::listed as listed_words;
@@ -126,7 +126,7 @@ impl Rest {
             if conditions.is_empty() {
                 return Ok(listed.carrying(kind, scope.owner).cloned().collect());
             }
-            let meant = listed.objects.values().filter(|item| meets(item, &conditions));
+            let meant = listed.objects.values().filter(|item| meets(kind, item, &conditions));
             return Ok(meant.cloned().collect());
         }
         let items = self.list(kind, list, scope, None).await?.items;
@@ -137,7 +137,7 @@ impl Rest {
         Ok(items
             .into_iter()
             .filter(|item| {
-                let by_conditions = !conditions.is_empty() && meets(item, &conditions);
+                let by_conditions = !conditions.is_empty() && meets(kind, item, &conditions);
                 by_conditions || (conditions.is_empty() && marked && object::shown(kind, item).1.is(scope.owner))
             })
             .collect())
@@ -158,8 +158,11 @@ pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option
 }
 
 /// Whether an object meets all conditions.
-pub(super) fn meets(item: &Value, conditions: &[(String, Value)]) -> bool {
-    conditions
-        .iter()
-        .all(|(at, wanted)| path::all(item, at).into_iter().any(|found| found == wanted))
+pub(super) fn meets(kind: &KindDefinition, item: &Value, conditions: &[(String, Value)]) -> bool {
+    conditions.iter().all(|(at, wanted)| {
+        let found = path::all(item, at);
+        found
+            .into_iter()
+            .any(|found| compare::is_meant(kind, at, found, wanted))
+    })
 }

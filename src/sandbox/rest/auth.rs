@@ -30,13 +30,13 @@ impl Service {
             if call.method != request.method.as_str() || call.path.shape() != request.path {
                 continue;
             }
-            return Ok(Some(match self.grant(session, request) {
-                Ok(answer) => {
+            return Ok(Some(match self.check_grant(session, request) {
+                Ok(()) => {
                     let token = Uuid::new_v4().simple().to_string();
                     let rows = self.store.write(&self.account)?;
                     rows.put(TOKENS, &token, &true)?;
                     rows.commit()?;
-                    Answer::json(200, &self.successful(answer(&token)))
+                    Answer::json(200, &self.successful(granted(session, &token)))
                 }
                 Err(why) => Answer::json(401, &json!({ "error": "invalid_grant", "error_description": why })),
             }));
@@ -44,8 +44,8 @@ impl Service {
         Ok(None)
     }
 
-    /// What a token endpoint answers, if what it was sent is right.
-    fn grant<'s>(&self, session: &'s Session, request: &Request) -> Result<Box<dyn Fn(&str) -> Value + 's>, String> {
+    /// Whether what a token endpoint was sent is right.
+    fn check_grant(&self, session: &Session, request: &Request) -> Result<(), String> {
         let is_form = request.content_type() == Some("application/x-www-form-urlencoded");
         let sent = match (is_form, session, self.definition.encode) {
             (false, Session::Login { .. }, Encoding::Json) => {
@@ -93,14 +93,7 @@ impl Service {
                 return Err(format!("`{name}` is wrong"));
             }
         }
-        Ok(match session {
-            Session::Login { token: at, .. } => Box::new(move |token| {
-                let mut answer = json!({});
-                place(&mut answer, at, Value::from(token));
-                answer
-            }),
-            _ => Box::new(|token| json!({ "access_token": token, "token_type": "Bearer", "expires_in": LIFE })),
-        })
+        Ok(())
     }
 
     /// Whether a request proves who makes it, in one of the declared ways; the refusal if not.
@@ -120,7 +113,11 @@ impl Service {
                 (Some(_), None) => false,
             };
             if let Some(Session::Login { again, .. }) = &auth.session {
-                status = again.first().copied().unwrap_or(status);
+                let statuses = again.iter().filter_map(Value::as_u64);
+                status = statuses
+                    .filter_map(|again| u16::try_from(again).ok())
+                    .next()
+                    .unwrap_or(status);
             }
             let has = |(name, text): &(String, Text)| request.header(name) == Some(&*filled(text));
             is_let_in |= is_known && auth.headers.iter().all(has);
@@ -142,6 +139,18 @@ impl Service {
             rows.remove(TOKENS, &token)?;
         }
         rows.commit()
+    }
+}
+
+/// What a token endpoint answers.
+fn granted(session: &Session, token: &str) -> Value {
+    match session {
+        Session::Login { token: at, .. } => {
+            let mut answer = json!({});
+            place(&mut answer, at, Value::from(token));
+            answer
+        }
+        _ => json!({ "access_token": token, "token_type": "Bearer", "expires_in": LIFE }),
     }
 }
 

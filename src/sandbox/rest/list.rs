@@ -102,7 +102,7 @@ impl Service {
             .filter_map(|stored| stored.shown(kind, stale))
             .filter(|object| is_asked_for(kind, list, said, object))
             .collect();
-        found.sort_by(|a, b| text(b, "createdAt").cmp(&text(a, "createdAt")));
+        found.sort_by_key(|object| std::cmp::Reverse(text(object, "createdAt")));
         Ok(found)
     }
 

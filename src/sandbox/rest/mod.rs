@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `route`, `said`, `form` | which declared call a request is, and what it says |
 //! | `auth` | keys, tokens and sessions |
-//! | `objects`, `stored`, `outputs` | what is done to objects, how they are kept, values the platform makes up |
+//! | `objects`, `parts`, `stored`, `outputs` | what is done to objects, how they are kept, values the platform makes up |
 //! | `list` | pages |
 //! | `poll` | what is not done at once |
 //! | `answer`, `shape` | successes and failures in the platform's form |
@@ -21,6 +21,7 @@ mod form;
 mod list;
 mod objects;
 mod outputs;
+mod parts;
 mod poll;
 mod route;
 mod said;
@@ -121,7 +122,16 @@ impl Service {
     /// Kinds may look at the same address: what each of them sees is in the answer.
     fn looked(&self, request: &Request, matched: &[Matched<'_>]) -> Result<Answer, StoreError> {
         let mut answers = Vec::new();
+        let mut lists = Vec::new();
         for matched in matched {
+            // A kind may look for one object with the call that lists all of them.
+            if let (Some(kind), Verb::List(list)) = (matched.route.kind, matched.route.verb) {
+                let shown = (&kind.name, &list.items);
+                if lists.contains(&shown) {
+                    continue;
+                }
+                lists.push(shown);
+            }
             answers.push(self.call(request, matched)?);
         }
         let Some(at) = answers.iter().position(|answer| answer.status < 300) else {

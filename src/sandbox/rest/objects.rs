@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::Service;
 use super::outputs;
+use super::parts::{parts_get_ids, strange_part};
 use super::route::{Matched, is_same};
 use super::said::{self, Said};
-use super::shape::{bare, lay, place, place_list};
+use super::shape::{lay, place, place_list};
 use super::stored::{self, Stored, Version};
 use crate::platform::definition::call::Call;
 use crate::platform::definition::kind::Marker;
@@ -263,7 +264,8 @@ impl Service {
         fields.retain(|name, _| !kind.inputs.contains(name) && *name != kind.id || kind.key.is_some());
         if call.method == "PUT" {
             if said::is_whole(&template) {
-                version.spec.clear();
+                // What the call never sends is not replaced.
+                version.spec.retain(|name, _| call.drop.contains(name));
             }
             version.spec.retain(|name, _| !said::named(&template).contains(name));
         }
@@ -415,55 +417,4 @@ impl Service {
 /// The row of an operation.
 pub(super) fn operation_key(kind: &KindDefinition, operation: &Value) -> String {
     format!("{} {operation}", kind.name)
-}
-
-/// Parts of keyed lists have ids of their own: a part that comes without the id it had is another one.
-fn parts_get_ids(kind: &KindDefinition, fields: &mut Map<String, Value>, earlier: &Map<String, Value>) {
-    for (name, keyed) in &kind.lists {
-        let known: Vec<&Value> = earlier
-            .get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .collect();
-        let Some(parts) = fields.get_mut(name).and_then(Value::as_array_mut) else {
-            continue;
-        };
-        for part in parts {
-            for (from, to) in &keyed.carry {
-                let carried = path::at(part, to)
-                    .filter(|carried| known.iter().any(|known| path::at(known, from) == Some(*carried)));
-                let own = carried.or_else(|| path::at(part, from)).cloned();
-                path::remove(part, to);
-                path::put(
-                    part,
-                    from,
-                    own.unwrap_or_else(|| Value::from(Uuid::new_v4().to_string())),
-                );
-            }
-        }
-    }
-}
-
-/// A part of a keyed list that claims an id no part has.
-fn strange_part(kind: &KindDefinition, spec: &Map<String, Value>, earlier: &Map<String, Value>) -> Option<String> {
-    kind.lists.iter().find_map(|(name, keyed)| {
-        let known: Vec<&Value> = earlier
-            .get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .collect();
-        let parts = spec.get(name).and_then(Value::as_array)?;
-        let strange = parts.iter().any(|part| {
-            keyed.carry.iter().any(|(from, to)| {
-                path::at(part, to).is_some_and(|claimed| {
-                    !known
-                        .iter()
-                        .any(|known| path::at(known, from).map(bare) == Some(bare(claimed)))
-                })
-            })
-        });
-        strange.then(|| name.clone())
-    })
 }
