@@ -343,3 +343,27 @@ fn the_shipped_workspace() {
       vapi_assistant_id      [UUID]
     "#);
 }
+
+/// What depends on a choice is scaffolded with it, and missed where the choice was made.
+#[test]
+fn a_tenant_of_the_shipped_product_chooses_its_crm() {
+    let space = Space::shipped();
+    space.upa(&["new", "clinic"]).exits(0);
+    let text = space.read("tenants/clinic.toml");
+    for lines in [
+        "# One of: \"none\", \"hubspot\", \"gohighlevel\"\n",
+        "# If crm is \"gohighlevel\", the tenant has `ghl-booking-url`, `ghl-last-call`.\n",
+        "# Needed only if crm is \"gohighlevel\":\n# ghl_location_id = \"\"\n",
+        "# [adopt]\n# calendar = \"\"   # google.calendar\n",
+        "# phone-number = \"\"   # vapi.phone_number; only if phone_number is true\n",
+    ] {
+        assert!(text.contains(lines), "`{lines}` is not in\n{text}");
+    }
+    space.edit("tenants/demo.toml", "ghl_location_id = ", "# ghl_location_id = ");
+    space.remove("tenants/clinic.toml");
+    let run = space.upa(&["validate"]).exits(5);
+    assert!(
+        run.stderr.contains("ghl_location_id") && run.stderr.contains("tenants/demo.toml:"),
+        "{run}"
+    );
+}
