@@ -129,7 +129,7 @@ mod tests {
             (json!({"env": "1A"}), false),
             (json!({"file": "/run/secrets/a"}), true),
             (json!({"file": "secrets/a"}), false),
-            (json!({"file": "/run/../work/a"}), false),
+            (json!({"file": "/run/../x/a"}), false),
             (json!({"sops": "secrets/a.yaml", "key": "a.b"}), true),
             (json!({"sops": "../a.yaml", "key": "a"}), false),
             (json!({"sops": "/a.yaml", "key": "a"}), false),

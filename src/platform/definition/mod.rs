@@ -4,7 +4,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `file` | every key of the TOML |
-//! | `check` | contradictions, each at its line; the way from `file` to `kind` |
+//! | `check`, `scope` | contradictions, each at its line; the way from `file` to `kind` |
 //! | `auth`, `call`, `kind` | ways to sign in, calls and kinds as the engine uses them |
 //! | `placeholder`, `path`, `ids` | `{spec.name}`, `a.b.0`, `parent/child` |
 //! | `object` | the mark put on and taken off, names answers use |
@@ -25,6 +25,7 @@ pub mod kind;
 pub mod object;
 pub mod path;
 pub mod placeholder;
+mod scope;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
