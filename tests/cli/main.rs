@@ -22,6 +22,7 @@ mod plan;
 mod platform;
 mod refusals;
 mod release;
+mod remote;
 mod sandbox;
 mod secret_refusals;
 mod secrets;
