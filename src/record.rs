@@ -12,13 +12,15 @@ use crate::platform::n8n::WORKFLOW;
 use crate::resource::Address;
 use crate::symbol::{self, Unknown};
 
-/// The fields of the provisioning request, in the order of the requirements.
-pub const REQUEST: [&str; 10] = [
+/// The fields of the provisioning request, in the order of the requirements; how its integrations stand follows its state.
+pub const REQUEST: [&str; 12] = [
     "request_id",
     "tenant_name",
     "product_type",
     "version",
     "state",
+    "integrations",
+    "failures",
     "created_at",
     "updated_at",
     "schema_ref",
@@ -51,7 +53,7 @@ pub fn records(tenant: &DesiredTenant, lock: &Lockfile, shared: Option<&Lockfile
 
 fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
     let request = &provisioned.request;
-    json!({
+    let mut record = json!({
         "request_id": request.request_id,
         "tenant_name": tenant.name,
         "product_type": provisioned.product,
@@ -62,7 +64,13 @@ fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
         "schema_ref": request.schema_ref,
         "operator": request.operator,
         "error_log": request.error_log,
-    })
+    });
+    // Not every version names integrations, and not every one of them fails.
+    if let (Some(record), false) = (record.as_object_mut(), request.integrations.is_empty()) {
+        record.insert("integrations".to_owned(), json!(request.integrations));
+        record.insert("failures".to_owned(), json!(request.failures));
+    }
+    record
 }
 
 fn configuration(

@@ -4,6 +4,7 @@
 //! for it. What several tenants share is made before the first of them is touched, and deleted after the last.
 
 mod begun;
+mod integrations;
 mod request;
 mod shared;
 mod walk;
@@ -19,7 +20,7 @@ use crate::desired::DesiredTenant;
 use crate::journal::Journal;
 use crate::lease::Permit;
 use crate::lockfile::Lockfile;
-use crate::plan::{Action, Change, Known, ObservedState, Plan};
+use crate::plan::{Action, Change, ObservedState, Plan};
 use crate::platform::{Executor, Step};
 use crate::problem::Problem;
 use crate::resource::{Address, SHARED};
@@ -70,6 +71,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Resources of which a step failed.
     pub broken: BTreeSet<Address>,
+    /// Why, in the order of time.
+    pub failures: Vec<(Address, String)>,
     /// Resources that were left as they are because something they wait for failed, or because of an interruption.
     pub skipped: BTreeSet<Address>,
     /// Resources the platform is not done with: the next run goes on waiting.
@@ -86,10 +89,20 @@ impl Outcome {
             done: 0,
             problems: Vec::new(),
             broken: BTreeSet::new(),
+            failures: Vec::new(),
             skipped: BTreeSet::new(),
             waiting: BTreeSet::new(),
             interrupted: false,
         }
+    }
+
+    /// Whether an object is there and nothing that was to be done with it is left.
+    fn is_settled(&self, address: &Address) -> bool {
+        let locked = self.lock.resources.get(address);
+        let done = locked.is_some_and(|locked| locked.applied.is_some() && locked.pending.is_none());
+        done && ![&self.broken, &self.skipped, &self.waiting]
+            .iter()
+            .any(|left| left.contains(address))
     }
 
     pub fn failed(&self) -> bool {
@@ -105,10 +118,10 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
     let (last, first): (Vec<Change>, Vec<Change>) =
         common.into_iter().partition(|change| change.action == Action::Delete);
     let shared = shared::make(context, lock_of(SHARED), first).await;
-    let known = shared.known();
+    let common = shared.common();
     let work = by_tenant.into_iter().filter_map(|(tenant, changes)| {
         let desired = context.desired.get(tenant)?;
-        Some(tenant_of(context, &shared, &known, desired, lock_of(tenant), changes))
+        Some(tenant_of(context, &shared, &common, desired, lock_of(tenant), changes))
     });
     let mut outcomes: Vec<Outcome> = futures::stream::iter(work)
         .buffer_unordered(TENANTS_AT_ONCE)
@@ -136,7 +149,7 @@ fn by_tenant(plan: &Plan) -> BTreeMap<&str, Vec<Change>> {
 async fn tenant_of(
     context: &Context<'_>,
     shared: &shared::Made,
-    known: &Known,
+    common: &shared::Common,
     desired: &DesiredTenant,
     lock: Lockfile,
     changes: Vec<Change>,
@@ -147,6 +160,6 @@ async fn tenant_of(
             skipped: changes.into_iter().map(|change| change.address).collect(),
             ..Outcome::untouched(context.begun.opened(lock))
         },
-        None => walk::walk(context, desired, known, lock, changes).await,
+        None => walk::walk(context, desired, common, lock, changes).await,
     }
 }

@@ -1,8 +1,11 @@
 //! Requests: the record of provisioning or deprovisioning one tenant. Fixes and repairs are runs, not requests.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::Context;
+use super::integrations::{self, Standing};
 use crate::desired::DesiredTenant;
 use crate::lockfile::{Event, Lockfile, Provisioned, Purpose, Request, RequestState};
 use crate::plan::{Action, Change, base_path};
@@ -40,7 +43,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
     let again = match (known.request.purpose, known.request.state) {
         // It was taken down and comes back, or the last request failed: that request is closed, this is another.
         (Purpose::Deprovision, _) => true,
-        (Purpose::Provision, RequestState::Failed) => !changes.is_empty(),
+        (Purpose::Provision, RequestState::Failed) => !changes.is_empty() || known.request.is_unsettled(),
         // Unfinished: the same request goes on.
         (Purpose::Provision, RequestState::Pending | RequestState::Provisioning) => false,
         (Purpose::Provision, RequestState::Completed) => creates && known.provisioned_at.is_none(),
@@ -69,6 +72,11 @@ fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> R
             context.commit
         ),
         operator: desired.operator.clone(),
+        integrations: match purpose {
+            Purpose::Provision => integrations::pending(desired),
+            Purpose::Deprovision => BTreeMap::new(),
+        },
+        failures: BTreeMap::new(),
         error_log: Vec::new(),
     }
 }
@@ -94,17 +102,22 @@ pub fn end(
     context: &Context<'_>,
     desired: &DesiredTenant,
     lock: &Lockfile,
+    standing: &Standing,
     failed: bool,
     interrupted: bool,
 ) -> Vec<Event> {
-    if interrupted {
-        return Vec::new();
-    }
     let now = (context.now)();
     let mut events = Vec::new();
     for (version, known) in &lock.versions {
         let mut next = known.clone();
-        let open = matches!(next.request.state, RequestState::Pending | RequestState::Provisioning);
+        let current = desired.status != Status::Deprovisioned && *version == desired.version;
+        if current {
+            next.request.integrations.clone_from(&standing.states);
+            next.request.failures.clone_from(&standing.failures);
+        }
+        // What is shared fails with nobody's own objects.
+        let failed = failed || (current && standing.failed());
+        let open = !interrupted && matches!(next.request.state, RequestState::Pending | RequestState::Provisioning);
         if open {
             next.request.state = if failed {
                 RequestState::Failed
@@ -116,7 +129,7 @@ pub fn end(
                 next.provisioned_at.get_or_insert_with(|| now.clone());
             }
         }
-        if !failed && desired.status != Status::Deprovisioned && *version == desired.version {
+        if !failed && !interrupted && current {
             next.revision = desired.revision;
         }
         if next != *known {

@@ -9,6 +9,17 @@ use crate::plan::{Change, Known};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, SHARED};
 
+/// What tenants need to know of it.
+#[derive(Debug, Default)]
+pub struct Common {
+    /// What they may refer to.
+    pub known: Known,
+    /// What is there and as Git wants it.
+    pub settled: BTreeSet<Address>,
+    /// What failed, in the order of time.
+    pub failures: Vec<(Address, String)>,
+}
+
 /// How making it came out.
 pub struct Made {
     outcome: Outcome,
@@ -20,16 +31,22 @@ pub struct Made {
 pub async fn make(context: &Context<'_>, lock: Lockfile, changes: Vec<Change>) -> Made {
     let touched = !changes.is_empty();
     let outcome = match context.desired.get(SHARED) {
-        Some(desired) if touched => walk::walk(context, desired, &Known::default(), lock, changes).await,
+        Some(desired) if touched => walk::walk(context, desired, &Common::default(), lock, changes).await,
         _ => Outcome::untouched(lock),
     };
     Made { outcome, touched }
 }
 
 impl Made {
-    /// What tenants may refer to.
-    pub fn known(&self) -> Known {
-        Known::of(&self.outcome.lock)
+    /// What tenants need to know of it.
+    pub fn common(&self) -> Common {
+        let recorded = self.outcome.lock.resources.keys();
+        let settled = recorded.filter(|address| self.outcome.is_settled(address));
+        Common {
+            known: Known::of(&self.outcome.lock),
+            settled: settled.cloned().collect(),
+            failures: self.outcome.failures.clone(),
+        }
     }
 
     /// Why a tenant cannot be worked on, if so: something it uses was not made.
@@ -97,13 +114,14 @@ impl Made {
             return Some(outcome);
         };
         let lock = outcome.lock.clone();
-        let after = walk::walk(context, desired, &Known::default(), lock, ready).await;
+        let after = walk::walk(context, desired, &Common::default(), lock, ready).await;
         Some(Outcome {
             tenant: outcome.tenant,
             lock: after.lock,
             done: outcome.done + after.done,
             problems: [outcome.problems, after.problems].concat(),
             broken: &outcome.broken | &after.broken,
+            failures: [outcome.failures, after.failures].concat(),
             skipped: &outcome.skipped | &after.skipped,
             waiting: &outcome.waiting | &after.waiting,
             interrupted: outcome.interrupted || after.interrupted,

@@ -1,19 +1,21 @@
 //! One tenant, step by step.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Context, Outcome, request};
+use super::shared::Common;
+use super::{Context, Outcome, integrations, request};
 use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Applied, Event, Lockfile};
 use crate::plan::order::{self, Node};
-use crate::plan::{Action, Change, Known, Values, unseen};
+use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
-use crate::platform::{Job, PlatformError, Receipt, Step};
+use crate::platform::{Job, PlatformError, Receipt, Step, hidden};
 use crate::problem::{Class, Problem};
 use crate::symbol::{self, Symbol, Unknown};
 
@@ -21,20 +23,21 @@ use crate::symbol::{self, Symbol, Unknown};
 pub async fn walk(
     context: &Context<'_>,
     desired: &DesiredTenant,
-    shared: &Known,
+    common: &Common,
     lock: Lockfile,
     changes: Vec<Change>,
 ) -> Outcome {
     let mut walk = Walk {
         context,
         desired,
+        common,
         values: Values {
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))
-                .chain(shared.ids.clone())
+                .chain(common.known.ids.clone())
                 .collect(),
-            outs: shared.outs.clone(),
+            outs: common.known.outs.clone(),
             ..Values::default()
         },
         outcome: Outcome::untouched(lock),
@@ -76,12 +79,27 @@ pub(super) fn missing_secrets(context: &Context<'_>, desired: &DesiredTenant, ch
     missing.collect()
 }
 
+/// Whether a step takes something away, which needs no document.
+fn leaves(step: Step) -> bool {
+    matches!(step, Step::Unpublish | Step::Delete | Step::Retire)
+}
+
+/// What a change may send: of an object that is there, without what only its creation takes. A secret that was told once
+/// is then not asked for.
+fn sent(change: &Change) -> Cow<'_, Value> {
+    match change.steps.contains(&Step::Create) || change.work.create_only.is_empty() {
+        true => Cow::Borrowed(&change.work.document),
+        false => Cow::Owned(hidden::without(&change.work.document, &change.work.create_only)),
+    }
+}
+
 /// The journal could not be written: nothing further may be sent, because nothing would remember it.
 struct Unwritable(std::io::Error);
 
 struct Walk<'a> {
     context: &'a Context<'a>,
     desired: &'a DesiredTenant,
+    common: &'a Common,
     values: Values<'a>,
     outcome: Outcome,
     attempts: BTreeMap<usize, Uuid>,
@@ -143,6 +161,8 @@ impl Walk<'_> {
                     continue;
                 }
                 self.outcome.broken.insert(change.address.clone());
+                let why = format!("{}: {}: {error}", change.address, node.1.as_str());
+                self.outcome.failures.push((change.address.clone(), why));
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {
                     message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message),
@@ -157,7 +177,8 @@ impl Walk<'_> {
         let failed = self.outcome.failed() || skipped;
         // What still waits leaves its request open, unless something else failed.
         let open = unfinished && (self.outcome.interrupted || !self.outcome.failed());
-        let ended = request::end(self.context, self.desired, &self.outcome.lock, failed, open);
+        let standing = integrations::standing(self.desired, &self.outcome, self.common);
+        let ended = request::end(self.context, self.desired, &self.outcome.lock, &standing, failed, open);
         for event in ended {
             self.record(event)?;
         }
@@ -293,7 +314,9 @@ impl Walk<'_> {
             .attempts
             .entry(index)
             .or_insert_with(|| self.context.begun.attempt(change));
-        if let Err(error) = self.ask_for_secret_outputs(change).await {
+        if !leaves(step)
+            && let Err(error) = self.ask_for_secret_outputs(&sent(change)).await
+        {
             return Ok(Err(error));
         }
         let job = match self.job(change, node, attempt) {
@@ -377,8 +400,8 @@ impl Walk<'_> {
     }
 
     /// Secret outputs of other resources that this run did not see come up.
-    async fn ask_for_secret_outputs(&mut self, change: &Change) -> Result<(), PlatformError> {
-        for symbol in symbol::symbols(&change.work.document) {
+    async fn ask_for_secret_outputs(&mut self, document: &Value) -> Result<(), PlatformError> {
+        for symbol in symbol::symbols(document) {
             let Symbol::Ref { address, path } = &symbol else {
                 continue;
             };
@@ -461,11 +484,13 @@ impl Walk<'_> {
     fn job(&self, change: &Change, (index, step): Node, attempt: Uuid) -> Result<Job, PlatformError> {
         let fresh = change.steps.contains(&Step::Create);
         let draft = step == Step::Create && change.work.drafts;
-        // What is taken away needs no document.
-        let leaves = matches!(step, Step::Unpublish | Step::Delete | Step::Retire);
-        let unknown = if draft || leaves { Unknown::Blank } else { Unknown::Keep };
+        let unknown = if draft || leaves(step) {
+            Unknown::Blank
+        } else {
+            Unknown::Keep
+        };
         let value = |symbol: &Symbol| self.values.of(symbol).or_else(|| self.context.secrets.value(symbol));
-        let document = symbol::resolve(&change.work.document, &value, unknown);
+        let document = symbol::resolve(&sent(change), &value, unknown);
         if let Some(unresolved) = symbol::symbols(&document).into_iter().next() {
             let why = format!(
                 "{} has no value, because what it refers to does not exist",

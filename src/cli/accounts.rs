@@ -181,6 +181,7 @@ async fn account(
         identity: settings.identity.clone().filter(|_| !settings.sandbox),
         concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         per_second: settings.limits.per_second,
+        sandbox: settings.sandbox,
         ledger: Arc::default(),
     })
 }

@@ -11,7 +11,7 @@ use super::accounts::SANDBOX_KEY;
 use super::plan::{Format, PlanArgs, RuleArgs};
 use super::report::{self, Failure};
 use super::session::{At, Session};
-use super::{Global, accounts, apply, plan, release};
+use super::{Global, accounts, apply, plan, release, status};
 use crate::exit::Exit;
 use crate::render::{BOLD, CYAN, styled};
 use crate::repo::Repo;
@@ -53,6 +53,10 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     story.plan().await?;
     say("2. Do it. Every id and webhook path is recorded in a lockfile, in one commit.")?;
     story.apply().await?;
+    say(
+        "   Six integrations each: n8n, voice, sheet, calendar, webhooks, and the CRM the tenant chose (one chose none).",
+    )?;
+    story.status()?;
     say("3. A second plan is empty: what is there is what Git says.")?;
     story.plan().await?;
     say("4. A fix: the error handler cuts messages too short. An edit alone is not part of the version …")?;
@@ -182,6 +186,12 @@ impl Story {
         expect_done(apply::run(&self.global, &args).await?)
     }
 
+    fn status(&self) -> Result<(), Failure> {
+        command("status")?;
+        let args = status::StatusArgs { tenants: Vec::new() };
+        expect_done(status::run(&self.global, &args)?)
+    }
+
     fn release(&self) -> Result<(), Failure> {
         let session_version = self.only_version()?;
         command(&format!("release {} {}", session_version.0, session_version.1))?;
@@ -217,7 +227,7 @@ impl Story {
         }
         writeln!(
             anstream::stdout(),
-            "An operator has connected each tenant's calendar and CRM in n8n ({} credentials); upa finds them by name.",
+            "An operator has connected each tenant's calendar, sheet and CRM in n8n ({} credentials); upa finds them by name.",
             wanted.len()
         )?;
         let sandbox = SandboxClient::start(&session).await?;

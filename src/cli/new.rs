@@ -1,5 +1,6 @@
 //! `upa new`: a tenant file with everything its version asks for.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -9,10 +10,12 @@ use serde_json::{Map, Value};
 use super::Global;
 use super::report::Failure;
 use crate::exit::Exit;
+use crate::platform::Registry;
+use crate::platform::registry::Known;
 use crate::problem::listed;
 use crate::repo::Repo;
-use crate::resource::is_tenant_name;
-use crate::workspace::version::Condition;
+use crate::resource::{Kind, is_tenant_name};
+use crate::workspace::version::{ResourceSpec, Scope};
 use crate::workspace::{self, Tier, Version, conditions, inputs};
 
 /// Write a new tenant file with everything its version asks for.
@@ -84,7 +87,7 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
             );
         }
     };
-    let text = tenant_file(&args.tenant, version, args.tier, &repo.operator());
+    let text = tenant_file(&args.tenant, version, &workspace.registry, args.tier, &repo.operator());
     if let Some(folder) = target.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -97,7 +100,7 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn tenant_file(tenant: &str, version: &Version, tier: Tier, operator: &str) -> String {
+fn tenant_file(tenant: &str, version: &Version, registry: &Registry, tier: Tier, operator: &str) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let mut text = String::new();
     // Writing into a String cannot fail.
@@ -134,8 +137,18 @@ fn tenant_file(tenant: &str, version: &Version, tier: Tier, operator: &str) -> S
                 let _ = writeln!(text, "# {}", words.replace('\n', "\n# "));
             }
         }
-        for (resource, condition) in deciding(version, name) {
-            let _ = writeln!(text, "# If {condition}, the tenant has `{resource}`.");
+        if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
+            let choices: Vec<String> = choices.iter().map(Value::to_string).collect();
+            let _ = writeln!(text, "# One of: {}", choices.join(", "));
+        }
+        for (condition, resources) in deciding(version, name) {
+            let resources: Vec<String> = resources.iter().map(|resource| format!("`{resource}`")).collect();
+            let _ = writeln!(text, "# If {condition}, the tenant has {}.", resources.join(", "));
+        }
+        if !required.contains(&name.as_str())
+            && let Some(condition) = conditions::condition_of_input(version, name)
+        {
+            let _ = writeln!(text, "# Needed only if {condition}:");
         }
         // A number or a switch that nobody chose must not look like one that somebody did.
         let line = match placeholder(schema) {
@@ -164,6 +177,19 @@ fn tenant_file(tenant: &str, version: &Version, tier: Tier, operator: &str) -> S
             None => writeln!(text, "{name} = \"\"   # {what}"),
         };
     }
+    let adoptable = adoptable(version, registry);
+    if !adoptable.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n# Objects that are there already, by their id: they are taken over, and others are not made.\n# [adopt]"
+        );
+    }
+    for (name, spec) in adoptable {
+        let _ = match &spec.when {
+            Some(condition) => writeln!(text, "# {name} = \"\"   # {}; only if {condition}", spec.kind),
+            None => writeln!(text, "# {name} = \"\"   # {}", spec.kind),
+        };
+    }
     text
 }
 
@@ -175,11 +201,31 @@ fn variable(tenant: &str, input: &str) -> String {
     if leads { format!("_{name}") } else { name }
 }
 
-/// The resources that a tenant has or has not because of an input.
-fn deciding<'a>(version: &'a Version, input: &'a str) -> impl Iterator<Item = (&'a str, &'a Condition)> {
+/// The resources that a tenant has or has not because of an input, by what is asked of it.
+fn deciding<'a>(version: &'a Version, input: &str) -> BTreeMap<String, Vec<&'a str>> {
+    let mut deciding: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, spec) in &version.file.resources {
+        if let Some(condition) = spec.when.as_ref().filter(|condition| condition.input == input) {
+            deciding.entry(condition.to_string()).or_default().push(name);
+        }
+    }
+    deciding
+}
+
+/// What the tenant keeps when its version changes, and may have already: objects that stand alone.
+fn adoptable<'a>(version: &'a Version, registry: &Registry) -> Vec<(&'a str, &'a ResourceSpec)> {
     let resources = version.file.resources.iter();
-    let conditions = resources.filter_map(|(name, spec)| Some((name.as_str(), spec.when.as_ref()?)));
-    conditions.filter(move |(_, condition)| condition.input == input)
+    let alone = |spec: &ResourceSpec| match registry.known(spec.platform()) {
+        Some(Known::Defined(definition)) => {
+            let kind = definition.kind(&Kind::new(&*spec.kind));
+            kind.is_some_and(|kind| kind.inputs.is_empty() && !kind.one)
+        }
+        _ => false,
+    };
+    resources
+        .filter(|(_, spec)| spec.scope == Scope::Tenant && spec.each.is_none() && alone(spec))
+        .map(|(name, spec)| (name.as_str(), spec))
+        .collect()
 }
 
 /// The default, an example or the first choice, or an empty text or list; `None` where nothing is empty.

@@ -14,7 +14,7 @@ use crate::platform::Registry;
 use crate::platform::contract::Contract;
 use crate::platform::definition::abilities::Abilities;
 use crate::platform::definition::against::against;
-use crate::platform::definition::{CATALOG, Definition};
+use crate::platform::definition::{CATALOG, Definition, KindDefinition};
 use crate::platform::registry::Known;
 use crate::problem::{Problem, did_you_mean, listed};
 use crate::render::counted;
@@ -35,9 +35,9 @@ enum Command {
     Check(CheckArgs),
     /// Show every kind of object, and what it can do
     List,
-    /// Show the kinds of one platform, with their inputs and outputs
+    /// Show the kinds of one platform, or one of them, with their inputs and outputs
     Show {
-        /// Its name, such as `vapi`
+        /// Its name, such as `vapi` or `google.calendar`
         name: String,
     },
 }
@@ -154,38 +154,80 @@ fn rows_of(registry: &Registry, name: &str) -> Vec<Vec<String>> {
 
 fn show(global: &Global, name: &str) -> Result<Exit, Failure> {
     let registry = registry(global)?;
-    let Some(known) = registry.known(name) else {
-        let hint = match did_you_mean(name, registry.names()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known: {}", listed(registry.names())),
-        };
-        return Err(Failure::new(Exit::Usage, format!("there is no platform `{name}`")).hint(hint));
+    let (platform, one) = match name.split_once('.') {
+        Some((platform, kind)) => (platform, Some(kind)),
+        None => (name, None),
     };
+    let unknown = |what: String, known: &mut dyn Iterator<Item = &str>, name: &str| {
+        let known: Vec<&str> = known.collect();
+        let hint = match did_you_mean(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", listed(known)),
+        };
+        Err(Failure::new(Exit::Usage, what).hint(hint))
+    };
+    let Some(known) = registry.known(platform) else {
+        let what = format!("there is no platform `{platform}`");
+        return unknown(what, &mut registry.names(), platform);
+    };
+    let mut rows = rows_of(&registry, platform);
+    if let Some(kind) = one {
+        let names: Vec<String> = rows.iter().filter_map(|row| row.first().cloned()).collect();
+        rows.retain(|row| row.first().is_some_and(|first| first == name));
+        if rows.is_empty() {
+            let what = format!("{platform} has no kind `{kind}`");
+            return unknown(what, &mut names.iter().map(String::as_str), name);
+        }
+    }
     let mut out = anstream::stdout();
     let head: Vec<&str> = std::iter::once("kind").chain(Abilities::HEAD).collect();
-    report::heard(write!(out, "{}", table(&head, rows_of(&registry, name))))?;
+    report::heard(write!(out, "{}", table(&head, rows)))?;
     let Known::Defined(definition) = known else {
         return Ok(Exit::Done);
     };
-    for (kind, said) in &definition.kinds {
+    for (kind, said) in definition
+        .kinds
+        .iter()
+        .filter(|(kind, _)| one.is_none_or(|one| one == *kind))
+    {
         let title = match said.about.as_str() {
-            "" => format!("{name}.{kind}"),
-            about => format!("{name}.{kind}: {about}"),
+            "" => format!("{platform}.{kind}"),
+            about => format!("{platform}.{kind}: {about}"),
         };
         report::heard(writeln!(out, "\n{title}"))?;
-        let outputs: Vec<&str> = std::iter::once("id")
-            .chain(said.out.keys().map(String::as_str))
-            .collect();
-        for (word, names) in [
-            ("inputs", said.inputs.iter().map(String::as_str).collect()),
-            ("outputs", outputs),
-            ("fixed", said.fixed.iter().map(String::as_str).collect::<Vec<_>>()),
-            ("unread", said.unread.iter().map(String::as_str).collect()),
-        ] {
-            if !names.is_empty() {
-                report::heard(writeln!(out, "  {word:<8} {}", names.join(", ")))?;
-            }
+        for (word, text) in facts(said) {
+            report::heard(writeln!(out, "  {word:<8} {text}"))?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// What there is to know about a kind beyond the table.
+fn facts(kind: &KindDefinition) -> Vec<(&'static str, String)> {
+    let names = |names: &[String]| names.join(", ");
+    let outputs: Vec<&str> = std::iter::once("id")
+        .chain(kind.out.keys().map(String::as_str))
+        .collect();
+    let renew = kind
+        .renew
+        .as_ref()
+        .map(|renew| format!("replaced in time: `{}` says when", renew.out));
+    let mut facts = vec![
+        ("inputs", names(&kind.inputs)),
+        ("outputs", outputs.join(", ")),
+        ("fixed", names(&kind.fixed)),
+        ("unread", names(&kind.unread)),
+        ("secret", names(&kind.secret)),
+        ("expires", renew.unwrap_or_default()),
+        ("confirm", kind.keep.clone().unwrap_or_default()),
+    ];
+    if kind.costs {
+        facts.push(("costs", "money".to_owned()));
+    }
+    if let Some(wait) = &kind.wait {
+        let most = wait.max.as_secs();
+        facts.push(("waits", format!("for `{}`, {most} s at most in one run", wait.at)));
+    }
+    facts.retain(|(_, text)| !text.is_empty());
+    facts
 }

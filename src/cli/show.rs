@@ -103,7 +103,11 @@ fn write_record(
 ) -> std::io::Result<()> {
     let known = order.iter().filter_map(|key| record.get_key_value(*key));
     let others = record.iter().filter(|(key, _)| !order.contains(&key.as_str()));
-    for (key, value) in known.chain(others) {
+    let empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    let said = known
+        .chain(others)
+        .filter(|(key, value)| !(*key == "failures" && empty(value)));
+    for (key, value) in said {
         write_field(out, key, value, 2)?;
     }
     Ok(())
@@ -143,6 +147,7 @@ fn write_field(out: &mut dyn std::io::Write, key: &str, value: &Value, indent: u
 
 fn plain(value: &Value) -> String {
     match value {
+        Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),

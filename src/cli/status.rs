@@ -9,7 +9,7 @@ use super::Global;
 use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
 use crate::exit::Exit;
-use crate::lockfile::Lockfile;
+use crate::lockfile::{Integration, Lockfile, Request};
 use crate::render::table::table;
 use crate::resource::SHARED;
 use crate::workspace::{Status, Tenant};
@@ -18,8 +18,10 @@ use crate::workspace::{Status, Tenant};
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Only these tenants
-    tenants: Vec<String>,
+    pub tenants: Vec<String>,
 }
+
+const INTEGRATIONS: &str = "integrations";
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let session = Session::look_with(global, At::WorkTree, &args.tenants, Fetch::Try)?;
@@ -35,12 +37,28 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
             session.locks.get(name),
         )
     });
-    let text = table(
-        &[
-            "tenant", "tier", "status", "version", "revision", "request", "objects", "since",
-        ],
-        rows,
-    );
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    let mut columns = vec![
+        "tenant",
+        "tier",
+        "status",
+        "version",
+        "revision",
+        "request",
+        INTEGRATIONS,
+        "objects",
+        "since",
+    ];
+    // Not every version names integrations.
+    let at = columns
+        .iter()
+        .position(|column| *column == INTEGRATIONS)
+        .unwrap_or_default();
+    if rows.iter().all(|row| row.get(at).is_some_and(|text| text == "-")) {
+        columns.remove(at);
+        rows.iter_mut().for_each(|row| drop(row.remove(at)));
+    }
+    let text = table(&columns, rows);
     let mut findings = session.errors();
     findings.extend(session.unfetched.clone());
     report::heard(write!(anstream::stderr(), "{}", report::problems(&findings)))?;
@@ -91,11 +109,32 @@ fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Loc
             || if name == SHARED { "-" } else { "none yet" }.to_owned(),
             |recorded| recorded.request.state.as_str().to_owned(),
         ),
+        recorded.map_or_else(none, |recorded| integrations(&recorded.request)),
         objects,
         recorded
             .and_then(|recorded| recorded.provisioned_at.clone())
             .unwrap_or_else(none),
     ]
+}
+
+/// How many of the integrations that were asked for are complete; those that are not, by name.
+fn integrations(request: &Request) -> String {
+    let asked = request
+        .integrations
+        .iter()
+        .filter(|(_, state)| **state != Integration::NotAsked);
+    let (complete, others): (Vec<_>, Vec<_>) = asked.partition(|(_, state)| **state == Integration::Completed);
+    if others.is_empty() {
+        return match complete.len() {
+            0 => "-".to_owned(),
+            all => format!("{all} of {all}"),
+        };
+    }
+    let others: Vec<String> = others
+        .iter()
+        .map(|(name, state)| format!("{name} {}", state.as_str()))
+        .collect();
+    others.join(", ")
 }
 
 /// What Git wants, and whether the lockfile says that it is so.

@@ -23,7 +23,7 @@ use crate::template::{self, Guard};
 use crate::workspace::drift::{self, PlacedRule};
 use crate::workspace::toml::pointer;
 use crate::workspace::version::{Condition, Scope as Lifetime};
-use crate::workspace::{Origin, Status, Tenant, Version, Workspace};
+use crate::workspace::{self, Origin, Status, Tenant, Version, Workspace};
 
 /// What Git asks for at one moment.
 #[derive(Debug, Default)]
@@ -59,6 +59,8 @@ pub struct DesiredTenant {
     pub version_place: Place,
     /// Where the tenant names each credential.
     pub credentials: BTreeMap<String, Place>,
+    /// What its request reports on, and the objects of each, shared ones too.
+    pub integrations: BTreeMap<String, BTreeSet<Address>>,
     /// What the version says about changes made on the platform.
     pub drift: Vec<PlacedRule>,
     /// Where the secrets are that its resources need, by the name of their symbols.
@@ -166,6 +168,7 @@ impl DesiredTenant {
             version_place: place.clone(),
             place,
             credentials: BTreeMap::new(),
+            integrations: BTreeMap::new(),
             drift: Vec::new(),
             secrets: BTreeMap::new(),
         }
@@ -202,6 +205,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         place: tenant.toml.key("/status"),
         version_place: tenant.toml.value_place("/version"),
         credentials: credential_places(tenant),
+        integrations: BTreeMap::new(),
         drift: version.map(drift::rules).unwrap_or_default(),
         secrets: BTreeMap::new(),
     };
@@ -249,6 +253,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
     }
     problems.extend(secrets::check(workspace, version, &desired));
     desired.secrets = secrets::inputs_of(tenant, version, &desired);
+    desired.integrations = integrations(workspace, tenant, version, &desired.resources);
     if problems.is_empty() {
         Ok(desired)
     } else {
@@ -276,6 +281,28 @@ pub fn render_text(workspace: &Workspace, tenant: &str, resource: &str, text: &s
         }
     }
     Some(out)
+}
+
+/// The objects this tenant has of every integration; none of one that its inputs do not ask for.
+fn integrations(
+    workspace: &Workspace,
+    tenant: &Tenant,
+    version: &Version,
+    resources: &BTreeMap<Address, Resource>,
+) -> BTreeMap<String, BTreeSet<Address>> {
+    let shared = |name: &str| {
+        let spec = version.file.resources.get(name)?;
+        let has = spec.scope == Lifetime::Account && spec.is_for(&tenant.file.inputs);
+        has.then(|| Values::new(workspace, tenant, version, name).own_address())
+    };
+    let members = workspace::integrations::members(version).into_iter();
+    members
+        .map(|(name, members)| {
+            let own = resources.keys().filter(|address| members.contains(&*address.resource));
+            let shared = members.iter().filter_map(|name| shared(name));
+            (name.to_owned(), own.cloned().chain(shared).collect())
+        })
+        .collect()
 }
 
 fn credential_places(tenant: &Tenant) -> BTreeMap<String, Place> {

@@ -85,7 +85,9 @@ pub fn write(lockfile: &Lockfile) -> Result<String, toml::ser::Error> {
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::lockfile::{Applied, Locked, Pending, Provisioned, Purpose, Request, RequestState};
+    use crate::lockfile::{
+        Applied, Integration, Locked, LoggedError, Pending, Provisioned, Purpose, Request, RequestState,
+    };
     use crate::platform::Step;
     use crate::resource::Kind;
     use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +111,19 @@ mod tests {
                     updated_at: "2026-11-21T00:00:00Z".to_owned(),
                     schema_ref: "versions/p/v2.0.toml".to_owned(),
                     operator: "ana".to_owned(),
-                    error_log: Vec::new(),
+                    integrations: BTreeMap::from([
+                        ("crm".to_owned(), Integration::NotAsked),
+                        ("n8n".to_owned(), Integration::Pending),
+                        ("sheet".to_owned(), Integration::Completed),
+                        ("voice".to_owned(), Integration::Failed),
+                    ]),
+                    failures: BTreeMap::from([("voice".to_owned(), "create: no \"voice\"".to_owned())]),
+                    error_log: vec![LoggedError {
+                        at: "2026-11-21T00:00:00Z".to_owned(),
+                        address: "welcs@v2.0/a".to_owned(),
+                        step: "create".to_owned(),
+                        message: "no".to_owned(),
+                    }],
                 },
             },
         );
@@ -156,6 +170,14 @@ mod tests {
         assert_eq!(again, example());
         assert_eq!(write(&again).unwrap(), text);
         assert!(text.starts_with("# @generated"), "{text}");
+        for line in [
+            "crm = \"NOT_ASKED\"",
+            "n8n = \"PENDING\"",
+            "sheet = \"COMPLETED\"",
+            "voice = \"FAILED\"",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

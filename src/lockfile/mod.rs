@@ -64,6 +64,12 @@ pub struct Request {
     /// The version file it was made from, and at which commit.
     pub schema_ref: String,
     pub operator: String,
+    /// How each integration of the version stood after the last run that touched the tenant.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub integrations: BTreeMap<String, Integration>,
+    /// What went wrong first in each of those that failed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<String, String>,
     /// The last things that went wrong, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub error_log: Vec<LoggedError>,
@@ -94,6 +100,39 @@ impl RequestState {
             RequestState::Provisioning => "PROVISIONING",
             RequestState::Completed => "COMPLETED",
             RequestState::Failed => "FAILED",
+        }
+    }
+}
+
+impl Request {
+    /// Whether an integration failed or is not finished.
+    pub fn is_unsettled(&self) -> bool {
+        let mut states = self.integrations.values();
+        states.any(|state| matches!(state, Integration::Failed | Integration::Pending))
+    }
+}
+
+/// How an integration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Integration {
+    /// The tenant has nothing of it: its inputs ask for none.
+    NotAsked,
+    /// Not finished, although nothing of it failed: what it waits for did, or the run was interrupted.
+    Pending,
+    /// All of it is as Git wants it.
+    Completed,
+    /// Something of it failed.
+    Failed,
+}
+
+impl Integration {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Integration::NotAsked => "NOT_ASKED",
+            Integration::Pending => "PENDING",
+            Integration::Completed => "COMPLETED",
+            Integration::Failed => "FAILED",
         }
     }
 }

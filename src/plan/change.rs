@@ -213,6 +213,8 @@ pub struct Work {
     pub drafts: bool,
     /// The dotted paths that the platform does not show again.
     pub hidden: Vec<String>,
+    /// Those of them that go along with the creation alone.
+    pub create_only: Vec<String>,
     /// The fields of which only the secret is another one, with its fingerprint.
     pub rotated: BTreeMap<String, String>,
     /// The resources whose id it needs.

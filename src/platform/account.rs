@@ -26,6 +26,8 @@ pub struct Account {
     pub identity: Option<String>,
     pub concurrency: usize,
     pub per_second: Option<u32>,
+    /// Whether it lives in the sandbox, which need not be spared as the platform itself must.
+    pub sandbox: bool,
     /// Counts what goes to it and comes back.
     pub ledger: Arc<Ledger>,
 }

@@ -53,9 +53,11 @@ pub struct KindFacts {
     pub unread: Vec<String>,
     /// Dotted paths where secrets go: never compared with what is returned, as `unread`. See [`hidden`] for the paths.
     pub secret: Vec<String>,
+    /// Dotted paths of what is not shown again and goes along with the creation alone: no change sends it.
+    pub create_only: Vec<String>,
     /// Whether an object can carry our mark; if not, the lockfile alone says that it is ours.
     pub marked: bool,
-    /// Whether a second call brings the mark: a new object may be without it.
+    /// Whether an object of ours may be without the mark: a second call brings it, or one that was adopted cannot get it.
     pub marked_later: bool,
     /// Values of the document that place the object: fixed for life.
     pub inputs: Vec<String>,

@@ -18,7 +18,8 @@ pub struct Fault {
     /// Any method when absent.
     #[serde(default)]
     pub method: Option<String>,
-    /// A prefix of the path below the account; `*` matches any run of characters. Any path when absent.
+    /// A prefix of the path below the account (with `$` behind it: the whole path); `*` matches any run of characters. Any
+    /// path when absent.
     #[serde(default)]
     pub path: Option<String>,
     #[serde(default = "once")]
@@ -33,6 +34,15 @@ pub struct Fault {
     /// For [`Kind::Latency`].
     #[serde(default)]
     pub ms: u64,
+    /// For [`Kind::Status`] and [`Kind::StatusAfterWrite`]: seconds in the header `Retry-After`.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
+    /// For [`Kind::ShortList`]: how many objects the page lacks.
+    #[serde(default = "few")]
+    pub count: usize,
+    /// For [`Kind::Hidden`] and [`Kind::Vanished`]: the platform's own ids.
+    #[serde(default)]
+    pub ids: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +50,8 @@ pub struct Fault {
 pub enum Kind {
     /// Answers with this status; nothing is done.
     Status,
+    /// Does it, then answers with this status.
+    StatusAfterWrite,
     /// Does it, then closes the connection without an answer.
     DropAfterWrite,
     /// Closes the connection; nothing is done.
@@ -48,10 +60,54 @@ pub enum Kind {
     Latency,
     /// The answers of an n8n that is starting: `200 text/html` first, then `404 text/html`.
     Boot,
+    /// A page of a list lacks its last objects and claims to be the end.
+    ShortList,
+    /// Answers with what was there before the last write.
+    StaleRead,
+    /// A page of a list shows an object twice.
+    Repeat,
+    /// A list leads to the same page again and again.
+    CursorLoop,
+    /// Objects are missing from lists and can be read.
+    Hidden,
+    /// Objects are missing from lists, and reading them says that they do not exist.
+    Vanished,
+    /// The session ends just before.
+    Expire,
 }
 
 fn once() -> u32 {
     1
+}
+
+fn few() -> usize {
+    1
+}
+
+/// What an answer does wrong while the service makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Twist {
+    /// So many objects are missing from the end of a page that claims to be the last.
+    Short(usize),
+    Stale,
+    Repeat,
+    Loop,
+    Hidden {
+        ids: Vec<String>,
+        /// From reads too.
+        everywhere: bool,
+    },
+    Expire,
+}
+
+impl Twist {
+    /// Whether an object is hidden, in a list or from a read.
+    pub fn hides(&self, id: &str, in_list: bool) -> bool {
+        match self {
+            Twist::Hidden { ids, everywhere } => (in_list || *everywhere) && ids.iter().any(|hidden| hidden == id),
+            _ => false,
+        }
+    }
 }
 
 /// What the middleware has to do for one request.
@@ -60,7 +116,9 @@ pub enum Effect {
     Answer(Answer),
     DropBefore,
     DropAfter,
+    AnswerAfter(Answer),
     Wait(Duration),
+    Twist(Twist),
 }
 
 #[derive(Debug, Default)]
@@ -118,14 +176,30 @@ impl Fault {
             Kind::DropBefore => Effect::DropBefore,
             Kind::Latency => Effect::Wait(Duration::from_millis(self.ms)),
             Kind::Boot => Effect::Answer(booting(struck, method, path)),
-            Kind::Status => {
-                let status = self.status.unwrap_or(500);
-                Effect::Answer(match &self.body {
-                    Some(Value::String(text)) => Answer::text(status, "text/html; charset=utf-8", text.as_str()),
-                    Some(body) => Answer::json(status, body),
-                    None => Answer::empty(status),
-                })
-            }
+            Kind::Status => Effect::Answer(self.answer()),
+            Kind::StatusAfterWrite => Effect::AnswerAfter(self.answer()),
+            Kind::ShortList => Effect::Twist(Twist::Short(self.count)),
+            Kind::StaleRead => Effect::Twist(Twist::Stale),
+            Kind::Repeat => Effect::Twist(Twist::Repeat),
+            Kind::CursorLoop => Effect::Twist(Twist::Loop),
+            Kind::Hidden | Kind::Vanished => Effect::Twist(Twist::Hidden {
+                ids: self.ids.clone(),
+                everywhere: self.kind == Kind::Vanished,
+            }),
+            Kind::Expire => Effect::Twist(Twist::Expire),
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        let status = self.status.unwrap_or(500);
+        let answer = match &self.body {
+            Some(Value::String(text)) => Answer::text(status, "text/html; charset=utf-8", text.as_str()),
+            Some(body) => Answer::json(status, body),
+            None => Answer::empty(status),
+        };
+        match self.retry_after {
+            Some(seconds) => answer.with("retry-after", seconds.to_string()),
+            None => answer,
         }
     }
 }
@@ -154,6 +228,10 @@ pub fn page(status: u16, text: &str) -> Answer {
 
 /// Does `path` start with something that looks like `pattern`?
 fn starts_like(path: &str, pattern: &str) -> bool {
+    let (pattern, whole) = match pattern.strip_suffix('$') {
+        Some(pattern) => (pattern, true),
+        None => (pattern, false),
+    };
     let mut pieces = pattern.split('*');
     let Some(mut rest) = path.strip_prefix(pieces.next().unwrap_or_default()) else {
         return false;
@@ -164,7 +242,7 @@ fn starts_like(path: &str, pattern: &str) -> bool {
             None => return false,
         }
     }
-    true
+    !whole || rest.is_empty()
 }
 
 #[cfg(test)]
@@ -180,6 +258,8 @@ mod tests {
         ));
         assert!(!starts_like("/api/v1/workflows/7", "/api/v1/workflows/*/publish"));
         assert!(!starts_like("/webhook/x", "/api"));
+        assert!(starts_like("/assistant", "/assistant$"));
+        assert!(!starts_like("/assistant/7", "/assistant$"));
     }
 
     #[test]

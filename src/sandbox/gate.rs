@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::ConnectInfo;
 use axum::extract::Request;
 use axum::extract::State;
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -12,6 +13,7 @@ use axum::response::Response;
 use super::faults::Effect;
 use super::faults::Faults;
 use super::http::Answer;
+use super::http::ReadOnly;
 use super::ledger::Call;
 use super::ledger::Ledger;
 use super::wire::Scissors;
@@ -26,7 +28,7 @@ pub struct Gate {
 pub async fn pass(
     State(gate): State<Gate>,
     ConnectInfo(scissors): ConnectInfo<Scissors>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let mut call = Call {
@@ -35,6 +37,7 @@ pub async fn pass(
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
         status: 0,
+        wrote: !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS),
     };
     let response = match gate.faults.strike(&call.account, &call.method, &call.path) {
         None => next.run(request).await,
@@ -42,6 +45,14 @@ pub async fn pass(
         Some(Effect::Wait(time)) => {
             tokio::time::sleep(time).await;
             next.run(request).await
+        }
+        Some(Effect::Twist(twist)) => {
+            request.extensions_mut().insert(twist);
+            next.run(request).await
+        }
+        Some(Effect::AnswerAfter(answer)) => {
+            next.run(request).await;
+            answer.into_response()
         }
         Some(Effect::DropBefore) => {
             scissors.cut();
@@ -53,6 +64,9 @@ pub async fn pass(
             unheard
         }
     };
+    if let Some(ReadOnly) = response.extensions().get() {
+        call.wrote = false;
+    }
     if !scissors.is_cut() {
         call.status = response.status().as_u16();
     }

@@ -11,6 +11,8 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::faults::Twist;
+
 /// Largest body read at all; what a service refuses as too large is its own business and smaller.
 const READ_AT_MOST: usize = 64 * 1024 * 1024;
 
@@ -22,6 +24,8 @@ pub struct Request {
     pub query: String,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// What the answer is to do wrong.
+    pub twist: Option<Twist>,
 }
 
 impl Request {
@@ -35,6 +39,7 @@ impl Request {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             body: body.to_vec(),
+            twist: parts.extensions.get::<Twist>().cloned(),
         })
     }
 
@@ -86,7 +91,13 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// The call was none that writes, whatever its method.
+    pub read_only: bool,
 }
+
+/// Put on the response of a call that does not write although its method says so.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOnly;
 
 impl Answer {
     pub fn empty(status: u16) -> Answer {
@@ -94,6 +105,7 @@ impl Answer {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            read_only: false,
         }
     }
 
@@ -125,6 +137,9 @@ impl IntoResponse for Answer {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().remove(header::CONTENT_TYPE);
+        if self.read_only {
+            response.extensions_mut().insert(ReadOnly);
+        }
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 response.headers_mut().append(HeaderName::from_static(name), value);

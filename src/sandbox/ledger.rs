@@ -18,6 +18,8 @@ pub struct Call {
     pub query: String,
     /// 0 when the connection was closed without an answer.
     pub status: u16,
+    /// Whether it was a call that writes. By its method, unless the service knows better: a search may be a `POST`.
+    pub wrote: bool,
 }
 
 #[derive(Debug, Default)]

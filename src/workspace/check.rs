@@ -8,7 +8,9 @@ use super::secret::SecretRef;
 use super::settings::Account;
 use super::toml::{Toml, pointer};
 use super::version::{ResourceSpec, Scope};
-use super::{Files, Settings, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, inputs, names};
+use super::{
+    Files, Settings, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, inputs, integrations, names,
+};
 use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::{Kind, split_name};
@@ -216,6 +218,7 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
     problems.extend(conditions::check(version, registry));
     problems.extend(names::check(version, registry));
     problems.extend(drift::check(version));
+    problems.extend(integrations::check(version));
     problems
 }
 

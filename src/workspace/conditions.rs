@@ -246,16 +246,30 @@ fn no_list(schema: &Value, each: &Each) -> Option<(String, String)> {
 
 /// The resources whose templates use a credential; the version's record counts as one of everybody's.
 pub fn users_of_credential<'a>(version: &'a Version, slot: &str) -> Vec<&'a str> {
+    users(version, "credentials", slot)
+}
+
+/// The resources whose templates read `<root>.<name>`.
+fn users<'a>(version: &'a Version, root: &str, name: &str) -> Vec<&'a str> {
     let resources = version.prepared.iter();
     resources
-        .filter(|(_, prepared)| mentions(version, &prepared.template, slot))
-        .map(|(name, _)| name.as_str())
+        .filter(|(_, prepared)| mentions(version, &prepared.template, root, name))
+        .map(|(resource, _)| resource.as_str())
         .collect()
+}
+
+/// The conditions under which an input is read, in words; `None` when every tenant's objects read it, or nothing does.
+pub fn condition_of_input(version: &Version, input: &str) -> Option<String> {
+    condition_of(version, &users(version, "inputs", input))
 }
 
 /// The conditions under which a credential is needed, in words; `None` when every tenant needs it.
 pub fn condition_of_credential(version: &Version, slot: &str) -> Option<String> {
-    let users = users_of_credential(version, slot);
+    condition_of(version, &users_of_credential(version, slot))
+}
+
+/// The conditions of some resources, in words; `None` when one of them has none.
+fn condition_of(version: &Version, users: &[&str]) -> Option<String> {
     let conditions = users.iter().map(|user| {
         let spec = version.file.resources.get(*user)?;
         spec.when.as_ref().map(Condition::to_string)
@@ -265,8 +279,8 @@ pub fn condition_of_credential(version: &Version, slot: &str) -> Option<String> 
     (!conditions.is_empty()).then(|| conditions.join(" or "))
 }
 
-/// Whether a template names a credential, itself or in a file it brings in.
-fn mentions(version: &Version, template: &Value, slot: &str) -> bool {
+/// Whether a template reads `<root>.<name>`, itself or in a file it brings in.
+fn mentions(version: &Version, template: &Value, root: &str, name: &str) -> bool {
     match template {
         Value::String(text) => expression::pieces(text)
             .unwrap_or_default()
@@ -274,25 +288,25 @@ fn mentions(version: &Version, template: &Value, slot: &str) -> bool {
             .any(|piece| match piece {
                 Piece::Text(_) => false,
                 Piece::Value(path, ..) => match (path.root(), &*path.rest()) {
-                    ("credentials", [name, ..]) => *name == slot,
-                    ("files", [name]) => version
+                    (found, [first, ..]) if found == root => *first == name,
+                    ("files", [file]) => version
                         .texts
-                        .get(*name)
-                        .is_some_and(|text| text.contains("<%=") && in_text(text, slot)),
+                        .get(*file)
+                        .is_some_and(|text| text.contains("<%=") && in_text(text, root, name)),
                     _ => false,
                 },
             }),
-        Value::Array(items) => items.iter().any(|item| mentions(version, item, slot)),
-        Value::Object(map) => map.values().any(|item| mentions(version, item, slot)),
+        Value::Array(items) => items.iter().any(|item| mentions(version, item, root, name)),
+        Value::Object(map) => map.values().any(|item| mentions(version, item, root, name)),
         _ => false,
     }
 }
 
-fn in_text(text: &str, slot: &str) -> bool {
+fn in_text(text: &str, root: &str, name: &str) -> bool {
     let pieces = expression::pieces(text).unwrap_or_default();
-    pieces.iter().any(|piece| {
-        matches!(piece, Piece::Value(path, ..) if path.root() == "credentials" && path.rest().first() == Some(&slot))
-    })
+    pieces.iter().any(
+        |piece| matches!(piece, Piece::Value(path, ..) if path.root() == root && path.rest().first() == Some(&name)),
+    )
 }
 
 #[cfg(test)]

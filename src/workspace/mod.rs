@@ -7,6 +7,7 @@ pub mod conditions;
 pub mod drift;
 pub mod files;
 pub mod inputs;
+pub mod integrations;
 pub mod load;
 mod names;
 pub mod release;

@@ -36,6 +36,10 @@ pub struct VersionFile {
     pub webhooks: BTreeMap<String, WebhookSlot>,
     /// The objects a tenant consists of.
     pub resources: BTreeMap<String, ResourceSpec>,
+    /// What a request reports on, each by a name: resources, or `webhooks.<name>` for the resource that listens there. What
+    /// belongs to none is reported as `other`. Without any, a request reports on nothing.
+    #[serde(default)]
+    pub integrations: BTreeMap<String, Vec<String>>,
     /// What `upa show` prints as the tenant's configuration, besides what it knows itself.
     #[serde(default)]
     pub record: Map<String, Value>,

@@ -8,8 +8,10 @@ fn the_story_ends_well_and_goes_on() {
     let run = space.upa(&["demo", "here"]).exits(0);
     for sentence in [
         "1. What would happen?",
-        "Plan: 21 to create in 3 of 3 tenants",
+        "Plan: 53 to create in 3 of 3 tenants and what tenants share",
         "Nothing to do: all 3 tenants are as Git says.",
+        "6 of 6",
+        "5 of 5",
         "Released recepcionista-ia v2.0 revision 2",
         "drift: changed on the platform",
         "cd here",

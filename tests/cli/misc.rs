@@ -276,24 +276,34 @@ fn the_shipped_workspace() {
     // Credentials are made by people, on the platform.
     let run = space.upa(&["plan"]).exits(5);
     assert!(run.stderr.contains("there is no credential \"welcs · CRM\""), "{run}");
-    server::on(&space, |server: &Server| {
-        for tenant in ["demo", "plantilla", "welcs"] {
-            server.credential(&format!("{tenant} · Google Calendar"), "googleCalendarOAuth2Api");
-            server.credential(&format!("{tenant} · CRM"), "httpHeaderAuth");
-        }
-    });
+    server::on(&space, Server::shipped_credentials);
     space.apply();
     space.settled();
-    assert_eq!(space.objects(), 21);
+    // 21 workflows and 3 assistants.
+    assert_eq!(space.objects(), 24);
     assert_eq!(space.commits(), 2);
     let run = space.upa(&["show", "welcs"]).exits(0);
-    assert_snapshot!(seen(&run.stdout), @r#"
+    let sheet = run
+        .stdout
+        .lines()
+        .rfind(|line| line.trim_start().starts_with("url "))
+        .unwrap();
+    let sheet = sheet.split_whitespace().last().unwrap();
+    assert!(sheet.starts_with("https://sandbox.invalid/"), "{run}");
+    assert_snapshot!(seen(&run.stdout.replace(sheet, "[SHEET]")), @r#"
     Provisioning request
       request_id             [UUID]
       tenant_name            welcs
       product_type           recepcionista-ia
       version                v2.0
       state                  COMPLETED
+      integrations
+        calendar             COMPLETED
+        crm                  COMPLETED
+        n8n                  COMPLETED
+        sheet                COMPLETED
+        voice                COMPLETED
+        webhooks             COMPLETED
       created_at             [TIME]
       updated_at             [TIME]
       schema_ref             versions/recepcionista-ia/v2.0.toml@[COMMIT]
@@ -304,10 +314,12 @@ fn the_shipped_workspace() {
       webhook_base_path      welcs-[UUID]
       webhooks
         booking              https://sandbox.invalid/n8n/webhook/welcs-[UUID]/booking
+        calendar             https://sandbox.invalid/n8n/webhook/welcs-[UUID]/calendar
         inbound              https://sandbox.invalid/n8n/webhook/welcs-[UUID]/inbound
         reminders            https://sandbox.invalid/n8n/webhook/welcs-[UUID]/reminders
       workflow_ids
         booking              [ID]
+        calendar-changes     [ID]
         crm-sync             [ID]
         error-handler        [ID]
         inbound-call         [ID]
@@ -317,11 +329,21 @@ fn the_shipped_workspace() {
       provisioned_at         [TIME]
       status                 active
       calendar_config
-        calendar             agenda@welcs.example
+        calendar             [UUID]
         credential           welcs · Google Calendar
+        watch                [UUID]
       crm_config
         credential           welcs · CRM
+        crm                  hubspot
+        field                -
+        location             -
+        pipeline             [UUID]
+        property             recepcion_motivo_llamada
         url                  https://crm.welcs.example/api/eventos
+      sheet_config
+        credential           welcs · Google Sheets
+        sheet                [UUID]
+        url                  [SHEET]
       vapi_assistant_id      [UUID]
     "#);
 }

@@ -82,9 +82,23 @@ fn a_definition_is_held_against_a_contract() {
 
 #[test]
 fn what_is_built_in_fits_the_vendors_contract() {
-    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contracts/vapi.mock.openapi.json");
     let space = Space::bare();
-    space.upa(&["platform", "check", "vapi", "--contract", spec]).exits(0);
+    for (platform, contract) in [
+        ("vapi", "vapi.mock"),
+        ("google", "google.mock"),
+        ("hubspot", "hubspot.2026-09"),
+        ("gohighlevel", "gohighlevel.v2"),
+    ] {
+        let spec = format!("{}/tests/contracts/{contract}.openapi.json", env!("CARGO_MANIFEST_DIR"));
+        space
+            .upa(&["platform", "check", platform, "--contract", &spec])
+            .exits(0);
+    }
+    assert_eq!(
+        upa::platform::definition::CATALOG.len(),
+        4,
+        "each of them is checked here"
+    );
 }
 
 #[test]
@@ -108,5 +122,26 @@ fn kinds_and_what_they_can_do() {
     --- stderr
     error: there is no platform `note`
     hint: did you mean `notes`?
+    "#);
+    assert_snapshot!(space.upa(&["platform", "show", "vapi.phone_number"]), @r#"
+    exit 0
+    --- stdout
+    KIND               LIST  MARK    LOST CREATE  READ  CHANGE  END
+    vapi.phone_number  all   object  look         call  update  delete
+
+    vapi.phone_number: a phone number, and who answers it
+      outputs  id, number
+      fixed    provider, number, numberDesiredAreaCode
+      unread   numberDesiredAreaCode, server.headers
+      secret   twilioAuthToken, twilioApiKey, twilioApiSecret, authentication.password
+      confirm  the number is given up, and nobody can ask for the same digits again
+      costs    money
+      waits    for `status`, 600 s at most in one run
+    "#);
+    assert_snapshot!(space.upa(&["platform", "show", "vapi.fone_number"]), @r#"
+    exit 64
+    --- stderr
+    error: vapi has no kind `fone_number`
+    hint: did you mean `vapi.phone_number`?
     "#);
 }

@@ -176,8 +176,8 @@ async fn the_ledger_counts_calls() {
     assert_eq!(
         calls["calls"],
         json!([
-            {"account": "n8n", "method": "GET", "path": "/api/v1/workflows", "query": "limit=7", "status": 200},
-            {"account": "n8n", "method": "POST", "path": "/webhook/nobody", "query": "", "status": 404},
+            {"account": "n8n", "method": "GET", "path": "/api/v1/workflows", "query": "limit=7", "status": 200, "wrote": false},
+            {"account": "n8n", "method": "POST", "path": "/webhook/nobody", "query": "", "status": 404, "wrote": true},
         ])
     );
     assert_eq!(sandbox.calls().len(), 2);

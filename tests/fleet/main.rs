@@ -1,4 +1,4 @@
-//! 200 tenants on the sandbox: a plan makes list calls only, exactly as many as there are pages.
+//! Fleets on the sandbox: a plan makes list calls only, exactly as many as there are pages.
 
 #![allow(
     clippy::disallowed_methods,
@@ -8,6 +8,8 @@
 
 #[path = "../support/small.rs"]
 mod small;
+mod terminal;
+mod thousand;
 
 use std::collections::BTreeMap;
 

@@ -208,7 +208,7 @@ fn the_selected_ones_leave_what_others_use_alone() {
     assert!(plan.is_empty() && plan.problems.is_empty(), "{plan:#?}");
     let asked = upa::observe::questions("w", &world.desired, &world.locks);
     let ids: Vec<&String> = asked["vapi"].ids.values().flatten().collect();
-    assert_eq!(ids, ["id @shared:vapi/base", "id cy@v1/main"]);
+    assert_eq!(ids, ["id @shared:vapi.base", "id cy@v1.main"]);
 }
 
 proptest! {

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use upa::desired::{DesiredState, desired};
+use upa::desired::{DesiredState, Resource, desired};
 use upa::digest::Digest;
 use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, RequestState};
 use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
+use upa::platform::definition::ids;
+use upa::platform::registry::Known;
 use upa::platform::{Activity, Answer, Credential, Object, Reading};
 use upa::resource::Address;
 use upa::secret::Secrets;
@@ -104,10 +106,19 @@ impl World {
                 }
             }
         }
-        let everything = self.desired.tenants.values().flat_map(|tenant| tenant.resources.keys());
-        let ids: BTreeMap<Address, String> = everything
-            .map(|address| (address.clone(), format!("id {address}")))
-            .collect();
+        let everything = self.desired.tenants.values().flat_map(|tenant| &tenant.resources);
+        let mut ids = BTreeMap::new();
+        let mut outs = BTreeMap::new();
+        for (address, resource) in everything {
+            ids.insert(address.clone(), format!("id {address}").replace('/', "."));
+            let facts = self
+                .workspace
+                .registry
+                .of_kind(&resource.kind)
+                .unwrap()
+                .facts(&resource.kind);
+            outs.insert(address.clone(), out(address, facts.unwrap().outs.keys()));
+        }
         for (number, tenant) in self.desired.tenants.values().enumerate() {
             let base = Uuid::from_u128(0x1000 + number as u128);
             let mut lock = Lockfile::new(&*tenant.name);
@@ -126,7 +137,7 @@ impl World {
             });
             lock.versions.extend(versions);
             let values = Values {
-                outs: BTreeMap::new(),
+                outs: outs.clone(),
                 ids: ids.clone(),
                 bases: Values::bases_of(&lock.versions),
                 credentials: answers
@@ -139,7 +150,7 @@ impl World {
                 let platform = self.workspace.registry.of_kind(&resource.kind).unwrap();
                 let document = symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep);
                 assert!(symbol::symbols(&document).is_empty(), "{}", resource.address);
-                let id = format!("id {}", resource.address);
+                let id = placed(&self.workspace, resource, &document, &ids[&resource.address]);
                 let hidden = platform.facts(&resource.kind).unwrap().hidden();
                 let unseen = unseen::record(&resource.address, &resource.document, &hidden, &self.secrets);
                 lock.resources.insert(
@@ -163,7 +174,7 @@ impl World {
                                 .cloned()
                                 .collect(),
                             stopped: false,
-                            out: BTreeMap::new(),
+                            out: outs[&resource.address].clone(),
                             unread: unseen.unread,
                             secrets: unseen.secrets,
                         }),
@@ -179,9 +190,10 @@ impl World {
                     } else {
                         Activity::NotApplicable
                     },
-                    mark: Some(resource.address.mark(&self.workspace.settings.workspace.name)),
+                    mark: is_marked(&self.workspace, resource)
+                        .then(|| resource.address.mark(&self.workspace.settings.workspace.name)),
                     attempt: None,
-                    out: BTreeMap::new(),
+                    out: outs[&resource.address].clone(),
                 };
                 objects.push((resource.account.clone(), resource.kind.clone(), id, object));
             }
@@ -249,6 +261,34 @@ impl World {
     }
 }
 
+/// The id of an object as lockfiles hold it, with what places it.
+fn placed(workspace: &Workspace, resource: &Resource, document: &Value, own: &str) -> String {
+    match workspace.registry.known(resource.kind.platform()) {
+        Some(Known::Defined(definition)) => {
+            let kind = definition.kind(&resource.kind).unwrap();
+            ids::of(kind, &ids::inputs_of(kind, document).unwrap(), own)
+        }
+        _ => own.to_owned(),
+    }
+}
+
+/// Whether objects of its kind have a place for a mark.
+fn is_marked(workspace: &Workspace, resource: &Resource) -> bool {
+    match workspace.registry.known(resource.kind.platform()) {
+        Some(Known::Defined(definition)) => definition.kind(&resource.kind).unwrap().marker.is_some(),
+        _ => true,
+    }
+}
+
+/// What a platform tells of an object besides its id; what expires does so in the year 2100.
+fn out<'a>(address: &Address, names: impl Iterator<Item = &'a String>) -> BTreeMap<String, Value> {
+    let value = |name: &str| match name {
+        "expiration" => Value::from(4_102_444_800_000_u64),
+        name => Value::from(format!("{name} of {address}")),
+    };
+    names.map(|name| (name.clone(), value(name))).collect()
+}
+
 fn request() -> Request {
     Request {
         request_id: Uuid::from_u128(1),
@@ -258,6 +298,8 @@ fn request() -> Request {
         updated_at: "2026-11-01T00:00:00Z".to_owned(),
         schema_ref: "s".to_owned(),
         operator: "ana".to_owned(),
+        integrations: BTreeMap::new(),
+        failures: BTreeMap::new(),
         error_log: Vec::new(),
     }
 }

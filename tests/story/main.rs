@@ -17,7 +17,7 @@ mod workspace;
 use instance::Instance;
 use serde_json::Value;
 use traffic::Traffic;
-use workspace::{TENANTS, Workspace};
+use workspace::{TENANTS, Workspace, flags};
 
 /// Stories on the one real n8n follow each other: each looks at everything that is there.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -44,7 +44,8 @@ async fn story(workspace: &Workspace, n8n: &Instance) {
 
     // Three tenants.
     let first = workspace.plan_json(&[]);
-    assert_eq!(first["counts"]["create"], 21, "{first}");
+    // 7 workflows, 2 objects at Vapi and 7 at Google for each; 1 and 2 more in the CRMs, and 2 that are shared.
+    assert_eq!(first["counts"]["create"], 53, "{first}");
     workspace.apply();
     assert_eq!(workspace.commits(), 2, "an apply is one commit");
     assert_eq!(workspace.uncommitted(), "", "index and work tree are clean");
@@ -148,13 +149,18 @@ async fn story(workspace: &Workspace, n8n: &Instance) {
     for tenant in TENANTS {
         workspace.set_status(tenant, "deprovisioned");
     }
-    let (status, goodbye, error) = workspace.upa(&["plan"]);
+    // What people put something into goes only when it is named.
+    let (status, _, error) = workspace.upa(&["plan"]);
+    assert_eq!(status, 10, "{error}");
+    assert!(error.contains("--confirm welcs/calendar"), "{error}");
+    let confirmed = workspace.confirmations();
+    let (status, goodbye, error) = workspace.upa(&[&["plan"], &*flags(&confirmed)].concat());
     assert_eq!(
         status, 14,
         "a share of deletions above the threshold needs an approval: {error}"
     );
     assert!(
-        goodbye.contains("Plan: 21 to delete") && error.contains("--approve sha256:"),
+        goodbye.contains("Plan: 53 to delete") && error.contains("--approve sha256:"),
         "{goodbye}{error}"
     );
     workspace.apply_approved();

@@ -45,8 +45,10 @@ impl Workspace {
         };
         // Another name for each run: what a failed run left on a real instance is a stranger's to the next.
         let name = format!("{name}-{}", std::process::id());
-        let settings =
-            format!("[workspace]\nname = \"{name}\"\n\n[accounts.n8n]\n{n8n}\n\n[accounts.vapi]\nsandbox = true\n");
+        let mut settings = format!("[workspace]\nname = \"{name}\"\n\n[accounts.n8n]\n{n8n}\n");
+        for platform in ["vapi", "google", "hubspot", "gohighlevel"] {
+            settings.push_str(&format!("\n[accounts.{platform}]\nsandbox = true\n"));
+        }
         std::fs::write(folder.path().join("upa.toml"), settings).unwrap();
         std::fs::write(folder.path().join(".gitignore"), ".upa/\n").unwrap();
         let workspace = Self {
@@ -83,6 +85,8 @@ impl Workspace {
     pub async fn seed_credentials(&self, n8n: &Instance) {
         for tenant in TENANTS {
             n8n.create_credential(&format!("{tenant} · Google Calendar"), "googleCalendarOAuth2Api")
+                .await;
+            n8n.create_credential(&format!("{tenant} · Google Sheets"), "googleSheetsOAuth2Api")
                 .await;
             n8n.create_credential(&format!("{tenant} · CRM"), "httpHeaderAuth")
                 .await;
@@ -129,12 +133,23 @@ impl Workspace {
         self.succeed(&["apply", "--yes"]);
     }
 
-    /// Applies a plan that exceeds the thresholds, as a person does who has read it.
+    /// What a plan asks to be confirmed by name.
+    pub fn confirmations(&self) -> Vec<String> {
+        let (_, _, error) = self.upa(&["plan"]);
+        let hints = error.lines().filter_map(|line| line.split_once("--confirm "));
+        hints.map(|(_, address)| address.trim().to_owned()).collect()
+    }
+
+    /// Applies a plan that exceeds the thresholds and ends what people put something into, as a person does who has read
+    /// it.
     pub fn apply_approved(&self) {
-        let (status, out, _) = self.upa(&["plan", "--format", "json"]);
-        assert_eq!(status, 14, "deleting everything needs an approval");
+        let confirmed = self.confirmations();
+        let confirmed = flags(&confirmed);
+        let (status, out, error) = self.upa(&[&["plan", "--format", "json"], &*confirmed].concat());
+        assert_eq!(status, 14, "deleting everything needs an approval: {error}");
         let plan: Value = serde_json::from_str(&out).unwrap();
-        self.succeed(&["apply", "--yes", "--approve", plan["digest"].as_str().unwrap()]);
+        let digest = plan["digest"].as_str().unwrap();
+        self.succeed(&[&["apply", "--yes", "--approve", digest], &*confirmed].concat());
     }
 
     pub fn assert_nothing_to_do(&self) {
@@ -250,6 +265,11 @@ impl Workspace {
     pub fn uncommitted(&self) -> String {
         self.git(&["status", "--porcelain"])
     }
+}
+
+/// As arguments.
+pub fn flags(confirmed: &[String]) -> Vec<&str> {
+    confirmed.iter().flat_map(|address| ["--confirm", address]).collect()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -94,9 +94,14 @@ pub fn plan_tenant(
             RequestState::Pending | RequestState::Provisioning
         )
     });
+    // An object that tenants share was mended, which is no change of theirs.
+    let unsettled = || {
+        let current = lock.versions.get(&tenant.version);
+        tenant.status != Status::Deprovisioned && current.is_some_and(|version| version.request.is_unsettled())
+    };
     let left_over = tenant.status == Status::Deprovisioned && !lock.versions.is_empty() && lock.resources.is_empty();
     let blocked = out.problems.iter().any(Problem::is_error);
-    out.due = out.changes.is_empty() && !blocked && (open || left_over) && !is_finished(tenant, lock);
+    out.due = out.changes.is_empty() && !blocked && ((open || left_over) && !is_finished(tenant, lock) || unsettled());
     out
 }
 

@@ -11,7 +11,7 @@ use crate::lockfile::Locked;
 use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock, Why};
 use crate::plan::unseen::{self, Difference};
-use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Search, Step};
+use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Search, Step, hidden};
 use crate::problem::{Class, Problem, listed};
 use crate::symbol::{self, Unknown};
 use crate::workspace::Status;
@@ -139,6 +139,7 @@ impl<'a> Pass<'a> {
                 out: seen.locked.map(Locked::out).unwrap_or_default(),
                 retiring,
                 hidden: facts.hidden(),
+                create_only: facts.create_only,
                 rotated: unseen.rotated,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
@@ -187,13 +188,22 @@ impl<'a> Pass<'a> {
 
     /// A field that is not returned shows only by what was sent.
     fn unseen(&mut self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> Difference {
-        let difference = unseen::difference(
+        let facts = platform.facts(&resource.kind).unwrap_or_default();
+        let applied = locked.and_then(|locked| locked.applied.as_ref());
+        let mut difference = unseen::difference(
             &resource.address,
             &resource.document,
-            &hidden_paths(platform, resource),
-            locked.and_then(|locked| locked.applied.as_ref()),
+            &facts.hidden(),
+            applied,
             self.basis.secrets,
         );
+        if applied.is_none() {
+            // An earlier run was cut off, or somebody else made it: what is there is not known to differ, and only what
+            // can be written may be written to be sure.
+            let writable =
+                |field: &str| !hidden::covers(&facts.create_only, field) && !hidden::covers(&facts.fixed, field);
+            difference.fields.retain(|change| writable(&change.field));
+        }
         self.not_compared.extend(difference.not_compared.clone());
         difference
     }
@@ -446,14 +456,6 @@ fn milliseconds(value: &Value) -> Option<i64> {
             .or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())),
         _ => None,
     }
-}
-
-/// What the platform does not show again of a resource.
-fn hidden_paths(platform: &dyn Platform, resource: &Resource) -> Vec<String> {
-    platform
-        .facts(&resource.kind)
-        .map(|facts| facts.hidden())
-        .unwrap_or_default()
 }
 
 fn create_steps(facts: &KindFacts, resource: &Resource) -> Vec<Step> {

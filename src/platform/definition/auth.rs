@@ -1,5 +1,7 @@
 //! How calls prove who makes them: compiled from the file.
 
+use serde_json::Value;
+
 use super::call::{Call, Common};
 use super::check::Findings;
 use super::file::AuthFile;
@@ -48,8 +50,8 @@ pub enum Session {
         /// Dotted path of the key.
         token: String,
         place: TokenPlace,
-        /// Statuses that mean that it ended.
-        again: Vec<u16>,
+        /// Statuses or codes that mean that it ended.
+        again: Vec<Value>,
     },
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::Findings;
 use super::file::{CallFile, CallTable, NextFile};
-use super::placeholder::{Hole, Text};
+use super::placeholder::{Hole, Root, Text};
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -245,6 +245,11 @@ impl Call {
         found
     }
 
+    /// Whether it says which fields it writes: one of those without a value is cleared.
+    pub fn says_fields(&self) -> bool {
+        self.holes().iter().any(|hole| hole.root == Root::Fields)
+    }
+
     /// Whether sending it again does no harm by itself.
     pub fn is_read(&self) -> bool {
         self.method == "GET"
@@ -316,7 +321,7 @@ impl List {
 
     /// Whether it finds every object of its inputs.
     pub fn is_whole(&self) -> bool {
-        let names = |hole: &Hole| !matches!(hole.root, super::placeholder::Root::Input(_));
+        let names = |hole: &Hole| !matches!(hole.root, Root::Input(_));
         !self.call.holes().iter().any(names)
     }
 }

@@ -267,6 +267,19 @@ pub(super) fn kind(
         (false, true) => Lost::Find,
         (false, false) => Lost::Stop,
     });
+    // An id of our own follows from these fields: with another value it is another object.
+    let mut fixed = file.fixed.clone();
+    for hole in key.iter().flat_map(Text::holes).filter(|hole| hole.root == Root::Spec) {
+        let field = hole.path.split('.').next().unwrap_or_default();
+        if !fixed.iter().any(|fixed| fixed == field) {
+            fixed.push(field.to_owned());
+        }
+    }
+    let unread = match &read {
+        // What is never read is never compared with what is there.
+        Read::Nothing => vec!["*".to_owned()],
+        _ => file.unread.clone(),
+    };
     let kind = KindDefinition {
         name: name.to_owned(),
         about: file.about.clone(),
@@ -286,8 +299,8 @@ pub(super) fn kind(
         marker,
         wait,
         out,
-        fixed: file.fixed.clone(),
-        unread: file.unread.clone(),
+        fixed,
+        unread,
         secret: file.secret.clone(),
         sets: file.sets.clone(),
         lists: file.lists.clone(),
@@ -393,7 +406,7 @@ fn placeholders(findings: &mut Findings<'_>, base: &str, kind: &KindDefinition) 
     for (key, list) in [("find", &kind.find), ("clash", &kind.clash), ("list", &kind.list)] {
         let Some(list) = list else { continue };
         let admits = |hole: &Hole| match hole.root {
-            Root::Spec | Root::Owner | Root::Attempt => key != "list",
+            Root::Spec | Root::Fields | Root::Owner | Root::Attempt => key != "list",
             Root::Live | Root::Item | Root::Marker | Root::Out => false,
             _ => knows_id(hole),
         };
@@ -417,7 +430,7 @@ fn placeholders(findings: &mut Findings<'_>, base: &str, kind: &KindDefinition) 
             .as_ref()
             .is_some_and(|create| create.pointer == call.pointer);
         check(findings, kind, &at(key), call, |hole| {
-            later(hole) && (key != "delete" || !matches!(hole.root, Root::Spec))
+            later(hole) && (key != "delete" || !matches!(hole.root, Root::Spec | Root::Fields))
         });
         if !is_create {
             says_which(findings, kind, &at(key), call);

@@ -134,6 +134,16 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
+/// Whether an answer's value at a dotted path is the one that is meant, by the field's own rule of sameness.
+pub fn is_meant(kind: &KindDefinition, path: &str, found: &Value, wanted: &Value) -> bool {
+    let field = kind.alias.iter().find(|(_, answered)| *answered == path);
+    let field = field.map_or(path, |(field, _)| field);
+    match kind.same.get(field) {
+        Some(rule) => same(*rule, wanted, found),
+        None => found == wanted,
+    }
+}
+
 /// Whether two values mean the same.
 fn same(rule: Same, a: &Value, b: &Value) -> bool {
     if compare::same(a, b) {

@@ -101,9 +101,9 @@ pub struct AuthFile {
     pub query: Option<String>,
     /// For `login`: the header the key goes into.
     pub header: Option<String>,
-    /// The statuses that mean that the session ended: it is opened again, once.
+    /// The statuses or codes that mean that the session ended: it is opened again, once.
     #[serde(default)]
-    pub again: Vec<u16>,
+    pub again: Vec<Value>,
 }
 
 /// How calls are sent.
@@ -273,7 +273,7 @@ pub struct CallTable {
     /// The variables of the document.
     #[serde(default)]
     pub vars: Map<String, Value>,
-    /// What is sent; by default the document, `"{spec}"`.
+    /// What is sent; by default the document, `"{spec}"`. `"{fields}"` are the dotted paths in it, with commas between.
     pub body: Option<Value>,
     /// Nothing is sent.
     #[serde(default)]
@@ -298,7 +298,8 @@ pub struct CallTable {
     pub find: bool,
     /// Lists only: dotted path of the list; empty = the answer itself.
     pub items: Option<String>,
-    /// Lists only: the objects that are meant, by exact equality on dotted paths.
+    /// Lists only: the objects that are meant, by exact equality on dotted paths. One on a `{spec.x?}` that has no value
+    /// does not count.
     #[serde(default, rename = "where")]
     pub conditions: BTreeMap<String, String>,
     /// Lists only: what is found is only shown to a person.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::call::{Call, List, Read};
 use super::file::{GoneFile, KeyedFile, Lost, OutOf, Same};
-use super::placeholder::Text;
+use super::placeholder::{self, Root, Text};
 
 /// A kind of object.
 #[derive(Debug, Clone)]
@@ -138,6 +138,17 @@ impl KindDefinition {
         self.unread.iter().chain(&self.secret).cloned().collect()
     }
 
+    /// The hidden paths that no update sends.
+    pub fn create_only(&self) -> Vec<String> {
+        let is_sent = |path: &String| {
+            let top = path.split('.').next().unwrap_or_default();
+            self.update
+                .as_ref()
+                .is_some_and(|update| !update.drop.iter().any(|dropped| dropped == top))
+        };
+        self.hidden().into_iter().filter(|path| !is_sent(path)).collect()
+    }
+
     /// Whether an object can be recognised as ours by what it carries.
     pub fn is_marked(&self) -> bool {
         self.marker.is_some()
@@ -153,5 +164,30 @@ impl KindDefinition {
         self.marker
             .as_ref()
             .is_some_and(|marker| !matches!(marker, Marker::Call { .. }))
+    }
+
+    /// Whether an update brings the mark to an object that lacks it: one that is adopted.
+    pub fn is_marked_by_update(&self) -> bool {
+        let Some(body) = self.update.as_ref().and_then(|update| update.body.as_ref()) else {
+            return false;
+        };
+        let field = match &self.marker {
+            Some(Marker::Field { field, .. } | Marker::Line { field } | Marker::Tag { field, .. }) => field,
+            Some(Marker::Placed { .. } | Marker::Call { .. }) | None => return false,
+        };
+        let covers = |path: &str| {
+            path.is_empty() || path == field || field.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let holes = placeholder::holes(body).unwrap_or_default();
+        holes.iter().any(|hole| match hole.root {
+            Root::Spec => covers(&hole.path),
+            Root::Owner => true,
+            _ => false,
+        })
+    }
+
+    /// Whether an object of ours may be without the mark: it comes by a call of its own, or cannot come later at all.
+    pub fn may_lack_mark(&self) -> bool {
+        self.is_marked() && !self.is_marked_by_update()
     }
 }

@@ -46,7 +46,12 @@ use crate::workspace::schema::{self, Schema};
 use crate::workspace::toml::Toml;
 
 /// The definitions that are built in: file name and text.
-pub const CATALOG: [(&str, &str); 1] = [("vapi.toml", include_str!("../catalog/vapi.toml"))];
+pub const CATALOG: [(&str, &str); 4] = [
+    ("vapi.toml", include_str!("../catalog/vapi.toml")),
+    ("google.toml", include_str!("../catalog/google.toml")),
+    ("hubspot.toml", include_str!("../catalog/hubspot.toml")),
+    ("gohighlevel.toml", include_str!("../catalog/gohighlevel.toml")),
+];
 
 /// The schema of a definition, as `upa schema platform` prints it.
 pub static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::of::<DefinitionFile>);
@@ -271,8 +276,9 @@ impl Platform for Definition {
             fixed: kind.fixed.clone(),
             unread: kind.unread.clone(),
             secret: kind.secret.clone(),
+            create_only: kind.create_only(),
             marked: kind.is_marked(),
-            marked_later: kind.is_marked() && !kind.is_born_marked(),
+            marked_later: kind.may_lack_mark(),
             inputs: kind.inputs.clone(),
             updates: kind.update.is_some(),
             waits: kind.wait.is_some(),

@@ -44,6 +44,20 @@ pub fn put(target: &mut Value, path: &str, value: Value) {
     *at = value;
 }
 
+/// The dotted paths of all values that are no objects, in the order of the document. A list is one value.
+pub fn leaves(value: &Value) -> Vec<String> {
+    let Value::Object(map) = value else {
+        return Vec::new();
+    };
+    let below = |(key, value): (&String, &Value)| match value {
+        Value::Object(inner) if !inner.is_empty() => {
+            leaves(value).into_iter().map(|path| format!("{key}.{path}")).collect()
+        }
+        _ => vec![key.clone()],
+    };
+    map.iter().flat_map(below).collect()
+}
+
 /// Takes away what is at a dotted path, everywhere it matches.
 pub fn remove(target: &mut Value, path: &str) {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
@@ -84,6 +98,7 @@ mod tests {
         assert_eq!(all(&value, "l.*.x"), [&json!(1), &json!(2)]);
         assert_eq!(at(&value, "l.1.x"), Some(&json!(2)));
         assert_eq!(at(&value, "l.2.x"), None);
+        assert_eq!(leaves(&value), ["a", "b.c", "l"]);
         remove(&mut value, "l.*.x");
         remove(&mut value, "b");
         assert_eq!(value, json!({"a": 1, "l": [{}, {}]}));

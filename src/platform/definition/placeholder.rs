@@ -35,6 +35,8 @@ pub struct Hole {
 pub enum Root {
     /// The document without its inputs.
     Spec,
+    /// The dotted paths of everything in the document, with commas between: what Google calls a field mask.
+    Fields,
     /// The object as it is now.
     Live,
     /// One element of `wait.each`.
@@ -133,6 +135,7 @@ impl Text {
     /// The value: a text that is nothing but a placeholder keeps the type of its value.
     pub fn value(&self, scope: &Scope<'_>) -> Result<Option<Value>, Unfilled> {
         match self.pieces.as_slice() {
+            [Piece::Hole(hole)] if scope.clears(hole) => Ok(Some(Value::Null)),
             [Piece::Hole(hole)] => scope.value(hole),
             _ => Ok(self.text(scope)?.map(Value::from)),
         }
@@ -187,6 +190,7 @@ impl Hole {
         }
         let root = match root {
             "spec" => Root::Spec,
+            "fields" => Root::Fields,
             "live" => Root::Live,
             "item" => Root::Item,
             "out" => Root::Out,
@@ -209,6 +213,7 @@ impl Hole {
     pub fn name(&self) -> String {
         let root = match &self.root {
             Root::Spec => "spec",
+            Root::Fields => "fields",
             Root::Live => "live",
             Root::Item => "item",
             Root::Out => "out",
@@ -248,10 +253,17 @@ pub struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// Whether the document says that an optional field is to be empty: then that is sent, not nothing.
+    fn clears(&self, hole: &Hole) -> bool {
+        let field = || path::at(self.spec?, &hole.path);
+        hole.root == Root::Spec && hole.optional && hole.default.is_none() && field() == Some(&Value::Null)
+    }
+
     fn value(&self, hole: &Hole) -> Result<Option<Value>, Unfilled> {
         let below = |value: Option<&Value>| path::at(value?, &hole.path).filter(|found| !found.is_null()).cloned();
         let found = match &hole.root {
             Root::Spec => below(self.spec),
+            Root::Fields => self.spec.map(|spec| Value::from(path::leaves(spec).join(","))),
             Root::Live => below(self.live),
             Root::Item => below(self.item),
             Root::Out => self.out.and_then(|out| out.get(&hole.path)).cloned(),
@@ -338,6 +350,17 @@ mod tests {
         assert_eq!(
             fill(&body, &scope).unwrap().unwrap(),
             json!({"all": spec, "n": 3, "d": "1", "t": "n=3"})
+        );
+        let cleared = json!({"ttl": null});
+        let scope_of_cleared = Scope {
+            spec: Some(&cleared),
+            ..Scope::default()
+        };
+        assert_eq!(
+            fill(&json!({"ttl": "{spec.ttl?}", "x": "{spec.x?}"}), &scope_of_cleared)
+                .unwrap()
+                .unwrap(),
+            json!({"ttl": null})
         );
         let path = Text::parse("/things/{id}?name={spec.name}").unwrap();
         assert_eq!(path.encoded(&scope).unwrap().unwrap(), "/things/x%20y?name=a%20b%2Fc");

@@ -71,13 +71,22 @@ pub(super) fn scope_of<'a>(kind: &KindDefinition, job: &'a Job, live: &'a Value)
     }
 }
 
+/// What makes sure that an object is the one a job is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sure {
+    /// It carries the mark.
+    ByMark,
+    /// The platform has just said that it created it.
+    ByCreate,
+}
+
 impl Rest {
     /// The object as it is now, in upa's form and the platform's, if it is ours to touch.
     async fn ours(&self, kind: &KindDefinition, job: &Job) -> Result<(Value, Value, Carried), PlatformError> {
         let live = self.read(kind, &job.id).await?;
         let (document, carried) = object::shown(kind, &live);
         let stranger = match &carried {
-            Carried::Nothing => job.marked && kind.is_born_marked(),
+            Carried::Nothing => job.marked && !kind.may_lack_mark(),
             carried => !carried.is(&job.mark),
         };
         if kind.is_marked() && stranger {
@@ -142,7 +151,7 @@ impl Rest {
             let found = items(&answer, &search.items).unwrap_or_default();
             found
                 .into_iter()
-                .find(|item| meets(item, &conditions))
+                .find(|item| meets(kind, item, &conditions))
                 .and_then(|item| own_id(kind, item))
         } else {
             own_id(kind, live)
@@ -150,7 +159,7 @@ impl Rest {
         let own = match own {
             Some(own) => own,
             // It is there and the answer does not say which: it is found by what it carries.
-            None => match self.find_own(kind, job, &scope).await? {
+            None => match self.find_own(kind, job, &scope, Sure::ByCreate).await? {
                 Some(own) => own,
                 None => {
                     return Err(PlatformError::new(
@@ -183,7 +192,7 @@ impl Rest {
         scope: &Scope<'_>,
         error: PlatformError,
     ) -> Result<Receipt, PlatformError> {
-        if let Some(own) = self.find_own(kind, job, scope).await? {
+        if let Some(own) = self.find_own(kind, job, scope, Sure::ByMark).await? {
             return Ok(Receipt {
                 id: ids::of(kind, &scope.inputs, &own),
                 ..Receipt::default()
@@ -193,12 +202,13 @@ impl Rest {
         Err(PlatformError::new(ErrorKind::Ambiguous, error.call, why))
     }
 
-    /// The own id of the object that carries the job's mark, or has the key and nothing that says otherwise.
+    /// The own id of the object that carries the job's mark; or that has its natural key, when it was created just now.
     async fn find_own(
         &self,
         kind: &KindDefinition,
         job: &Job,
         scope: &Scope<'_>,
+        sure: Sure,
     ) -> Result<Option<String>, PlatformError> {
         let is_ours = |live: &Value| object::carried(kind, live).is(&job.mark);
         if let Some(key) = scope.id {
@@ -211,7 +221,7 @@ impl Rest {
         let Some(list) = kind.find.as_ref().or(kind.list.as_ref()) else {
             return Ok(None);
         };
-        let candidates = if kind.is_born_marked() {
+        let candidates = if kind.is_born_marked() || sure == Sure::ByMark {
             let listing = self.list(kind, list, scope, None).await?;
             listing.items.into_iter().filter(is_ours).collect()
         } else {
@@ -251,7 +261,12 @@ impl Rest {
             live = self.read(kind, &job.id).await?;
             current = object::shown(kind, &live).0;
         }
-        let mark_by_update = !has_mark && !matches!(kind.marker, Some(Marker::Call { .. }));
+        let writes = !has_mark || differs || unseen;
+        if writes && !job.fresh && self.is_under_way(kind, &live) {
+            // An earlier run was cut off while the platform made it: what is half made takes no changes.
+            self.wait(kind, job).await?;
+        }
+        let mark_by_update = !has_mark && kind.is_marked_by_update();
         if mark_by_update || differs || unseen {
             let attempt = carried.attempt().unwrap_or(&job.attempt).to_owned();
             live = self.update(kind, job, &current, &live, &attempt).await?;
@@ -275,9 +290,17 @@ impl Rest {
         };
         let mut spec = self.marked(kind, job, Some(current), attempt)?;
         object::carry(kind, &mut spec, live);
-        if update.method == "PATCH" {
-            // What is gone from within a field goes when the field is written whole.
-            let dropped = job.dropped.iter().filter(|key| !key.contains('.'));
+        let says_fields = update.says_fields();
+        // A `PUT` replaces the whole; anywhere else a field that is not sent stays as it is.
+        if update.method != "PUT" || says_fields {
+            // What is gone from within a field goes when the field is written whole; where single fields are written, it
+            // is one of them, unless it stood in a list.
+            let in_list = |key: &str| {
+                key.split('.')
+                    .any(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            let dropped = job.dropped.iter();
+            let dropped = dropped.filter(|key| !key.contains('.') || says_fields && !in_list(key));
             for key in dropped.filter(|key| !kind.inputs.contains(key)) {
                 path::put(&mut spec, key, Value::Null);
             }

@@ -12,6 +12,9 @@ use crate::platform::definition::path;
 use crate::platform::definition::placeholder::Scope;
 use crate::platform::error::{ErrorKind, PlatformError};
 
+/// How many empty pages may follow each other behind cursors.
+const EMPTY_PAGES: usize = 20;
+
 /// What a list showed.
 pub(super) struct Listing {
     pub(super) items: Vec<Value>,
@@ -32,6 +35,7 @@ impl Rest {
         let mut seen = BTreeSet::new();
         let mut cursors = BTreeSet::new();
         let mut pages = 0;
+        let mut empty: usize = 0;
         let mut number: usize = 1;
         let mut next: Vec<(String, String)> = Vec::new();
         let mut address: Option<String> = None;
@@ -113,6 +117,12 @@ impl Rest {
                     complete: true,
                 });
             };
+            // Pages behind a cursor may be empty now and then; pages that are counted may not.
+            empty = if count == 0 { empty + 1 } else { 0 };
+            let counted = matches!(list.next, Some(Next::Page { .. }));
+            if empty > if counted { 0 } else { EMPTY_PAGES } {
+                return Err(wrong("page after page is empty: the list does not end"));
+            }
             if found.len() == before && count > 0 || !cursors.insert(value.clone()) {
                 return Err(wrong("a full page brought nothing new: the list does not end"));
             }

@@ -56,7 +56,7 @@ impl Rest {
         }
         let manners = Manners {
             retry: definition.retry.iter().copied().collect(),
-            per_second: definition.per_second,
+            per_second: definition.per_second.filter(|_| !account.sandbox),
         };
         Ok(Self {
             client: Client::new(account, headers)?.with_manners(manners),
@@ -90,7 +90,7 @@ impl Rest {
                 path::at(&answer, &call.live).filter(|live| !live.is_null()).cloned()
             }
             Read::Find => self.read_through_list(kind, &scope, &own).await?,
-            Read::Nothing => Some(Value::Null),
+            Read::Nothing => Some(Value::Object(serde_json::Map::new())),
         };
         match live {
             Some(live) if !object::is_gone(kind, &live) => Ok(live),

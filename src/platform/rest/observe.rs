@@ -240,10 +240,7 @@ impl Rest {
                             "the list does not show all objects: one that is recorded is missing from it".to_owned(),
                         );
                     }
-                    let mut object = self.object(kind, id, &live, known);
-                    if matches!(kind.read, Read::Nothing) {
-                        object.document = Value::Object(serde_json::Map::new());
-                    }
+                    let object = self.object(kind, id, &live, known);
                     found
                         .objects
                         .push(((*id).to_owned(), Reading::Present(Box::new(object))));

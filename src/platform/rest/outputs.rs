@@ -70,7 +70,7 @@ impl Rest {
         };
         if out.once || out.of.is_some() {
             return Err(refuse(format!(
-                "`{name}` of a {} is known only in the run that creates it",
+                "`{name}` of a {} is told once, to the run that creates it; delete the object there and run again: the new one tells it",
                 self.kind_name(kind)
             )));
         }

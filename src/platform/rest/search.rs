@@ -10,9 +10,10 @@ use crate::platform::definition::call::{List, Read};
 use crate::platform::definition::kind::Marker;
 use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::{Scope, Text};
-use crate::platform::definition::{KindDefinition, ids, path};
+use crate::platform::definition::{KindDefinition, compare, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
 use crate::platform::{Reading, Rival, Search, Wanted};
+use crate::problem::listed as listed_words;
 
 impl Rest {
     /// Looks for an object nobody knows the id of.
@@ -44,6 +45,17 @@ impl Rest {
                     Err(error) => return Err(error),
                 },
             }
+        }
+        // Without mark and key only the natural key tells what became of an attempt.
+        if let (Some(find), true, None, None) = (&kind.find, wanted.tried.is_some(), &kind.key, &kind.marker)
+            && filled(&find.conditions, &scope).is_none()
+        {
+            let parts = find.conditions.iter().map(|(path, _)| path.as_str());
+            return Ok(Search::Unknown(format!(
+                "an earlier run tried to create it and was cut off; only its natural key ({}) would tell it apart, and \
+                 the document does not say all of that",
+                listed_words(parts)
+            )));
         }
         for list in [&kind.find, &kind.clash].into_iter().flatten() {
             candidates.extend(self.matching(kind, list, &scope, listed).await?);
@@ -114,7 +126,7 @@ impl Rest {
             if conditions.is_empty() {
                 return Ok(listed.carrying(kind, scope.owner).cloned().collect());
             }
-            let meant = listed.objects.values().filter(|item| meets(item, &conditions));
+            let meant = listed.objects.values().filter(|item| meets(kind, item, &conditions));
             return Ok(meant.cloned().collect());
         }
         let items = self.list(kind, list, scope, None).await?.items;
@@ -125,26 +137,32 @@ impl Rest {
         Ok(items
             .into_iter()
             .filter(|item| {
-                let by_conditions = !conditions.is_empty() && meets(item, &conditions);
+                let by_conditions = !conditions.is_empty() && meets(kind, item, &conditions);
                 by_conditions || (conditions.is_empty() && marked && object::shown(kind, item).1.is(scope.owner))
             })
             .collect())
     }
 }
 
-/// Conditions with their values; `None` when one has none.
+/// Conditions with their values, without those on optional values the document has not; `None` when another has none.
 pub(super) fn filled(conditions: &[(String, Text)], scope: &Scope<'_>) -> Option<Vec<(String, Value)>> {
-    let value = |(path, text): &(String, Text)| {
-        let value = text.value(scope).ok().flatten()?;
-        let known = !crate::symbol::is_reserved(&value.to_string());
-        known.then(|| (path.clone(), value))
-    };
-    conditions.iter().map(value).collect()
+    let mut all = Vec::with_capacity(conditions.len());
+    for (path, text) in conditions {
+        let Some(value) = text.value(scope).ok()? else { continue };
+        if crate::symbol::is_reserved(&value.to_string()) {
+            return None;
+        }
+        all.push((path.clone(), value));
+    }
+    Some(all)
 }
 
 /// Whether an object meets all conditions.
-pub(super) fn meets(item: &Value, conditions: &[(String, Value)]) -> bool {
-    conditions
-        .iter()
-        .all(|(at, wanted)| path::all(item, at).into_iter().any(|found| found == wanted))
+pub(super) fn meets(kind: &KindDefinition, item: &Value, conditions: &[(String, Value)]) -> bool {
+    conditions.iter().all(|(at, wanted)| {
+        let found = path::all(item, at);
+        found
+            .into_iter()
+            .any(|found| compare::is_meant(kind, at, found, wanted))
+    })
 }

@@ -58,7 +58,8 @@ impl Rest {
                 Ok(reply) => self.failure(call, &request, reply.body),
                 Err(error) => self.understood(call, error),
             };
-            if !renewed && error.status.is_some_and(|status| self.sessions.ended(status)) {
+            let code = error.body.as_deref().and_then(|body| self.definition.errors.code(body));
+            if !renewed && self.sessions.ended(error.status, code) {
                 renewed = true;
                 self.sessions.forget(session).await;
                 continue;
@@ -158,12 +159,11 @@ impl Rest {
 
     /// What a status or code means where the definition says so.
     fn kind_of(&self, call: &Call, code: &Value) -> Option<ErrorKind> {
-        let among = |list: &[Value]| list.iter().any(|one| bare(one) == bare(code));
-        if among(&call.exists) {
+        if among(&call.exists, code) {
             Some(ErrorKind::Conflict)
-        } else if among(&call.gone) {
+        } else if among(&call.gone, code) {
             Some(ErrorKind::Missing)
-        } else if among(&call.busy) || among(&self.definition.errors.later) {
+        } else if among(&call.busy, code) || among(&self.definition.errors.later, code) {
             Some(ErrorKind::Throttled(None))
         } else {
             None
@@ -187,6 +187,11 @@ impl Rest {
         }
         error
     }
+}
+
+/// Whether a status or code is one of those a definition names.
+pub(super) fn among(list: &[Value], said: &Value) -> bool {
+    list.iter().any(|one| bare(one) == bare(said))
 }
 
 fn bare(value: &Value) -> String {

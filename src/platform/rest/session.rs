@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::Rest;
-use super::send::flat;
+use super::send::{among, flat};
 use crate::platform::Account;
 use crate::platform::definition::auth::{Auth, Session, TokenPlace};
 use crate::platform::definition::call::Call;
@@ -97,12 +97,15 @@ impl Sessions {
         self.auth.headers.iter()
     }
 
-    /// Whether this status means that the session ended.
-    pub(super) fn ended(&self, status: u16) -> bool {
+    /// Whether this status or code means that the session ended.
+    pub(super) fn ended(&self, status: Option<u16>, code: Option<&Value>) -> bool {
         match &self.auth.session {
             None => false,
-            Some(Session::Login { again, .. }) => again.contains(&status),
-            Some(_) => status == 401,
+            Some(Session::Login { again, .. }) => {
+                let status = status.map(Value::from);
+                status.iter().chain(code).any(|said| among(again, said))
+            }
+            Some(_) => status == Some(401),
         }
     }
 

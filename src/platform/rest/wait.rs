@@ -51,6 +51,14 @@ impl Rest {
         })
     }
 
+    /// Whether an object says of itself that the platform is not done with it.
+    pub(super) fn is_under_way(&self, kind: &KindDefinition, live: &Value) -> bool {
+        kind.wait.as_ref().is_some_and(|wait| {
+            let found = path::at(live, &wait.at);
+            wait.each.is_none() && wait.call.is_none() && found.is_some_and(|state| wait.state(state) == State::Pending)
+        })
+    }
+
     async fn poll(
         &self,
         kind: &KindDefinition,

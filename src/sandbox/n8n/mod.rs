@@ -49,6 +49,7 @@ use serde_json::json;
 
 use super::Served;
 use super::clock::Moment;
+use super::faults::Twist;
 use super::faults::page;
 use super::http::Answer;
 use super::http::Request;
@@ -132,6 +133,18 @@ async fn answer(State(n8n): State<Arc<N8n>>, request: axum::extract::Request) ->
     answered.unwrap_or_else(|_| page(500, "Internal Server Error"))
 }
 
+/// Takes the last objects off a page, which then claims to be the last one.
+fn shorten(answer: &mut Answer, count: usize) {
+    let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else {
+        return;
+    };
+    if let Some(data) = body.get_mut("data").and_then(Value::as_array_mut) {
+        data.truncate(data.len().saturating_sub(count));
+        body["nextCursor"] = Value::Null;
+        answer.body = body.to_string().into_bytes();
+    }
+}
+
 impl N8n {
     fn answer(&self, request: &Request) -> Answer {
         if let Some(path) = request.path.strip_prefix("/api/v1") {
@@ -191,7 +204,10 @@ impl N8n {
             return Answer::json(405, &json!({"message": message}));
         };
         let answered = self.routed(request, route, path, body);
-        let answer = answered.unwrap_or_else(Refusal::answer);
+        let mut answer = answered.unwrap_or_else(Refusal::answer);
+        if let Some(Twist::Short(count)) = &request.twist {
+            shorten(&mut answer, *count);
+        }
         if route.age == Age::Alias && self.options.endpoints == Endpoints::New {
             return answer.with("deprecation", "@1784764800");
         }

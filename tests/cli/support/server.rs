@@ -86,6 +86,15 @@ impl Server {
         self.ok("POST", "/n8n/api/v1/credentials", Some(&body));
     }
 
+    /// What operators have connected in n8n for the tenants of the shipped workspace.
+    pub fn shipped_credentials(&self) {
+        for tenant in ["demo", "plantilla", "welcs"] {
+            self.credential(&format!("{tenant} · Google Calendar"), "googleCalendarOAuth2Api");
+            self.credential(&format!("{tenant} · Google Sheets"), "googleSheetsOAuth2Api");
+            self.credential(&format!("{tenant} · CRM"), "httpHeaderAuth");
+        }
+    }
+
     pub fn fault(&self, fault: &Value) {
         self.ok("POST", "/_sandbox/faults", Some(fault));
     }

@@ -155,7 +155,13 @@ impl<'a> Look<'a> {
                 self.path(&at("id"), answer, &[&below(&items, &format!("*.{}", kind.id))]);
             }
             None if kind.key.is_none() && !kind.one => {
-                self.path(&at("id"), answer, &[&below(&call.live, &kind.id)]);
+                let mut paths = vec![below(&call.live, &kind.id)];
+                // An object that carries its mark from the first moment is found in the list, where its id is checked.
+                if kind.is_born_marked() && (kind.find.is_some() || kind.list.is_some()) {
+                    paths.push(call.live.clone());
+                }
+                let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+                self.path(&at("id"), answer, &paths);
             }
             None => {}
         }

@@ -25,6 +25,7 @@ fn account(base_url: &str) -> Account {
         credentials: BTreeMap::from([("api_key".to_owned(), Secret::new("sk-canary/1234567890"))]),
         concurrency: 4,
         per_second: None,
+        sandbox: false,
         ledger: Arc::default(),
     }
 }
@@ -200,6 +201,7 @@ async fn no_more_calls_are_started_than_allowed() {
     let server = Server::start(|_| answer(200, "{}")).await;
     let account = Account {
         per_second: Some(1000),
+        sandbox: false,
         ..account(&server.url)
     };
     let manners = Manners {

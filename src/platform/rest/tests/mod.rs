@@ -52,6 +52,7 @@ fn rest_of(
         identity: identity.map(str::to_owned),
         concurrency: 4,
         per_second: None,
+        sandbox: false,
         ledger: Arc::default(),
     };
     Rest::new(Arc::new(definition), &account)
