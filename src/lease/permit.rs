@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn it_ends_before_the_claim_does_and_when_it_is_lost() {
-        let now = Timestamp::now();
+        let now = Timestamp::from_millisecond(now()).unwrap();
         let ten = SignedDuration::from_mins(10);
         let permit = Permit::until(now + SignedDuration::from_secs(330), ten);
         assert!(permit.holds());
@@ -107,7 +107,7 @@ mod tests {
     async fn who_was_away_waits_until_somebody_has_looked() {
         let permit = Permit::unlimited();
         assert!(permit.granted().await);
-        let now = Timestamp::now();
+        let now = Timestamp::from_millisecond(now()).unwrap();
         permit.seen(now - SignedDuration::from_secs(60), SignedDuration::from_secs(30));
         let soon = tokio::time::timeout(Duration::from_millis(200), permit.granted());
         assert!(soon.await.is_err(), "nobody knows");
