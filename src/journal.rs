@@ -21,6 +21,20 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// What a line may be besides.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Base {
+    base: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Base(Base),
+    Entry(Box<Entry>),
+}
+
 /// The journal of a run that is under way.
 pub struct Journal {
     path: PathBuf,
@@ -46,7 +60,18 @@ impl Journal {
             tenant: tenant.to_owned(),
             event: event.clone(),
         };
-        let mut line = serde_json::to_string(&entry)?;
+        self.line(&entry)
+    }
+
+    /// Notes the commit whose lockfiles the events are to be folded into.
+    pub fn based_on(&self, commit: &str) -> std::io::Result<()> {
+        self.line(&Base {
+            base: commit.to_owned(),
+        })
+    }
+
+    fn line(&self, what: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_string(what)?;
         line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.write_all(line.as_bytes())?;
@@ -63,7 +88,16 @@ impl Journal {
 /// A journal that a run left behind.
 pub struct Leftover {
     pub path: PathBuf,
+    /// The commit whose lockfiles the events continue, where a remote holds them.
+    pub base: Option<String>,
     pub entries: Vec<Entry>,
+}
+
+impl Leftover {
+    /// The run it is of.
+    pub fn run(&self) -> Option<Uuid> {
+        self.path.file_stem()?.to_str()?.parse().ok()
+    }
 }
 
 /// The journals in a folder, oldest first.
@@ -80,15 +114,16 @@ pub fn leftovers(folder: &Path) -> std::io::Result<Vec<Leftover>> {
     paths.sort();
     let mut leftovers = Vec::new();
     for path in paths {
-        let mut entries = Vec::new();
+        let (mut base, mut entries) = (None, Vec::new());
         for line in BufReader::new(File::open(&path)?).lines() {
             // The last line may have been cut off in the middle: what it announced was not sent.
             match serde_json::from_str(&line?) {
-                Ok(entry) => entries.push(entry),
+                Ok(Line::Base(noted)) => base = Some(noted.base),
+                Ok(Line::Entry(entry)) => entries.push(*entry),
                 Err(_) => break,
             }
         }
-        leftovers.push(Leftover { path, entries });
+        leftovers.push(Leftover { path, base, entries });
     }
     Ok(leftovers)
 }
@@ -110,11 +145,14 @@ mod tests {
         let event = Event::Gone {
             address: "welcs@v2.0/a".parse().unwrap(),
         };
+        journal.based_on("abc").unwrap();
         journal.append("welcs", &event).unwrap();
         journal.append("welcs", &event).unwrap();
         journal.file.lock().unwrap().write_all(b"{\"tenant\":\"we").unwrap();
         let found = leftovers(folder.path()).unwrap();
         assert_eq!(found.len(), 1);
+        assert_eq!(found[0].base.as_deref(), Some("abc"));
+        assert!(found[0].run().is_some());
         assert_eq!(found[0].entries.len(), 2);
         assert_eq!(found[0].entries[0].event, event);
         journal.finish().unwrap();

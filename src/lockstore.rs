@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use crate::lockfile::{self, Lockfile};
 use crate::problem::Problem;
-use crate::repo::{Committed, Repo, RepoError};
+use crate::repo::{Committed, Repo, RepoError, Target};
 
 /// The place.
 #[derive(Debug, Clone)]
 pub enum LockStore {
     /// The tip of a branch, by its full name.
     Branch(String),
+    /// The tip of a branch of a remote, as it was last fetched.
+    Remote(Target),
     /// A folder outside Git.
     Folder(PathBuf),
 }
@@ -27,6 +29,11 @@ impl LockStore {
     pub fn texts(&self, repo: &Repo) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
         match self {
             LockStore::Branch(reference) => repo.lockfiles(reference),
+            LockStore::Remote(target) => match repo.known_tip(target) {
+                Some(tip) => repo.lockfiles_at(&tip),
+                // The remote does not have the branch yet.
+                None => repo.lockfiles("HEAD"),
+            },
             LockStore::Folder(folder) => {
                 let mut texts = BTreeMap::new();
                 let listing = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -43,12 +50,27 @@ impl LockStore {
         }
     }
 
-    /// Keeps lockfiles. On a branch that is one commit; `None` when they are there already.
+    /// The commit the lockfiles are read from, if they come from a remote.
+    pub fn base(&self, repo: &Repo) -> Option<String> {
+        match self {
+            LockStore::Remote(target) => repo.known_tip(target).or_else(|| repo.head().ok()),
+            LockStore::Branch(_) | LockStore::Folder(_) => None,
+        }
+    }
+
+    /// Keeps lockfiles, which were made from those of commit `base`, if they come from a remote. On a branch that is one
+    /// commit; `None` when they are there already.
     #[expect(
         clippy::disallowed_methods,
         reason = "edge: this is where uncommitted lockfiles are written"
     )]
-    pub fn keep(&self, repo: &Repo, locks: &[Lockfile], message: &str) -> Result<Option<Committed>, RepoError> {
+    pub fn keep(
+        &self,
+        repo: &Repo,
+        locks: &[Lockfile],
+        base: Option<&str>,
+        message: &str,
+    ) -> Result<Option<Committed>, RepoError> {
         let mut files = BTreeMap::new();
         for lock in locks {
             let text = lockfile::write(lock).map_err(|error| RepoError::Io {
@@ -59,6 +81,13 @@ impl LockStore {
         }
         match self {
             LockStore::Branch(reference) => repo.commit(reference, &files, message),
+            LockStore::Remote(target) => {
+                let Some(id) = repo.publish(target, base, &files, message)? else {
+                    return Ok(None);
+                };
+                let left_alone = repo.follow(target)?;
+                Ok(Some(Committed { id, left_alone }))
+            }
             LockStore::Folder(folder) => {
                 for lock in locks {
                     let io = |error| RepoError::Io {

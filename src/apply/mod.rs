@@ -3,6 +3,7 @@
 //! Apply decides nothing. One tenant's failure never stops another; within a tenant a failed step stops only what waits
 //! for it. What several tenants share is made before the first of them is touched, and deleted after the last.
 
+mod begun;
 mod integrations;
 mod request;
 mod shared;
@@ -17,12 +18,15 @@ use uuid::Uuid;
 
 use crate::desired::DesiredTenant;
 use crate::journal::Journal;
+use crate::lease::Permit;
 use crate::lockfile::Lockfile;
 use crate::plan::{Action, Change, ObservedState, Plan};
 use crate::platform::{Executor, Step};
 use crate::problem::Problem;
 use crate::resource::{Address, SHARED};
 use crate::secret::Secrets;
+
+pub use begun::{Begun, begun};
 
 /// How many tenants are worked on at once; each account bounds its own calls besides.
 const TENANTS_AT_ONCE: usize = 8;
@@ -41,6 +45,10 @@ pub struct Context<'a> {
     pub journal: &'a Journal,
     /// Set when a person asked to stop: calls in flight are finished, no further one is started.
     pub interrupted: &'a AtomicBool,
+    /// Whether a further call may be started.
+    pub permit: &'a Permit,
+    /// What was announced before the first call.
+    pub begun: Begun,
     /// The time of now, RFC 3339.
     pub now: fn() -> String,
     pub progress: &'a (dyn Progress + Sync),
@@ -104,14 +112,7 @@ impl Outcome {
 
 /// Carries out a plan. Every tenant with changes, or with a request that is due, has an outcome.
 pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, Lockfile>) -> Vec<Outcome> {
-    let mut by_tenant: BTreeMap<&str, Vec<Change>> =
-        plan.due.iter().map(|tenant| (tenant.as_str(), Vec::new())).collect();
-    for change in &plan.changes {
-        by_tenant
-            .entry(change.address.tenant())
-            .or_default()
-            .push(change.clone());
-    }
+    let mut by_tenant = by_tenant(plan);
     let lock_of = |tenant: &str| locks.get(tenant).cloned().unwrap_or_else(|| Lockfile::new(tenant));
     let common = by_tenant.remove(SHARED).unwrap_or_default();
     let (last, first): (Vec<Change>, Vec<Change>) =
@@ -131,6 +132,19 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
     outcomes
 }
 
+/// Every tenant with changes, or with a request that is due.
+fn by_tenant(plan: &Plan) -> BTreeMap<&str, Vec<Change>> {
+    let mut by_tenant: BTreeMap<&str, Vec<Change>> =
+        plan.due.iter().map(|tenant| (tenant.as_str(), Vec::new())).collect();
+    for change in &plan.changes {
+        by_tenant
+            .entry(change.address.tenant())
+            .or_default()
+            .push(change.clone());
+    }
+    by_tenant
+}
+
 /// One tenant, unless something it uses could not be made.
 async fn tenant_of(
     context: &Context<'_>,
@@ -144,7 +158,7 @@ async fn tenant_of(
         Some(problem) => Outcome {
             problems: vec![problem],
             skipped: changes.into_iter().map(|change| change.address).collect(),
-            ..Outcome::untouched(lock)
+            ..Outcome::untouched(context.begun.opened(lock))
         },
         None => walk::walk(context, desired, common, lock, changes).await,
     }

@@ -58,7 +58,7 @@ pub async fn walk(
 }
 
 /// Secrets that could not be had: without them nothing of the tenant is begun.
-fn missing_secrets(context: &Context<'_>, desired: &DesiredTenant, changes: &[Change]) -> Vec<Problem> {
+pub(super) fn missing_secrets(context: &Context<'_>, desired: &DesiredTenant, changes: &[Change]) -> Vec<Problem> {
     let sent = changes.iter().filter(|change| !change.steps.is_empty());
     let needed: BTreeSet<String> = sent
         .flat_map(|change| unseen::names(&change.work.document))
@@ -120,8 +120,8 @@ struct Told {
 
 impl Walk<'_> {
     async fn run(&mut self, changes: &[Change]) -> Result<(), Unwritable> {
-        for event in request::begin(self.context, self.desired, &self.outcome.lock, changes) {
-            self.record(event)?;
+        for event in self.context.begun.requests(&self.desired.name) {
+            self.record(event.clone())?;
         }
         self.know_ids();
         let order = match order::order(changes) {
@@ -145,7 +145,7 @@ impl Walk<'_> {
                 .waits_for
                 .get(&node)
                 .is_some_and(|waits| !waits.is_disjoint(&failed));
-            if self.context.interrupted.load(Ordering::Relaxed) {
+            if self.context.interrupted.load(Ordering::Relaxed) || !self.context.permit.granted().await {
                 self.outcome.interrupted = true;
             }
             if blocked || self.outcome.interrupted {
@@ -313,7 +313,7 @@ impl Walk<'_> {
         let attempt = *self
             .attempts
             .entry(index)
-            .or_insert_with(|| change.work.attempt.unwrap_or_else(Uuid::new_v4));
+            .or_insert_with(|| self.context.begun.attempt(change));
         if !leaves(step)
             && let Err(error) = self.ask_for_secret_outputs(&sent(change)).await
         {

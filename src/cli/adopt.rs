@@ -7,7 +7,7 @@ use clap::Args;
 use similar::TextDiff;
 
 use super::report::{self, Failure};
-use super::session::{At, Session};
+use super::session::{At, Fetch, Session};
 use super::survey::{self, Survey};
 use super::{Global, plan};
 use crate::exit::Exit;
@@ -31,7 +31,7 @@ pub struct AdoptArgs {
 
 pub async fn run(global: &Global, args: &AdoptArgs) -> Result<Exit, Failure> {
     let selected = [args.tenant.clone()];
-    let session = Session::open(global, At::WorkTree, &selected)?;
+    let session = Session::open_with(global, At::WorkTree, &selected, Fetch::Usually)?;
     let desired = survey::wanted(&session, &selected)?;
     check(args, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;

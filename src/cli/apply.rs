@@ -11,20 +11,21 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::accounts::Accounts;
+use super::claim::Hold;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::{self, Above, Lines, Live};
+use super::publish::{self, Kept};
 use super::report::{self, Failure};
-use super::session::{At, Session};
+use super::session::{At, Fetch, Session};
 use super::survey::{self, Survey};
 use super::{Global, wait_for_signal};
-use crate::apply::{self, Context, Outcome};
+use crate::apply::{self, Begun, Context, Outcome};
 use crate::exit::Exit;
 use crate::journal::{self, Journal};
-use crate::lease::{self, Lease};
-use crate::lockfile::{self, Lockfile};
+use crate::lockfile::Lockfile;
 use crate::lockstore::LockStore;
 use crate::plan::{Action, Change, Plan, unseen};
-use crate::problem::{Class, Place, Problem};
+use crate::problem::{Class, Place, Problem, listed};
 use crate::render::{self, BOLD, counted, styled, tenants_and};
 use crate::repo::RepoError;
 use crate::resource::{Address, SHARED};
@@ -52,26 +53,28 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     } else {
         At::Revision("HEAD")
     };
+    if global.offline {
+        return Err(
+            Failure::new(Exit::Usage, "`--offline` is for looking: apply needs the remote")
+                .hint("`upa plan --offline` shows what it would do"),
+        );
+    }
     let live = Live::start("reading the workspace");
-    let session = Session::open(global, at, &args.tenants)?;
+    let session = Session::open_with(global, at, &args.tenants, Fetch::Always)?;
     if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
         return Err(RepoError::Detached.into());
     }
-    let _lease = match Lease::take(&session.repo.private_dir()) {
-        Ok(lease) => lease,
-        Err(lease::Taken::ByAnother(who)) => {
-            return Err(
-                Failure::new(Exit::Leased, format!("another apply is working here ({who})"))
-                    .hint("run again when it is done"),
-            );
-        }
-        Err(lease::Taken::Failed(error)) => return Err(error.into()),
-    };
+    let run = Uuid::now_v7();
+    let hold = Hold::take(&session, run, claimed(&session, &args.tenants)?)?;
     session.repo.finish_last_commit()?;
+    if let LockStore::Remote(target) = &session.store {
+        session.repo.follow(target)?;
+    }
     refuse_uncommitted(&session, global)?;
     // Somebody may have finished a run between reading the lockfiles and taking the lease.
-    let mut session = Session::open(global, at, &args.tenants)?;
+    let mut session = Session::open_with(global, at, &args.tenants, Fetch::Always)?;
     let commit = session.repo.head()?;
+    session.warnings.extend(refuse_unpushed(&session, &commit)?);
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
@@ -79,7 +82,12 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     live.counts(&accounts);
     let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
     drop(live);
-    let result = proceed(args, &mut session, survey, &accounts, approved, &commit).await;
+    let work = Work {
+        run,
+        commit: &commit,
+        hold: &hold,
+    };
+    let result = proceed(args, &mut session, survey, &accounts, approved, &work).await;
     let tallies = accounts.tallies();
     accounts.close().await;
     if result.is_ok() {
@@ -88,13 +96,21 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     result
 }
 
+/// What a run goes by.
+struct Work<'a> {
+    run: Uuid,
+    /// What is applied.
+    commit: &'a str,
+    hold: &'a Hold,
+}
+
 async fn proceed(
     args: &ApplyArgs,
     session: &mut Session,
     mut survey: Survey,
     accounts: &Accounts,
     approved: Option<Approved>,
-    commit: &str,
+    work: &Work<'_>,
 ) -> Result<Exit, Failure> {
     print(session, &survey, Format::Text)?;
     let before = Exit::of_problems(&survey.plan.problems);
@@ -117,11 +133,10 @@ async fn proceed(
         .resolver
         .read(&mut survey.secrets, &survey.desired, &needed)
         .await;
-    let run = Uuid::now_v7();
     let live = Live::start("applying");
     live.counts(accounts);
     let interrupted = listen_for_interrupts(live.above());
-    let outcomes = execute(session, &survey, accounts, (run, commit), &interrupted, &live).await?;
+    let outcomes = execute(session, &survey, accounts, work, &interrupted, &live).await?;
     let unfinished = outcomes
         .iter()
         .any(|outcome| outcome.failed() || outcome.interrupted || !outcome.waiting.is_empty());
@@ -129,7 +144,14 @@ async fn proceed(
         session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
     }
     live.says("recording");
-    let made = keep(session, run, &survey.plan, unfinished)?;
+    let made = match publish::keep(session, (work.run, work.hold), &survey.plan, unfinished) {
+        Ok(made) => made,
+        Err(failure) => {
+            drop(live);
+            report_outcomes(&outcomes, &Kept::default(), &[])?;
+            return Err(failure);
+        }
+    };
     live.says("checking what is there now");
     let left = leftover(session, args, accounts, &outcomes).await?;
     drop(live);
@@ -142,30 +164,47 @@ async fn execute(
     session: &mut Session,
     survey: &Survey,
     accounts: &Accounts,
-    (run, commit): (Uuid, &str),
+    work: &Work<'_>,
     interrupted: &AtomicBool,
     live: &Live,
 ) -> Result<Vec<Outcome>, Failure> {
     let folder = session.journals.clone();
-    let journal = Journal::start(&folder, run).map_err(|error| {
+    let journal = Journal::start(&folder, work.run).map_err(|error| {
         Failure::new(
             Exit::Failed,
             format!("cannot write the journal in `{}`: {error}", folder.display()),
         )
     })?;
-    let context = Context {
-        workspace: session.name(),
-        run,
-        commit,
+    let name = session.name().to_owned();
+    let mut context = Context {
+        workspace: &name,
+        run: work.run,
+        commit: work.commit,
         desired: &survey.desired.tenants,
         observed: &survey.observed,
         secrets: &survey.secrets,
         executors: &accounts.executors(),
         journal: &journal,
         interrupted,
+        permit: work.hold.permit(),
+        begun: Begun::default(),
         now,
         progress: &Lines::new(live),
     };
+    context.begun = apply::begun(&context, &survey.plan, &session.locks);
+    let announced: Vec<&Lockfile> = context.begun.locks.values().collect();
+    let published = publish::begin(session, (work.run, work.hold), &survey.plan, &announced, &journal);
+    match published {
+        Ok(published) => context.begun.published = published,
+        Err(failure) => {
+            drop(context);
+            // Where nobody knows whether it arrived, the journal says that nothing of it was begun.
+            if failure.exit != Exit::Platform {
+                journal.finish()?;
+            }
+            return Err(failure);
+        }
+    }
     let outcomes = apply::apply(&context, &survey.plan, &session.locks).await;
     session
         .leftovers
@@ -173,7 +212,7 @@ async fn execute(
             leftover
                 .path
                 .file_stem()
-                .is_some_and(|stem| stem.to_string_lossy() == run.to_string())
+                .is_some_and(|stem| stem.to_string_lossy() == work.run.to_string())
         }));
     Ok(outcomes)
 }
@@ -185,6 +224,37 @@ async fn execute(
 fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
+/// Whom a run claims. What tenants share comes with those who use it.
+fn claimed(session: &Session, tenants: &[String]) -> Result<BTreeSet<String>, Failure> {
+    if tenants.is_empty() || session.remote().is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let wanted = survey::wanted(session, tenants)?.tenants;
+    Ok(tenants.iter().cloned().chain(wanted.into_keys()).collect())
+}
+
+/// Where there is a remote only what it holds is applied; that it holds something newer is said.
+fn refuse_unpushed(session: &Session, commit: &str) -> Result<Option<Problem>, Failure> {
+    let Some(wanted) = &session.wanted else {
+        return Ok(None);
+    };
+    let (remote, branch) = (wanted.remote.name().to_owned(), wanted.branch.clone());
+    let Some(tip) = session.repo.known_tip(wanted) else {
+        return Err(RepoError::Unpushed { remote, branch }.into());
+    };
+    if !session.repo.contains(&tip, commit) {
+        return Err(RepoError::Unpushed { remote, branch }.into());
+    }
+    let newer = session.repo.differing(commit, &tip)?;
+    Ok((!newer.is_empty()).then(|| {
+        let paths = listed(newer.iter().take(5).map(String::as_str));
+        Problem::warning(format!(
+            "`{branch}` of the remote `{remote}` holds newer files ({paths}); what is checked out is applied"
+        ))
+        .hint("git pull")
+    }))
 }
 
 /// Only what is committed can be applied, or nobody could say later what was.
@@ -322,63 +392,6 @@ fn listen_for_interrupts(above: Above) -> Arc<AtomicBool> {
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
     interrupted
-}
-
-/// What was kept.
-struct Kept {
-    commit: Option<String>,
-    left_alone: Vec<String>,
-}
-
-/// Commits every lockfile that changed, in one commit, and removes the journals it holds.
-fn keep(session: &mut Session, run: Uuid, plan: &Plan, unfinished: bool) -> Result<Kept, Failure> {
-    let changed: Vec<Lockfile> = session
-        .locks
-        .values()
-        .filter(|lock| match (session.texts.get(&lock.tenant), lockfile::write(lock)) {
-            (Some(kept), Ok(text)) => **kept != *text,
-            (None, _) => !lock.is_empty(),
-            (Some(_), Err(_)) => true,
-        })
-        .cloned()
-        .collect();
-    let mut kept = Kept {
-        commit: None,
-        left_alone: Vec::new(),
-    };
-    if !changed.is_empty() {
-        let tenants = changed.iter().filter(|lock| lock.tenant != SHARED).count();
-        let whose = tenants_and(tenants, tenants < changed.len());
-        let message = commit_message(session, run, plan, &whose, unfinished);
-        if let Some(made) = session.store.keep(&session.repo, &changed, &message)? {
-            kept.commit = Some(made.id);
-            kept.left_alone = made.left_alone;
-        }
-    }
-    for leftover in session.leftovers.drain(..) {
-        journal::remove(&leftover)?;
-    }
-    session.texts = session.store.texts(&session.repo)?;
-    Ok(kept)
-}
-
-fn commit_message(session: &Session, run: Uuid, plan: &Plan, whose: &str, unfinished: bool) -> String {
-    let counts: Vec<String> = Action::ALL
-        .iter()
-        .filter(|action| plan.count(**action) > 0)
-        .map(|action| format!("{} {}", action.verb(), plan.count(*action)))
-        .collect();
-    let what = if counts.is_empty() {
-        "record an earlier run".to_owned()
-    } else {
-        counts.join(", ")
-    };
-    let unfinished = if unfinished { ", unfinished" } else { "" };
-    format!(
-        "upa apply: {what} ({whose}){unfinished}\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n",
-        session.repo.operator(),
-        plan.digest()
-    )
 }
 
 /// Observes and plans once more: what is left of tenants that reported no failure is a bug in upa.

@@ -37,6 +37,7 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     repo.commit_all("A workspace: one product, three tenants")?;
     let story = Story {
         global: Global {
+            offline: false,
             dir: dir.clone(),
             sandbox: false,
             verbose: false,

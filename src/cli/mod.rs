@@ -3,14 +3,17 @@
 mod accounts;
 mod adopt;
 mod apply;
+mod claim;
 mod demo;
 mod exit_codes;
 mod export;
 mod history;
+mod lease;
 mod new;
 mod plan;
 mod platform;
 mod progress;
+mod publish;
 mod release;
 pub mod report;
 mod sandbox;
@@ -52,6 +55,9 @@ pub struct Global {
     /// Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
     #[arg(long, global = true)]
     pub sandbox: bool,
+    /// Look at the lockfiles that were fetched last instead of asking the remote of `[git]`
+    #[arg(long, global = true)]
+    pub offline: bool,
     /// End a run with what it asked of each account, even where nobody looks on
     #[arg(short, long, global = true)]
     pub verbose: bool,
@@ -69,6 +75,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Make the platforms as Git says, and commit the lockfiles
     Apply(apply::ApplyArgs),
+    /// Show who is applying now, or take a claim away
+    Lease(lease::LeaseArgs),
     /// Show the fleet as a table
     Status(status::StatusArgs),
     /// Show what is recorded of a tenant
@@ -126,6 +134,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Validate(args) => validate::run(global, args),
         Command::Plan(args) => block_on(plan::run(global, args)),
         Command::Apply(args) => block_on(apply::run(global, args)),
+        Command::Lease(args) => lease::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Show(args) => show::run(global, args),
         Command::Trace(args) => trace::run(global, args),

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::Global;
 use super::progress::{self, Live};
 use super::report::{self, Failure};
-use super::session::{At, Session};
+use super::session::{At, Fetch, Session};
 use super::survey::{self, Survey};
 use crate::desired::DesiredState;
 use crate::exit::Exit;
@@ -112,7 +112,7 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
 async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
     let live = Live::start("reading the workspace");
-    let session = Session::open(global, at, &args.tenants)?;
+    let session = Session::open_with(global, at, &args.tenants, Fetch::Usually)?;
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;

@@ -57,12 +57,18 @@ impl Failure {
 impl From<RepoError> for Failure {
     fn from(error: RepoError) -> Self {
         let exit = match &error {
-            RepoError::Busy(_) => Exit::Platform,
+            RepoError::Busy(_) | RepoError::Unreachable { .. } => Exit::Platform,
+            RepoError::Overtaken { .. } => Exit::Stale,
             RepoError::Git(_) | RepoError::Io { .. } => Exit::Failed,
             RepoError::NoFolder(_)
             | RepoError::NotARepository(_)
             | RepoError::NoCommit
             | RepoError::NoRevision(_)
+            | RepoError::NotABranch(_)
+            | RepoError::NoGit(_)
+            | RepoError::NoRemote(_)
+            | RepoError::Refused { .. }
+            | RepoError::Unpushed { .. }
             | RepoError::Detached => Exit::Configuration,
         };
         let failure = Failure::new(exit, error.to_string());

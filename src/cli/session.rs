@@ -11,9 +11,10 @@ use crate::journal::{self, Leftover};
 use crate::lockfile::Lockfile;
 use crate::lockstore::{self, LockStore};
 use crate::problem::{Problem, did_you_mean};
-use crate::repo::Repo;
-use crate::resource::SHARED;
+use crate::repo::{Remote, Repo, RepoError, Target};
+use crate::resource::{Address, SHARED};
 use crate::secrets::Resolver;
+use crate::workspace::settings::Git;
 use crate::workspace::{self, Files, Loaded, Workspace};
 
 /// Which files count.
@@ -23,6 +24,17 @@ pub enum At<'a> {
     Revision(&'a str),
 }
 
+/// Whether the remote of `[git]` is asked for its lockfiles first. Without one there is nobody to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetch {
+    No,
+    /// If it can be reached.
+    Try,
+    /// Unless `--offline` says otherwise.
+    Usually,
+    Always,
+}
+
 /// The state a command starts from.
 pub struct Session {
     pub repo: Repo,
@@ -30,6 +42,12 @@ pub struct Session {
     /// Reads secrets, when they are needed.
     pub resolver: Resolver,
     pub store: LockStore,
+    /// The commit of the remote the lockfiles are from, if there is one.
+    pub base: Option<String>,
+    /// The branch of the remote that says what is wanted, if there is one.
+    pub wanted: Option<Target>,
+    /// Why the lockfiles may be older than the remote's, if they may.
+    pub unfetched: Option<Problem>,
     /// The lockfiles with everything folded in that earlier runs left in journals.
     pub locks: BTreeMap<String, Lockfile>,
     /// Their texts as they are kept.
@@ -46,7 +64,12 @@ pub struct Session {
 impl Session {
     /// Opens a workspace. Errors that concern only tenants outside `selected` do not count; an empty selection is all.
     pub fn open(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
-        let mut session = Self::look(global, at, selected)?;
+        Self::open_with(global, at, selected, Fetch::No)
+    }
+
+    /// Opens a workspace with the remote's lockfiles.
+    pub fn open_with(global: &Global, at: At<'_>, selected: &[String], fetch: Fetch) -> Result<Self, Failure> {
+        let mut session = Self::look_with(global, at, selected, fetch)?;
         let concerns = |problem: &Problem| {
             // What tenants share concerns whoever is selected.
             let tenant = problem.tenant.as_ref().filter(|tenant| *tenant != SHARED);
@@ -61,6 +84,11 @@ impl Session {
 
     /// Opens a workspace to look at what is recorded: errors in files are told and stop nothing.
     pub fn look(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
+        Self::look_with(global, at, selected, Fetch::No)
+    }
+
+    /// Likewise, with the remote's lockfiles.
+    pub fn look_with(global: &Global, at: At<'_>, selected: &[String], fetch: Fetch) -> Result<Self, Failure> {
         let repo = Repo::open(&global.dir)?;
         let files = match at {
             At::WorkTree => repo.work_tree()?,
@@ -76,11 +104,16 @@ impl Session {
         if global.sandbox {
             all_in_sandbox(&mut workspace);
         }
-        let store = if global.sandbox {
-            LockStore::Folder(repo.root().join(".upa/locks"))
-        } else {
-            LockStore::Branch(repo.lock_ref(workspace.settings.git.lock_branch.as_deref())?)
+        let wanted = match &workspace.settings.git.remote {
+            Some(name) if !global.sandbox => Some(wanted(&repo, &workspace.settings.git, name)?),
+            _ => None,
         };
+        let store = store(global, &repo, &workspace.settings.git, wanted.as_ref())?;
+        let unfetched = match &wanted {
+            Some(wanted) => fetched(global, &repo, wanted, &store, fetch)?,
+            None => None,
+        };
+        let base = store.base(&repo);
         let texts = store.texts(&repo)?;
         let (mut locks, wrong) = lockstore::parse(&texts);
         problems.extend(wrong);
@@ -91,11 +124,8 @@ impl Session {
             repo.private_dir()
         };
         let leftovers = journal::leftovers(&journals)?;
-        for entry in leftovers.iter().flat_map(|leftover| &leftover.entries) {
-            let lock = locks
-                .entry(entry.tenant.clone())
-                .or_insert_with(|| Lockfile::new(&*entry.tenant));
-            lock.record(&entry.event);
+        for leftover in &leftovers {
+            problems.extend(fold(&repo, base.as_deref(), leftover, &mut locks)?);
         }
         unknown_tenants(&workspace, &locks, selected)?;
         let notes = workspace
@@ -108,6 +138,9 @@ impl Session {
             repo,
             workspace,
             store,
+            base,
+            wanted,
+            unfetched,
             locks,
             texts,
             leftovers,
@@ -124,6 +157,11 @@ impl Session {
         }
     }
 
+    /// The remote that holds the truth, if there is one.
+    pub fn remote(&self) -> Option<&Remote> {
+        self.wanted.as_ref().map(|wanted| &wanted.remote)
+    }
+
     /// The errors among what loading found.
     pub fn errors(&self) -> Vec<Problem> {
         self.warnings
@@ -137,6 +175,106 @@ impl Session {
     pub fn name(&self) -> &str {
         &self.workspace.settings.workspace.name
     }
+}
+
+/// The branch of the remote that says what is wanted.
+fn wanted(repo: &Repo, git: &Git, name: &str) -> Result<Target, Failure> {
+    let remote = Remote::new(repo, name)?;
+    let branch = match &git.branch {
+        Some(branch) => branch.clone(),
+        None => repo.checked_out()?.ok_or_else(|| {
+            Failure::from(RepoError::Detached).hint("say in upa.toml which branch of the remote counts: `git.branch`")
+        })?,
+    };
+    Ok(Target::new(remote, &branch)?)
+}
+
+fn store(global: &Global, repo: &Repo, git: &Git, wanted: Option<&Target>) -> Result<LockStore, Failure> {
+    if global.sandbox {
+        return Ok(LockStore::Folder(repo.root().join(".upa/locks")));
+    }
+    Ok(match wanted {
+        Some(wanted) => {
+            let branch = git.lock_branch.as_deref().unwrap_or(&wanted.branch);
+            LockStore::Remote(Target::new(wanted.remote.clone(), branch)?)
+        }
+        None => LockStore::Branch(repo.lock_ref(git.lock_branch.as_deref())?),
+    })
+}
+
+/// Asks the remote; the finding says why what is here may be older.
+fn fetched(
+    global: &Global,
+    repo: &Repo,
+    wanted: &Target,
+    store: &LockStore,
+    fetch: Fetch,
+) -> Result<Option<Problem>, Failure> {
+    if fetch == Fetch::No || global.offline && fetch != Fetch::Always {
+        return Ok(None);
+    }
+    let mut targets = vec![wanted];
+    if let LockStore::Remote(target) = store
+        && target.branch != wanted.branch
+    {
+        targets.push(target);
+    }
+    match (repo.fetch(&targets), fetch) {
+        (Ok(()), _) => Ok(None),
+        (Err(error), Fetch::Try) => Ok(Some(
+            Problem::warning(format!("{error}; this is what was fetched last")).hint("say `--offline` not to ask it"),
+        )),
+        (Err(error @ RepoError::Unreachable { .. }), Fetch::Usually) => {
+            Err(Failure::from(error).hint("to go by what was fetched last: `--offline`"))
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// Folds what an earlier run left behind into the lockfiles it continues. What another run has written since counts more:
+/// it settled what this one had announced.
+fn fold(
+    repo: &Repo,
+    now: Option<&str>,
+    leftover: &Leftover,
+    locks: &mut BTreeMap<String, Lockfile>,
+) -> Result<Vec<Problem>, Failure> {
+    let mut continues: BTreeMap<&str, bool> = BTreeMap::new();
+    for entry in &leftover.entries {
+        if !continues.contains_key(&*entry.tenant) {
+            let same = match (&leftover.base, now) {
+                (Some(base), Some(now)) => repo.unchanged(base, now, &lockstore::path(&entry.tenant))?,
+                _ => true,
+            };
+            continues.insert(&entry.tenant, same);
+        }
+        if continues.get(&*entry.tenant) == Some(&true) {
+            let lock = locks
+                .entry(entry.tenant.clone())
+                .or_insert_with(|| Lockfile::new(&*entry.tenant));
+            lock.record(&entry.event);
+        }
+    }
+    if let (Some(_), Some(run)) = (&leftover.base, leftover.run()) {
+        let began: BTreeSet<&Address> = leftover
+            .entries
+            .iter()
+            .filter_map(|entry| entry.event.begins())
+            .collect();
+        for lock in locks.values_mut() {
+            lock.forget_announced(run, &began);
+        }
+    }
+    let overtaken = continues.into_iter().filter(|(_, continues)| !continues);
+    Ok(overtaken
+        .map(|(tenant, _)| {
+            let path = lockstore::path(tenant);
+            Problem::warning(format!(
+                "a run that was cut off here had not published `{path}`, and another has written it since: that one counts"
+            ))
+            .tenant(tenant)
+        })
+        .collect())
 }
 
 /// `--sandbox`: whatever the files say, every account lives there.

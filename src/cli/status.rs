@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Global;
 use super::report::{self, Failure};
-use super::session::{At, Session};
+use super::session::{At, Fetch, Session};
 use crate::exit::Exit;
 use crate::lockfile::{Integration, Lockfile, Request};
 use crate::render::table::table;
@@ -24,7 +24,7 @@ pub struct StatusArgs {
 const INTEGRATIONS: &str = "integrations";
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
-    let session = Session::look(global, At::WorkTree, &args.tenants)?;
+    let session = Session::look_with(global, At::WorkTree, &args.tenants, Fetch::Try)?;
     let names: BTreeSet<&String> = session.workspace.tenants.keys().chain(session.locks.keys()).collect();
     let wanted = names
         .into_iter()
@@ -59,7 +59,9 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
         rows.iter_mut().for_each(|row| drop(row.remove(at)));
     }
     let text = table(&columns, rows);
-    report::heard(write!(anstream::stderr(), "{}", report::problems(&session.errors())))?;
+    let mut findings = session.errors();
+    findings.extend(session.unfetched.clone());
+    report::heard(write!(anstream::stderr(), "{}", report::problems(&findings)))?;
     write!(anstream::stdout(), "{text}")?;
     Ok(Exit::Done)
 }

@@ -51,10 +51,18 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
 /// Lockfiles that are not as upa wrote them: a pull request may not edit them. It may hold older ones, because others
 /// are applied while it is open, so what counts is where it branched off.
 fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> {
-    let LockStore::Branch(reference) = &session.store else {
-        return Ok(Vec::new());
+    let (tip, branch) = match &session.store {
+        LockStore::Branch(reference) => (
+            session.repo.resolve(reference).ok(),
+            reference.trim_start_matches("refs/heads/").to_owned(),
+        ),
+        LockStore::Remote(target) => (
+            session.repo.known_tip(target),
+            format!("{}/{}", target.remote.name(), target.branch),
+        ),
+        LockStore::Folder(_) => (None, String::new()),
     };
-    let Ok(tip) = session.repo.resolve(reference) else {
+    let Some(tip) = tip else {
         return Ok(Vec::new());
     };
     let (files, commit) = match at {
@@ -70,7 +78,6 @@ fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> 
     let before = session.repo.at(&base)?;
     let locks =
         |files: &Files| -> BTreeSet<String> { files.in_folder("tenants/", ".lock").map(str::to_owned).collect() };
-    let branch = reference.trim_start_matches("refs/heads/");
     let mut problems = Vec::new();
     for path in locks(&files).union(&locks(&before)) {
         let tenant = path.trim_start_matches("tenants/").trim_end_matches(".lock");

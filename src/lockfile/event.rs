@@ -1,6 +1,6 @@
 //! What happened, as values: written to the journal before and after every call, and folded into lockfiles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +53,16 @@ pub enum Event {
     },
     /// Nothing is left of a version.
     VersionGone { version: String },
+}
+
+impl Event {
+    /// The resource of which a step is about to be sent.
+    pub fn begins(&self) -> Option<&Address> {
+        match self {
+            Event::Begin { address, .. } => Some(address),
+            _ => None,
+        }
+    }
 }
 
 impl Lockfile {
@@ -130,6 +140,18 @@ impl Lockfile {
                 self.versions.remove(version);
             }
         }
+    }
+
+    /// Forgets what a run announced and never began: it was cut off before, and its journal says so.
+    pub fn forget_announced(&mut self, run: Uuid, began: &BTreeSet<&Address>) {
+        self.resources.retain(|address, locked| {
+            let announced = locked.pending.as_ref().is_some_and(|pending| pending.run == run);
+            if !announced || began.contains(address) {
+                return true;
+            }
+            locked.pending = None;
+            locked.applied.is_some() || !locked.retiring.is_empty()
+        });
     }
 
     fn pending(&mut self, address: &Address) -> Option<&mut Pending> {

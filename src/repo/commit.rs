@@ -36,27 +36,10 @@ impl Repo {
         }
         for tries in 0..MOST_TRIES {
             let parent = self.tip(reference)?;
-            let mut update = TreeUpdateBuilder::new();
-            let mut changed = Vec::new();
-            let tree = parent.tree()?;
-            for (path, text) in files {
-                let whole = format!("{}{path}", self.prefix);
-                let blob = self.git.blob(text.as_bytes())?;
-                if tree.get_path(Path::new(&whole)).ok().map(|entry| entry.id()) != Some(blob) {
-                    update.upsert(whole, blob, FileMode::Blob);
-                    changed.push(path.clone());
-                }
-            }
-            if changed.is_empty() {
+            let Some((id, changed)) = self.compose(&parent, files, message)? else {
                 return Ok(None);
-            }
+            };
             let clean = self.clean(&parent, &changed)?;
-            let tree = self.git.find_tree(update.create_updated(&self.git, &tree)?)?;
-            let who = self
-                .git
-                .signature()
-                .or_else(|_| Signature::now("upa", "upa@localhost"))?;
-            let id = self.git.commit(None, &who, &who, message, &tree, &[&parent])?;
             let exists = self.git.find_reference(reference).is_ok();
             let moved = if exists {
                 self.git
@@ -82,6 +65,38 @@ impl Repo {
             }
         }
         Err(RepoError::Busy(reference.to_owned()))
+    }
+
+    /// Makes a commit on top of another, and moves nothing: its id and the files that differ. `None` if none does.
+    pub(super) fn compose(
+        &self,
+        parent: &Commit<'_>,
+        files: &BTreeMap<String, String>,
+        message: &str,
+    ) -> Result<Option<(Oid, Vec<String>)>, RepoError> {
+        let mut update = TreeUpdateBuilder::new();
+        let mut changed = Vec::new();
+        let tree = parent.tree()?;
+        for (path, text) in files {
+            let whole = format!("{}{path}", self.prefix);
+            let blob = self.git.blob(text.as_bytes())?;
+            if tree.get_path(Path::new(&whole)).ok().map(|entry| entry.id()) != Some(blob) {
+                update.upsert(whole, blob, FileMode::Blob);
+                changed.push(path.clone());
+            }
+        }
+        if changed.is_empty() {
+            return Ok(None);
+        }
+        let tree = self.git.find_tree(update.create_updated(&self.git, &tree)?)?;
+        let who = self.signature()?;
+        let id = self.git.commit(None, &who, &who, message, &tree, &[parent])?;
+        Ok(Some((id, changed)))
+    }
+
+    pub(super) fn signature(&self) -> Result<Signature<'static>, RepoError> {
+        let configured = self.git.signature();
+        Ok(configured.or_else(|_| Signature::now("upa", "upa@localhost"))?)
     }
 
     /// Removes the lock of a branch that a killed process left behind. Only who holds the lease comes here, so no other upa

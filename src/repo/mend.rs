@@ -9,35 +9,49 @@ use super::{Repo, RepoError};
 
 /// The trailer that says that a commit was made by a run.
 const TRAILER: &str = "\nUpa-Run: ";
+/// How far back a work tree may be behind.
+const MOST_COMMITS: usize = 4;
 
 impl Repo {
-    /// Lockfiles that are still as they were before the last commit, if that commit was made by a run, are brought to
-    /// it. Anything else somebody has edited, and stays.
+    /// Lockfiles that are still as they were before the last commits, if those were made by a run, are brought to the
+    /// last. Anything else somebody has edited, and stays.
     pub fn finish_last_commit(&self) -> Result<(), RepoError> {
         let head = self.git.head()?;
         let Ok(name) = head.name().map(str::to_owned) else {
             return Ok(());
         };
-        let commit = head.peel_to_commit()?;
-        let by_a_run = commit.message().is_ok_and(|message| message.contains(TRAILER));
-        let (true, Ok(parent)) = (by_a_run, commit.parent(0)) else {
-            return Ok(());
-        };
+        let last = head.peel_to_commit()?;
         let mut files = BTreeMap::new();
-        for path in self.changed_locks(&parent, &commit)? {
-            if let Some(text) = self.committed(&commit, &path)? {
-                files.insert(path, text);
+        let mut ours = Vec::new();
+        let mut commit = last.clone();
+        // A run makes two commits at most, one before its first call and one after its last.
+        for _ in 0..MOST_COMMITS {
+            let by_a_run = commit.message().is_ok_and(|message| message.contains(TRAILER));
+            let (true, Ok(parent)) = (by_a_run, commit.parent(0)) else {
+                break;
+            };
+            for path in self.changed_locks(&parent, &last)? {
+                if let Some(text) = self.committed(&last, &path)? {
+                    files.insert(path, text);
+                }
             }
+            let changed: Vec<String> = files.keys().cloned().collect();
+            ours.extend(self.clean(&parent, &changed)?);
+            commit = parent;
+        }
+        if files.is_empty() {
+            return Ok(());
         }
         let changed: Vec<String> = files.keys().cloned().collect();
-        let mut ours = self.clean(&parent, &changed)?;
-        ours.extend(self.clean(&commit, &changed)?);
+        ours.extend(self.clean(&last, &changed)?);
+        ours.sort();
+        ours.dedup();
         self.refresh(&name, &files, &ours, &ours)?;
         Ok(())
     }
 
     /// The lockfiles that differ between two commits, as paths within the workspace.
-    fn changed_locks(&self, before: &Commit<'_>, after: &Commit<'_>) -> Result<Vec<String>, RepoError> {
+    pub(super) fn changed_locks(&self, before: &Commit<'_>, after: &Commit<'_>) -> Result<Vec<String>, RepoError> {
         let diff = self
             .git
             .diff_tree_to_tree(Some(&before.tree()?), Some(&after.tree()?), None)?;
@@ -53,7 +67,7 @@ impl Repo {
         Ok(paths.collect())
     }
 
-    fn committed(&self, commit: &Commit<'_>, path: &str) -> Result<Option<String>, RepoError> {
+    pub(super) fn committed(&self, commit: &Commit<'_>, path: &str) -> Result<Option<String>, RepoError> {
         match commit.tree()?.get_path(Path::new(&format!("{}{path}", self.prefix))) {
             Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
                 let blob = self.git.find_blob(entry.id())?;

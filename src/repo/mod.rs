@@ -7,13 +7,17 @@
 mod commit;
 mod init;
 mod mend;
+mod publish;
 mod read;
+mod remote;
 
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, Reference, Repository};
 
 pub use commit::Committed;
+pub use publish::Target;
+pub use remote::{Pushed, Remote};
 
 /// Something about the repository that stops a run.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,24 @@ pub enum RepoError {
     Detached,
     #[error("branch `{0}` was moved by somebody else again and again")]
     Busy(String),
+    #[error("`{0}` cannot be the name of a branch")]
+    NotABranch(String),
+    #[error("the `git` program, which talks to the remote, cannot be run: {0}")]
+    NoGit(String),
+    #[error("this clone has no remote `{0}`, which `git.remote` in upa.toml names")]
+    NoRemote(String),
+    #[error("the remote `{remote}` cannot be reached: {why}")]
+    Unreachable { remote: String, why: String },
+    #[error("the remote `{remote}` does not let anybody push to `{reference}`: {why}")]
+    Refused {
+        remote: String,
+        reference: String,
+        why: String,
+    },
+    #[error("`{path}` was changed on the remote while this run worked (commit {commit}); nothing was written over it")]
+    Overtaken { path: String, commit: String },
+    #[error("the commit that is checked out is not in `{branch}` of the remote `{remote}`")]
+    Unpushed { remote: String, branch: String },
     #[error("git: {}", .0.message())]
     Git(#[from] git2::Error),
     #[error("`{path}`: {error}")]
@@ -44,6 +66,18 @@ impl RepoError {
             RepoError::NotARepository(_) => "change to the workspace's folder (`-C DIR`), or make one: `git init`",
             RepoError::NoCommit => "commit the workspace first: `git add . && git commit`",
             RepoError::Detached => "check out a branch, or set `git.lock_branch` in upa.toml",
+            RepoError::NotABranch(_) => "mend `[git]` in upa.toml",
+            RepoError::NoGit(_) => "install git, or take `git.remote` out of upa.toml to work in this clone alone",
+            RepoError::NoRemote(_) => "`git remote -v` lists them; `git remote add` makes one",
+            RepoError::Unreachable { .. } => "`git fetch` must work here without asking anything; then run again",
+            RepoError::Refused { reference, .. } if reference.starts_with("refs/upa/") => {
+                "let the remote accept pushes to `refs/upa/*`: runs exclude each other there"
+            }
+            RepoError::Refused { .. } => {
+                "if the branch is protected, set `git.lock_branch` in upa.toml to one that upa may push to"
+            }
+            RepoError::Overtaken { .. } => "another run took over: `upa plan` shows what is left",
+            RepoError::Unpushed { .. } => "push it first, and have it merged: only what the remote holds is applied",
             RepoError::Busy(_) => "run again when the other run is done",
             RepoError::NoRevision(_) => "name a branch, a tag or a commit: `git log --oneline` lists them",
             RepoError::Git(error) if error.code() == ErrorCode::Locked => {
@@ -139,6 +173,12 @@ impl Repo {
             Ok(Some(target)) => target.to_owned(),
             _ => "HEAD".to_owned(),
         })
+    }
+
+    /// The short name of the branch that is checked out; `None` where a commit is.
+    pub fn checked_out(&self) -> Result<Option<String>, RepoError> {
+        let name = self.lock_ref(None)?;
+        Ok(name.strip_prefix("refs/heads/").map(str::to_owned))
     }
 
     /// The tip of a branch; of one that only the remote has so far, the remote's.

@@ -122,10 +122,18 @@ impl Repo {
 
     /// The lockfiles at the tip of a branch: tenant → text. Empty when the branch does not exist yet.
     pub fn lockfiles(&self, reference: &str) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
-        let Some(tip) = self.branch_tip(reference) else {
-            return Ok(BTreeMap::new());
-        };
-        let tree = tip.peel_to_tree()?;
+        match self.branch_tip(reference) {
+            Some(tip) => self.lockfiles_of(&tip.peel_to_tree()?),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// The lockfiles in a commit: tenant → text.
+    pub fn lockfiles_at(&self, commit: &str) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
+        self.lockfiles_of(&self.git.find_commit(Oid::from_str(commit)?)?.tree()?)
+    }
+
+    fn lockfiles_of(&self, tree: &git2::Tree<'_>) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
         let Ok(folder) = tree.get_path(Path::new(&format!("{}tenants", self.prefix))) else {
             return Ok(BTreeMap::new());
         };

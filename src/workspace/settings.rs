@@ -94,10 +94,20 @@ impl Default for Policy {
     }
 }
 
-/// Where lockfiles are committed.
+/// Where lockfiles are committed, and who else is told.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Git {
-    /// The branch that holds the lockfiles; by default the one that is checked out.
+    /// The remote that holds the truth: runs take their lease there, read the lockfiles from it and push them to it.
+    /// Without it everything stays in this clone.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
+    pub remote: Option<String>,
+    /// The branch of the remote that says what is wanted: only what it holds is applied. By default the one that is
+    /// checked out.
+    pub branch: Option<String>,
+    /// The branch that holds the lockfiles; by default `branch`.
     pub lock_branch: Option<String>,
+    /// How long a run's claim on the remote lasts without being renewed, in seconds; 600 by default.
+    #[schemars(range(min = 4, max = 86400))]
+    pub lease_seconds: Option<u32>,
 }

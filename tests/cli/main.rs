@@ -23,6 +23,7 @@ mod plan;
 mod platform;
 mod refusals;
 mod release;
+mod remote;
 mod sandbox;
 mod secret_refusals;
 mod secrets;

@@ -228,6 +228,7 @@ fn help() {
       validate  Check every file of the workspace, without asking any platform
       plan      Show what apply would do, and why
       apply     Make the platforms as Git says, and commit the lockfiles
+      lease     Show who is applying now, or take a claim away
       status    Show the fleet as a table
       show      Show what is recorded of a tenant
       trace     Find whose an object or a webhook is
@@ -247,6 +248,9 @@ fn help() {
 
           --sandbox
               Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
+
+          --offline
+              Look at the lockfiles that were fetched last instead of asking the remote of `[git]`
 
       -v, --verbose
               End a run with what it asked of each account, even where nobody looks on

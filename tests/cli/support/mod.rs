@@ -1,6 +1,7 @@
 //! Workspaces for tests, and what a person sees of a run.
 
 pub mod duo;
+pub mod origin;
 pub mod product;
 pub mod server;
 pub mod transcript;

@@ -1,14 +1,19 @@
-//! Mutual exclusion between runs on one machine: a file in the Git directory, locked as long as the run lives.
+//! Mutual exclusion between runs in one clone: a file in the Git directory, locked as long as the run lives.
 //!
 //! The system releases the lock when the process ends, however it ends, so nothing is ever stale.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::digest::Digest;
 
 /// Held while a run works.
 pub struct Lease {
-    _file: File,
+    file: File,
+    folder: PathBuf,
 }
 
 /// Why it could not be taken.
@@ -37,7 +42,10 @@ impl Lease {
                     .and_then(|()| file.rewind())
                     .and_then(|()| write!(file, "process {}", std::process::id()));
                 written.map_err(Taken::Failed)?;
-                Ok(Self { _file: file })
+                Ok(Self {
+                    file,
+                    folder: folder.to_owned(),
+                })
             }
             Err(TryLockError::WouldBlock) => {
                 let mut who = String::new();
@@ -46,6 +54,27 @@ impl Lease {
             }
             Err(TryLockError::Error(error)) => Err(Taken::Failed(error)),
         }
+    }
+
+    /// What tells this clone from every other, also from a copy of itself: whoever holds the lease of this clone knows that
+    /// no other run of it is alive.
+    #[expect(clippy::disallowed_methods, reason = "edge: this is where the lease is kept")]
+    pub fn identity(&self) -> std::io::Result<String> {
+        use std::os::unix::fs::MetadataExt as _;
+        let path = self.folder.join("clone");
+        let name = match std::fs::read_to_string(&path) {
+            Ok(name) if !name.is_empty() => name,
+            _ => {
+                let name = Uuid::new_v4().to_string();
+                std::fs::write(&path, &name)?;
+                name
+            }
+        };
+        let file = self.file.metadata()?;
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let folder = self.folder.canonicalize()?;
+        let all = format!("{name} {machine} {} {} {}", folder.display(), file.dev(), file.ino());
+        Ok(Digest::of_bytes(all.as_bytes()).to_string())
     }
 }
 
@@ -60,7 +89,17 @@ mod tests {
             panic!("free")
         };
         assert!(matches!(Lease::take(folder.path()), Err(Taken::ByAnother(who)) if who.starts_with("process ")));
+        let identity = lease.identity().unwrap();
         drop(lease);
-        assert!(Lease::take(folder.path()).is_ok());
+        let Ok(again) = Lease::take(folder.path()) else {
+            panic!("free again")
+        };
+        assert_eq!(again.identity().unwrap(), identity);
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.path().join("clone"), copy.path().join("clone")).unwrap();
+        let Ok(other) = Lease::take(copy.path()) else {
+            panic!("another clone")
+        };
+        assert_ne!(other.identity().unwrap(), identity);
     }
 }

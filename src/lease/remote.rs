@@ -1,0 +1,264 @@
+//! The lease on a remote: `refs/upa/lease`, moved by compare-and-swap, renewed while a run works.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::{Claim, Claims, Permit};
+use crate::repo::{Pushed, Remote, Repo, RepoError};
+
+/// The ref.
+const REFERENCE: &str = "refs/upa/lease";
+/// Where it is fetched to.
+const HERE: &str = "refs/upa/seen-lease";
+/// How often others may be faster.
+const MOST_TRIES: u32 = 20;
+
+/// Why the lease could not be changed.
+#[derive(Debug)]
+pub enum Hindered {
+    /// Another run's claim is in the way.
+    By(Box<Claim>),
+    /// The run's own claim is not there any more.
+    Superseded,
+    /// What the ref holds is not a lease that this upa understands.
+    NotALease(String),
+    Repo(RepoError),
+}
+
+impl From<RepoError> for Hindered {
+    fn from(error: RepoError) -> Self {
+        Hindered::Repo(error)
+    }
+}
+
+/// Held while a run works: renewed by a thread, and released when dropped.
+pub struct Held {
+    claim: Claim,
+    permit: Arc<Permit>,
+    folder: PathBuf,
+    remote: Remote,
+    stop: Option<mpsc::Sender<()>>,
+    renewal: Option<JoinHandle<()>>,
+}
+
+/// Every claim on a remote.
+pub fn claims(repo: &Repo, remote: &Remote) -> Result<Claims, Hindered> {
+    Ok(read(repo, remote)?.1)
+}
+
+/// Takes a run's claim away, whoever holds it; `false` if there is none.
+pub fn steal(repo: &Repo, remote: &Remote, run: Uuid) -> Result<bool, Hindered> {
+    change(repo, remote, |claims| {
+        let was_there = claims.release(run);
+        // Whoever held it finds a lease that it did not write.
+        claims.fence += u64::from(was_there);
+        Ok(was_there)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: a claim expires by the clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The ref as it is on the remote, and what it says.
+fn read(repo: &Repo, remote: &Remote) -> Result<(Option<String>, Claims), Hindered> {
+    for _ in 0..MOST_TRIES {
+        let tips = remote.tips(&[REFERENCE])?;
+        let Some(tip) = tips.get(REFERENCE) else {
+            return Ok((None, Claims::default()));
+        };
+        if repo.message(tip).is_none() {
+            remote.fetch(REFERENCE, HERE)?;
+        }
+        // It may have moved on before it was fetched.
+        if let Some(message) = repo.message(tip) {
+            let claims = Claims::parse(&message).map_err(Hindered::NotALease)?;
+            return Ok((Some(tip.clone()), claims));
+        }
+    }
+    Err(RepoError::Busy(REFERENCE.to_owned()).into())
+}
+
+/// Changes the lease, again on what others made of it meanwhile if they were faster.
+fn change<T>(
+    repo: &Repo,
+    remote: &Remote,
+    mut edit: impl FnMut(&mut Claims) -> Result<T, Hindered>,
+) -> Result<T, Hindered> {
+    for tries in 0..MOST_TRIES {
+        let (tip, before) = read(repo, remote)?;
+        let mut claims = before.clone();
+        let result = edit(&mut claims)?;
+        if claims == before {
+            return Ok(result);
+        }
+        let text = claims.text().map_err(|error| Hindered::NotALease(error.to_string()))?;
+        let new = repo.note(&text)?;
+        match remote.push_surely(REFERENCE, &new, tip.as_deref())? {
+            Pushed::Done => return Ok(result),
+            Pushed::Moved => {
+                std::thread::sleep(Duration::from_millis(u64::from(fastrand::u32(20..120 + 40 * tries))));
+            }
+            Pushed::Refused(why) => {
+                return Err(Hindered::Repo(RepoError::Refused {
+                    remote: remote.name().to_owned(),
+                    reference: REFERENCE.to_owned(),
+                    why,
+                }));
+            }
+            Pushed::Unknown(why) => {
+                return Err(Hindered::Repo(RepoError::Unreachable {
+                    remote: remote.name().to_owned(),
+                    why,
+                }));
+            }
+        }
+    }
+    Err(RepoError::Busy(REFERENCE.to_owned()).into())
+}
+
+impl Held {
+    /// Takes the lease for a claim that lasts so long without being renewed.
+    pub fn take(repo: &Repo, remote: &Remote, claim: Claim, lasts: SignedDuration) -> Result<Self, Hindered> {
+        let claim = change(repo, remote, |claims| {
+            let wanted = Claim {
+                expires: now() + lasts,
+                ..claim.clone()
+            };
+            claims.take(wanted, now()).map_err(Hindered::By)
+        })?;
+        let permit = Arc::new(Permit::until(claim.expires, lasts));
+        permit.seen(claim.expires - lasts, fresh(lasts));
+        let (stop, stopped) = mpsc::channel();
+        let renewal = Renewal {
+            folder: repo.root().to_owned(),
+            remote: remote.clone(),
+            run: claim.run,
+            lasts,
+            permit: permit.clone(),
+        };
+        Ok(Self {
+            claim,
+            permit,
+            folder: repo.root().to_owned(),
+            remote: remote.clone(),
+            stop: Some(stop),
+            renewal: Some(std::thread::spawn(move || renewal.work(&stopped))),
+        })
+    }
+
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Asks the remote whether the claim still stands: asked before a lockfile is written.
+    pub fn confirm(&self, repo: &Repo) -> Result<(), Hindered> {
+        let stands = claims(repo, &self.remote)?
+            .claims
+            .iter()
+            .any(|claim| claim.run == self.claim.run && claim.fence == self.claim.fence);
+        if stands {
+            return Ok(());
+        }
+        self.permit.lose();
+        Err(Hindered::Superseded)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(renewal) = self.renewal.take() {
+            let _ = renewal.join();
+        }
+        let run = self.claim.run;
+        let released = Repo::open(&self.folder).map_err(Hindered::from).and_then(|repo| {
+            change(&repo, &self.remote, |claims| {
+                claims.release(run);
+                Ok(())
+            })
+        });
+        if let Err(why) = released {
+            tracing::warn!(?why, "the lease was not given back: it expires by itself");
+        }
+    }
+}
+
+/// How long to wait between two looks at the lease.
+fn between_looks(lasts: Duration) -> Duration {
+    (lasts / 60).clamp(Duration::from_millis(500), Duration::from_secs(10))
+}
+
+/// For how long a look counts.
+fn fresh(lasts: SignedDuration) -> SignedDuration {
+    let looks = between_looks(Duration::try_from(lasts).unwrap_or_default()) * 3;
+    SignedDuration::try_from(looks).unwrap_or(lasts)
+}
+
+/// What the thread that renews works with.
+struct Renewal {
+    folder: PathBuf,
+    remote: Remote,
+    run: Uuid,
+    lasts: SignedDuration,
+    permit: Arc<Permit>,
+}
+
+impl Renewal {
+    /// Looks often whether the claim still stands, and renews it now and then.
+    fn work(&self, stopped: &mpsc::Receiver<()>) {
+        let lasts = Duration::try_from(self.lasts).unwrap_or_default();
+        let pause = between_looks(lasts);
+        let mut renewed = Instant::now();
+        loop {
+            match stopped.recv_timeout(pause) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let before = now();
+            // What is left of it then is for the calls in flight.
+            let due = renewed.elapsed() > lasts / 3;
+            match if due { self.renew() } else { self.look() } {
+                Ok(expires) => {
+                    self.permit.extend(expires, self.lasts);
+                    self.permit.seen(before, fresh(self.lasts));
+                    if due {
+                        renewed = Instant::now();
+                    }
+                }
+                Err(Hindered::Superseded | Hindered::By(_)) => return self.permit.lose(),
+                Err(why) => tracing::warn!(?why, "the lease could not be renewed"),
+            }
+        }
+    }
+
+    fn look(&self) -> Result<Timestamp, Hindered> {
+        let repo = Repo::open(&self.folder)?;
+        let claims = claims(&repo, &self.remote)?.claims;
+        let own = claims.iter().find(|claim| claim.run == self.run);
+        own.map(|claim| claim.expires).ok_or(Hindered::Superseded)
+    }
+
+    fn renew(&self) -> Result<Timestamp, Hindered> {
+        let repo = Repo::open(&self.folder)?;
+        change(&repo, &self.remote, |claims| {
+            let expires = now() + self.lasts;
+            if claims.renew(self.run, expires) {
+                Ok(expires)
+            } else {
+                Err(Hindered::Superseded)
+            }
+        })
+    }
+}
