@@ -24,6 +24,7 @@ mod platform;
 mod refusals;
 mod release;
 mod remote;
+mod renewal;
 mod sandbox;
 mod secret_refusals;
 mod secrets;
