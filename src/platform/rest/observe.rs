@@ -334,7 +334,10 @@ impl Rest {
             if let Some(tried) = wanted.tried {
                 let lag = self.kind(&wanted.kind)?.lag;
                 let passed = Duration::from_millis(now.saturating_sub(tried));
-                longest = longest.max(lag.saturating_sub(passed));
+                // The call may have been under way until its deadline, so that its object may be as young as this moment.
+                if passed < lag + crate::platform::http::retry::CALL_DEADLINE {
+                    longest = longest.max(lag);
+                }
             }
         }
         if !longest.is_zero() {
