@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Rest;
 use super::execute::{own_of, scope_of};
+use super::send::bare;
 use crate::platform::Job;
 use crate::platform::definition::file::OutOf;
 use crate::platform::definition::kind::Out;
@@ -110,8 +111,4 @@ impl Rest {
             plain.insert(name.to_owned(), value);
         }
     }
-}
-
-fn bare(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -194,7 +194,8 @@ pub(super) fn among(list: &[Value], said: &Value) -> bool {
     list.iter().any(|one| bare(one) == bare(said))
 }
 
-fn bare(value: &Value) -> String {
+/// A value as text, without the quotes of a string.
+pub(super) fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

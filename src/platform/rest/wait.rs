@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Rest;
 use super::execute::{own_of, scope_of};
+use super::send::bare;
 use crate::platform::definition::call::Read;
 use crate::platform::definition::kind::{State, Wait};
 use crate::platform::definition::placeholder::Scope;
@@ -102,8 +103,4 @@ impl Rest {
             }
         }
     }
-}
-
-fn bare(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
