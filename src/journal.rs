@@ -6,12 +6,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::lockfile::Event;
+use crate::outside::{Deed, Outside};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,18 +40,21 @@ enum Line {
 pub struct Journal {
     path: PathBuf,
     file: Mutex<File>,
+    outside: Arc<dyn Outside>,
 }
 
 impl Journal {
     /// Starts the journal of a run.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is written")]
-    pub fn start(folder: &Path, run: Uuid) -> std::io::Result<Self> {
+    pub fn start(folder: &Path, run: Uuid, outside: Arc<dyn Outside>) -> std::io::Result<Self> {
+        outside.about_to(Deed::Journal)?;
         std::fs::create_dir_all(folder)?;
         let path = folder.join(format!("{run}.journal"));
         let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
         Ok(Self {
             path,
             file: Mutex::new(file),
+            outside,
         })
     }
 
@@ -74,6 +78,7 @@ impl Journal {
         let mut line = serde_json::to_string(what)?;
         line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.outside.about_to(Deed::Journal)?;
         file.write_all(line.as_bytes())?;
         file.sync_data()
     }
@@ -81,6 +86,7 @@ impl Journal {
     /// Everything in it is in a commit now.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is removed")]
     pub fn finish(self) -> std::io::Result<()> {
+        self.outside.about_to(Deed::Forget)?;
         std::fs::remove_file(self.path)
     }
 }
@@ -130,18 +136,20 @@ pub fn leftovers(folder: &Path) -> std::io::Result<Vec<Leftover>> {
 
 /// Removes a journal whose events are in a commit.
 #[expect(clippy::disallowed_methods, reason = "edge: this is where journals are removed")]
-pub fn remove(leftover: &Leftover) -> std::io::Result<()> {
+pub fn remove(leftover: &Leftover, outside: &dyn Outside) -> std::io::Result<()> {
+    outside.about_to(Deed::Forget)?;
     std::fs::remove_file(&leftover.path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outside;
 
     #[test]
     fn what_was_written_is_read_and_a_torn_line_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::start(folder.path(), Uuid::now_v7()).unwrap();
+        let journal = Journal::start(folder.path(), outside::run_id(), outside::real()).unwrap();
         let event = Event::Gone {
             address: "welcs@v2.0/a".parse().unwrap(),
         };

@@ -17,6 +17,7 @@
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
 //! | [`platform`] | what upa knows about platforms, how it asks them, how it writes to them | both |
 //! | [`secret`], [`secrets`] | what cannot be printed, its [`fingerprint`], and where it is read from | pure, effect |
+//! | [`outside`] | time, chance, the network, the `git` program, what must survive a crash: behind one trait | effect |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
 //!
@@ -44,6 +45,7 @@ pub mod lease;
 pub mod lockfile;
 pub mod lockstore;
 pub mod observe;
+pub mod outside;
 pub mod plan;
 pub mod platform;
 pub mod problem;

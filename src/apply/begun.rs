@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Context, by_tenant, request, walk};
 use crate::lockfile::{Event, Lockfile};
+use crate::outside;
 use crate::plan::{Action, Change, Plan};
 use crate::platform::Step;
 use crate::resource::Address;
@@ -40,7 +41,7 @@ pub fn begun(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, Lockfi
         requests.iter().for_each(|event| lock.record(event));
         begun.requests.insert(tenant.to_owned(), requests);
         for change in &changes {
-            let attempt = change.work.attempt.unwrap_or_else(Uuid::new_v4);
+            let attempt = change.work.attempt.unwrap_or_else(outside::random_id);
             begun.attempts.insert(change.address.clone(), attempt);
             announced(change, &lock, context.run, attempt)
                 .iter()
@@ -91,7 +92,7 @@ impl Begun {
     /// The attempt that stands in what a change creates.
     pub(super) fn attempt(&self, change: &Change) -> Uuid {
         let announced = self.attempts.get(&change.address).copied();
-        announced.or(change.work.attempt).unwrap_or_else(Uuid::new_v4)
+        announced.or(change.work.attempt).unwrap_or_else(outside::random_id)
     }
 
     /// The lockfile of a tenant who was announced and not come to: a request that others have seen stays open.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use uuid::Uuid;
-
 use super::Context;
 use super::integrations::{self, Standing};
 use crate::desired::DesiredTenant;
 use crate::lockfile::{Event, Lockfile, Provisioned, Purpose, Request, RequestState};
+use crate::outside;
 use crate::plan::{Action, Change, base_path};
 use crate::workspace::{Status, Version};
 
@@ -27,7 +26,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
         }]
     };
     let Some(known) = lock.versions.get(&desired.version) else {
-        let base = Uuid::new_v4();
+        let base = outside::random_id();
         return event(Provisioned {
             product: desired.product.clone(),
             revision: desired.revision,
@@ -61,7 +60,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
 fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> Request {
     let now = (context.now)();
     Request {
-        request_id: Uuid::now_v7(),
+        request_id: outside::run_id(),
         purpose,
         state: RequestState::Provisioning,
         created_at: now.clone(),

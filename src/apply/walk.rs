@@ -12,6 +12,7 @@ use super::{Context, Outcome, integrations, request};
 use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Applied, Event, Lockfile};
+use crate::outside;
 use crate::plan::order::{self, Node};
 use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
@@ -229,7 +230,7 @@ impl Walk<'_> {
             (Action::Adopt | Action::Update, Some(id)) => {
                 // What is not in the lockfile yet must be begun before it can be recorded as done.
                 if !self.outcome.lock.resources.contains_key(&change.address) {
-                    self.begin(change, Step::Fill, Uuid::new_v4(), Some(id.clone()))?;
+                    self.begin(change, Step::Fill, outside::random_id(), Some(id.clone()))?;
                 }
                 let read = change
                     .work

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::observe::Observers;
+use crate::outside::Outside;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY};
 use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
+use crate::repo::Repo;
 use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::secret::Secret;
@@ -33,10 +35,11 @@ impl Accounts {
     /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
     pub async fn open(
         workspace: &Workspace,
-        root: &Path,
+        repo: &Repo,
         resolver: &Resolver,
         names: &BTreeSet<&str>,
     ) -> Result<Self, Failure> {
+        let root = repo.root();
         let in_sandbox = |name: &&&str| {
             workspace
                 .settings
@@ -63,7 +66,7 @@ impl Accounts {
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, resolver, name, &url).await;
+            let opened = account(workspace, resolver, name, &url, repo.outside()).await;
             let opened = opened.and_then(|account| {
                 accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace
@@ -137,6 +140,7 @@ async fn account(
     resolver: &Resolver,
     name: &str,
     sandbox_url: &str,
+    outside: &Arc<dyn Outside>,
 ) -> Result<Account, PlatformError> {
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
@@ -183,6 +187,7 @@ async fn account(
         per_second: settings.limits.per_second,
         sandbox: settings.sandbox,
         ledger: Arc::default(),
+        outside: outside.clone(),
     })
 }
 

@@ -24,6 +24,7 @@ use crate::exit::Exit;
 use crate::journal::{self, Journal};
 use crate::lockfile::Lockfile;
 use crate::lockstore::LockStore;
+use crate::outside;
 use crate::plan::{Action, Change, Plan, unseen};
 use crate::problem::{Class, Place, Problem, listed};
 use crate::render::{self, BOLD, counted, styled, tenants_and};
@@ -64,7 +65,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
         return Err(RepoError::Detached.into());
     }
-    let run = Uuid::now_v7();
+    let run = outside::run_id();
     let hold = Hold::take(&session, run, claimed(&session, &args.tenants)?)?;
     session.repo.finish_last_commit()?;
     if let LockStore::Remote(target) = &session.store {
@@ -169,7 +170,7 @@ async fn execute(
     live: &Live,
 ) -> Result<Vec<Outcome>, Failure> {
     let folder = session.journals.clone();
-    let journal = Journal::start(&folder, work.run).map_err(|error| {
+    let journal = Journal::start(&folder, work.run, session.repo.outside().clone()).map_err(|error| {
         Failure::new(
             Exit::Failed,
             format!("cannot write the journal in `{}`: {error}", folder.display()),
@@ -217,12 +218,8 @@ async fn execute(
     Ok(outcomes)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "edge: this is where the time of records comes from"
-)]
 fn now() -> String {
-    let now = jiff::Timestamp::now();
+    let now = outside::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }
 

@@ -13,6 +13,7 @@ use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::{Global, accounts, apply, plan, release, status};
 use crate::exit::Exit;
+use crate::outside;
 use crate::render::{BOLD, CYAN, styled};
 use crate::repo::Repo;
 use crate::sandbox::n8n::Options;
@@ -41,6 +42,7 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
             dir: dir.clone(),
             sandbox: false,
             verbose: false,
+            outside: outside::real(),
         },
         repo,
     };

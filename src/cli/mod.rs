@@ -27,10 +27,12 @@ mod validate;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
+use crate::outside::{self, Outside};
 use report::Failure;
 
 /// Keeps the tenants of a product exactly as Git says they are.
@@ -61,6 +63,9 @@ pub struct Global {
     /// End a run with what it asked of each account, even where nobody looks on
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// What it can reach
+    #[arg(skip = outside::real())]
+    pub outside: Arc<dyn Outside>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,6 +13,7 @@ use super::session::{At, Fetch, Session};
 use super::survey::{self, Survey};
 use crate::desired::DesiredState;
 use crate::exit::Exit;
+use crate::outside;
 use crate::plan::Rules;
 use crate::problem::did_you_mean;
 use crate::render;
@@ -88,15 +89,10 @@ impl RuleArgs {
             policy: session.workspace.settings.policy.clone(),
             recreate: self.recreate.iter().cloned().collect(),
             confirmed: self.confirm.iter().cloned().collect(),
-            now_ms: now_ms(),
+            now_ms: outside::now().as_millisecond(),
             approved: self.approve.clone(),
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "edge: the planner is told what time it is")]
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }
 
 pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {

@@ -100,7 +100,7 @@ fn settled(session: &mut Session, hold: &Hold) -> Result<(), Failure> {
         .partition(|leftover| leftover.entries.iter().all(|entry| hold.covers(&entry.tenant)));
     session.leftovers = rest;
     for leftover in &done {
-        journal::remove(leftover)?;
+        journal::remove(leftover, &**session.repo.outside())?;
     }
     session.base = session.store.base(&session.repo);
     session.texts = session.store.texts(&session.repo)?;

@@ -89,7 +89,7 @@ impl Session {
 
     /// Likewise, with the remote's lockfiles.
     pub fn look_with(global: &Global, at: At<'_>, selected: &[String], fetch: Fetch) -> Result<Self, Failure> {
-        let repo = Repo::open(&global.dir)?;
+        let repo = Repo::open_in(&global.dir, global.outside.clone())?;
         let files = match at {
             At::WorkTree => repo.work_tree()?,
             At::Revision(revision) => repo.at(&repo.resolve(revision)?)?,

@@ -37,7 +37,7 @@ pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Fa
 pub async fn open_accounts(session: &Session, desired: &DesiredState) -> Result<Accounts, Failure> {
     let questions = questions(session.name(), desired, &session.locks);
     let names: BTreeSet<&str> = accounts(&questions);
-    Accounts::open(&session.workspace, session.repo.root(), &session.resolver, &names).await
+    Accounts::open(&session.workspace, &session.repo, &session.resolver, &names).await
 }
 
 /// Asks and plans. It is given observers only, so it cannot write.

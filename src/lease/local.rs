@@ -6,9 +6,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use uuid::Uuid;
-
 use crate::digest::Digest;
+use crate::outside;
 
 /// Held while a run works.
 pub struct Lease {
@@ -65,7 +64,7 @@ impl Lease {
         let name = match std::fs::read_to_string(&path) {
             Ok(name) if !name.is_empty() => name,
             _ => {
-                let name = Uuid::new_v4().to_string();
+                let name = outside::random_id().to_string();
                 std::fs::write(&path, &name)?;
                 name
             }

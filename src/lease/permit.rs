@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::outside;
+
 /// No call takes longer than this, with all its attempts: see [`crate::platform::http`].
 const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(300);
 /// How often who waits looks whether it is over.
@@ -79,9 +81,8 @@ impl Permit {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "edge: a claim expires by the clock")]
 fn now() -> i64 {
-    Timestamp::now().as_millisecond()
+    outside::now().as_millisecond()
 }
 
 #[cfg(test)]

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{Claim, Claims, Permit};
+use crate::outside::{self, Beside, Outside};
 use crate::repo::{Pushed, Remote, Repo, RepoError};
 
 /// The ref.
@@ -37,14 +36,33 @@ impl From<RepoError> for Hindered {
     }
 }
 
-/// Held while a run works: renewed by a thread, and released when dropped.
+/// Held while a run works: renewed beside it, and released when dropped.
 pub struct Held {
     claim: Claim,
     permit: Arc<Permit>,
-    folder: PathBuf,
+    place: Place,
     remote: Remote,
-    stop: Option<mpsc::Sender<()>>,
-    renewal: Option<JoinHandle<()>>,
+    renewal: Option<Box<dyn Beside>>,
+}
+
+/// The clone, opened anew by whoever needs it at the moment.
+#[derive(Clone)]
+struct Place {
+    folder: PathBuf,
+    outside: Arc<dyn Outside>,
+}
+
+impl Place {
+    fn of(repo: &Repo) -> Self {
+        Self {
+            folder: repo.root().to_owned(),
+            outside: repo.outside().clone(),
+        }
+    }
+
+    fn open(&self) -> Result<Repo, RepoError> {
+        Repo::open_in(&self.folder, self.outside.clone())
+    }
 }
 
 /// Every claim on a remote.
@@ -60,11 +78,6 @@ pub fn steal(repo: &Repo, remote: &Remote, run: Uuid) -> Result<bool, Hindered> 
         claims.fence += u64::from(was_there);
         Ok(was_there)
     })
-}
-
-#[expect(clippy::disallowed_methods, reason = "edge: a claim expires by the clock")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 /// The ref as it is on the remote, and what it says.
@@ -104,7 +117,8 @@ fn change<T>(
         match remote.push_surely(REFERENCE, &new, tip.as_deref())? {
             Pushed::Done => return Ok(result),
             Pushed::Moved => {
-                std::thread::sleep(Duration::from_millis(u64::from(fastrand::u32(20..120 + 40 * tries))));
+                let most = Duration::from_millis(u64::from(120 + 40 * tries));
+                repo.outside().pause(outside::between(Duration::from_millis(20), most));
             }
             Pushed::Refused(why) => {
                 return Err(Hindered::Repo(RepoError::Refused {
@@ -129,28 +143,28 @@ impl Held {
     pub fn take(repo: &Repo, remote: &Remote, claim: Claim, lasts: SignedDuration) -> Result<Self, Hindered> {
         let claim = change(repo, remote, |claims| {
             let wanted = Claim {
-                expires: now() + lasts,
+                expires: outside::now() + lasts,
                 ..claim.clone()
             };
-            claims.take(wanted, now()).map_err(Hindered::By)
+            claims.take(wanted, outside::now()).map_err(Hindered::By)
         })?;
         let permit = Arc::new(Permit::until(claim.expires, lasts));
         permit.seen(claim.expires - lasts, fresh(lasts));
-        let (stop, stopped) = mpsc::channel();
-        let renewal = Renewal {
-            folder: repo.root().to_owned(),
+        let mut renewal = Renewal {
+            place: Place::of(repo),
             remote: remote.clone(),
             run: claim.run,
             lasts,
             permit: permit.clone(),
+            renewed: outside::now(),
+            begun: false,
         };
         Ok(Self {
             claim,
             permit,
-            folder: repo.root().to_owned(),
+            place: Place::of(repo),
             remote: remote.clone(),
-            stop: Some(stop),
-            renewal: Some(std::thread::spawn(move || renewal.work(&stopped))),
+            renewal: Some(repo.outside().beside(Box::new(move || renewal.work()))),
         })
     }
 
@@ -178,12 +192,9 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(renewal) = self.renewal.take() {
-            let _ = renewal.join();
-        }
+        drop(self.renewal.take());
         let run = self.claim.run;
-        let released = Repo::open(&self.folder).map_err(Hindered::from).and_then(|repo| {
+        let released = self.place.open().map_err(Hindered::from).and_then(|repo| {
             change(&repo, &self.remote, |claims| {
                 claims.release(run);
                 Ok(())
@@ -206,54 +217,57 @@ fn fresh(lasts: SignedDuration) -> SignedDuration {
     SignedDuration::try_from(looks).unwrap_or(lasts)
 }
 
-/// What the thread that renews works with.
+/// What renews.
 struct Renewal {
-    folder: PathBuf,
+    place: Place,
     remote: Remote,
     run: Uuid,
     lasts: SignedDuration,
     permit: Arc<Permit>,
+    renewed: Timestamp,
+    /// The claim was seen when it was made: the first look is after a pause.
+    begun: bool,
 }
 
 impl Renewal {
-    /// Looks often whether the claim still stands, and renews it now and then.
-    fn work(&self, stopped: &mpsc::Receiver<()>) {
+    /// Looks whether the claim still stands, and renews it now and then: how long to wait until the next look.
+    fn work(&mut self) -> Option<Duration> {
         let lasts = Duration::try_from(self.lasts).unwrap_or_default();
-        let pause = between_looks(lasts);
-        let mut renewed = Instant::now();
-        loop {
-            match stopped.recv_timeout(pause) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
-            }
-            let before = now();
-            // What is left of it then is for the calls in flight.
-            let due = renewed.elapsed() > lasts / 3;
-            match if due { self.renew() } else { self.look() } {
-                Ok(expires) => {
-                    self.permit.extend(expires, self.lasts);
-                    self.permit.seen(before, fresh(self.lasts));
-                    if due {
-                        renewed = Instant::now();
-                    }
-                }
-                Err(Hindered::Superseded | Hindered::By(_)) => return self.permit.lose(),
-                Err(why) => tracing::warn!(?why, "the lease could not be renewed"),
-            }
+        let pause = Some(between_looks(lasts));
+        if !std::mem::replace(&mut self.begun, true) {
+            return pause;
         }
+        let before = outside::now();
+        // What is left of it then is for the calls in flight.
+        let due = before.duration_since(self.renewed) > self.lasts / 3;
+        match if due { self.renew() } else { self.look() } {
+            Ok(expires) => {
+                self.permit.extend(expires, self.lasts);
+                self.permit.seen(before, fresh(self.lasts));
+                if due {
+                    self.renewed = outside::now();
+                }
+            }
+            Err(Hindered::Superseded | Hindered::By(_)) => {
+                self.permit.lose();
+                return None;
+            }
+            Err(why) => tracing::warn!(?why, "the lease could not be renewed"),
+        }
+        pause
     }
 
     fn look(&self) -> Result<Timestamp, Hindered> {
-        let repo = Repo::open(&self.folder)?;
+        let repo = self.place.open()?;
         let claims = claims(&repo, &self.remote)?.claims;
         let own = claims.iter().find(|claim| claim.run == self.run);
         own.map(|claim| claim.expires).ok_or(Hindered::Superseded)
     }
 
     fn renew(&self) -> Result<Timestamp, Hindered> {
-        let repo = Repo::open(&self.folder)?;
+        let repo = self.place.open()?;
         change(&repo, &self.remote, |claims| {
-            let expires = now() + self.lasts;
+            let expires = outside::now() + self.lasts;
             if claims.renew(self.run, expires) {
                 Ok(expires)
             } else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::http::ledger::Ledger;
 use crate::digest::Digest;
+use crate::outside::Outside;
 use crate::secret::Secret;
 
 /// Four at a time is the most that helps n8n (measured), and polite everywhere else.
@@ -30,6 +31,8 @@ pub struct Account {
     pub sandbox: bool,
     /// Counts what goes to it and comes back.
     pub ledger: Arc<Ledger>,
+    /// How it is reached.
+    pub outside: Arc<dyn Outside>,
 }
 
 /// What a lockfile remembers of an account, so that ids are never used against another instance. The host itself does

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Commit, ErrorCode, FileMode, Oid, Signature};
+use git2::{Commit, ErrorCode, FileMode, Oid, Signature, Time};
 
 use super::{Repo, RepoError};
+use crate::outside::{self, Deed};
 
 /// How often a branch that somebody else moves is tried again.
 const MOST_TRIES: u32 = 40;
@@ -41,6 +42,7 @@ impl Repo {
             };
             let clean = self.clean(&parent, &changed)?;
             let exists = self.git.find_reference(reference).is_ok();
+            self.about_to_move(reference)?;
             let moved = if exists {
                 self.git
                     .reference_matching(reference, id, true, parent.id(), "upa apply")
@@ -59,7 +61,7 @@ impl Repo {
                 Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {}
                 Err(error) if error.code() == ErrorCode::Locked => {
                     self.break_old_lock(reference);
-                    std::thread::sleep(Duration::from_millis(25 * u64::from(tries.min(10))));
+                    self.outside.pause(Duration::from_millis(25 * u64::from(tries.min(10))));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -95,8 +97,12 @@ impl Repo {
     }
 
     pub(super) fn signature(&self) -> Result<Signature<'static>, RepoError> {
-        let configured = self.git.signature();
-        Ok(configured.or_else(|_| Signature::now("upa", "upa@localhost"))?)
+        let configured = self
+            .git
+            .signature()
+            .or_else(|_| Signature::now("upa", "upa@localhost"))?;
+        let now = Time::new(outside::now().as_second(), configured.when().offset_minutes());
+        Ok(Signature::new(configured.name()?, configured.email()?, &now)?)
     }
 
     /// Removes the lock of a branch that a killed process left behind. Only who holds the lease comes here, so no other upa
@@ -171,12 +177,18 @@ impl Repo {
                 path: path.clone(),
                 error,
             };
+            self.outside.about_to(Deed::File(path)).map_err(io)?;
             if let Some(folder) = whole.parent() {
                 std::fs::create_dir_all(folder).map_err(io)?;
             }
             replace(&self.private_dir(), &whole, text).map_err(io)?;
             index.add_path(Path::new(&format!("{}{path}", self.prefix)))?;
         }
+        let asked = self.outside.about_to(Deed::File("index"));
+        asked.map_err(|error| RepoError::Io {
+            path: "index".to_owned(),
+            error,
+        })?;
         index.write()?;
         Ok(left_alone)
     }

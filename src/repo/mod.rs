@@ -12,8 +12,11 @@ mod read;
 mod remote;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use git2::{ErrorCode, Reference, Repository};
+
+use crate::outside::{self, Deed, Outside};
 
 pub use commit::Committed;
 pub use publish::Target;
@@ -91,6 +94,7 @@ impl RepoError {
 /// The repository a workspace is in.
 pub struct Repo {
     git: Repository,
+    outside: Arc<dyn Outside>,
     /// The workspace's folder.
     root: PathBuf,
     /// The workspace's path within the repository: empty, or ending in `/`.
@@ -99,8 +103,13 @@ pub struct Repo {
 
 impl Repo {
     /// Opens the repository around a folder.
-    #[expect(clippy::disallowed_methods, reason = "edge: this is where Git is opened")]
     pub fn open(root: &Path) -> Result<Self, RepoError> {
+        Self::open_in(root, outside::real())
+    }
+
+    /// Likewise, by a process that reaches its remote and its disk so.
+    #[expect(clippy::disallowed_methods, reason = "edge: this is where Git is opened")]
+    pub fn open_in(root: &Path, outside: Arc<dyn Outside>) -> Result<Self, RepoError> {
         let not = || RepoError::NotARepository(root.display().to_string());
         let root = root
             .canonicalize()
@@ -112,12 +121,31 @@ impl Repo {
         if !prefix.is_empty() {
             prefix.push('/');
         }
-        Ok(Self { git, root, prefix })
+        Ok(Self {
+            git,
+            outside,
+            root,
+            prefix,
+        })
     }
 
     /// The workspace's folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// How it reaches its remote and its disk.
+    pub fn outside(&self) -> &Arc<dyn Outside> {
+        &self.outside
+    }
+
+    /// Asked before a ref is moved.
+    fn about_to_move(&self, reference: &str) -> Result<(), RepoError> {
+        let asked = self.outside.about_to(Deed::Ref(reference));
+        asked.map_err(|error| RepoError::Io {
+            path: reference.to_owned(),
+            error,
+        })
     }
 
     /// Where upa keeps what must not be committed: shared by all work trees of the repository.

@@ -11,6 +11,7 @@ use git2::{Commit, ErrorCode, Oid};
 
 use super::remote::Pushed;
 use super::{Remote, Repo, RepoError};
+use crate::outside;
 
 /// How often a branch that others push to is tried again.
 const MOST_TRIES: u32 = 12;
@@ -73,6 +74,7 @@ impl Repo {
                 Some(_) => target.remote.fetch(&target.there(), &target.here())?,
                 None => {
                     if let Ok(mut reference) = self.git.find_reference(&target.here()) {
+                        self.about_to_move(&target.here())?;
                         reference.delete()?;
                     }
                 }
@@ -151,7 +153,8 @@ impl Repo {
                 }
                 Pushed::Moved => {
                     last = Some(id);
-                    std::thread::sleep(Duration::from_millis(u64::from(fastrand::u32(20..120 + 60 * tries))));
+                    let most = Duration::from_millis(u64::from(120 + 60 * tries));
+                    self.outside.pause(outside::between(Duration::from_millis(20), most));
                     if let Err(error) = self.fetch(&[target]) {
                         self.keep_unpublished(last.as_deref())?;
                         return Err(error);
@@ -185,6 +188,7 @@ impl Repo {
         let there = target.there();
         let tips = target.remote.tips(&[&there])?;
         if tips.get(&there).is_some_and(|tip| tip == id) {
+            self.about_to_move(&target.here())?;
             self.git.reference(&target.here(), Oid::from_str(id)?, true, "upa")?;
             return Ok(());
         }
@@ -237,10 +241,12 @@ impl Repo {
     fn keep_unpublished(&self, id: Option<&str>) -> Result<(), RepoError> {
         match id {
             Some(id) => {
+                self.about_to_move(UNPUBLISHED)?;
                 self.git.reference(UNPUBLISHED, Oid::from_str(id)?, true, "upa")?;
             }
             None => {
                 if let Ok(mut reference) = self.git.find_reference(UNPUBLISHED) {
+                    self.about_to_move(UNPUBLISHED)?;
                     reference.delete()?;
                 }
             }
@@ -275,6 +281,7 @@ impl Repo {
                 files.insert(path.clone(), text);
             }
         }
+        self.about_to_move(&reference)?;
         match self
             .git
             .reference_matching(&reference, after.id(), true, before.id(), "upa apply")

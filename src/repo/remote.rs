@@ -5,14 +5,13 @@
 //! has a deadline. Nothing here asks a person anything.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Repo, RepoError};
+use crate::outside::{Outside, Said};
 
 /// How long asking or pushing may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -26,6 +25,7 @@ const MOST_TRIES: u32 = 5;
 pub struct Remote {
     name: String,
     folder: PathBuf,
+    outside: Arc<dyn Outside>,
 }
 
 /// What became of a push.
@@ -40,13 +40,6 @@ pub enum Pushed {
     Unknown(String),
 }
 
-/// How the program ended.
-struct Said {
-    ok: bool,
-    out: String,
-    err: String,
-}
-
 impl Remote {
     /// A remote that the clone knows by this name.
     pub fn new(repo: &Repo, name: &str) -> Result<Self, RepoError> {
@@ -56,6 +49,7 @@ impl Remote {
         Ok(Self {
             name: name.to_owned(),
             folder: repo.root().to_owned(),
+            outside: repo.outside.clone(),
         })
     }
 
@@ -107,7 +101,7 @@ impl Remote {
             if tries > MOST_TRIES || !said.err.contains("lock") {
                 return Err(self.unreachable(&said.err));
             }
-            std::thread::sleep(Duration::from_millis(50 * u64::from(tries)));
+            self.outside.pause(Duration::from_millis(50 * u64::from(tries)));
         }
     }
 
@@ -157,65 +151,13 @@ impl Remote {
         }
     }
 
-    /// Runs the program in a process group of its own, so that Ctrl-C does not cut it off in the middle.
     fn git(&self, args: &[&str], deadline: Duration) -> Result<Said, RepoError> {
-        use std::os::unix::process::CommandExt as _;
-        let mut command = Command::new("git");
-        command
-            .args(args)
-            .current_dir(&self.folder)
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("LC_ALL", "C")
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        // A hook that runs upa names a repository, which need not be this one.
-        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
-            command.env_remove(variable);
-        }
-        let child = command.spawn().map_err(|error| RepoError::NoGit(error.to_string()))?;
-        wait(child, deadline).map_err(|error| match error.kind() {
-            std::io::ErrorKind::TimedOut => {
-                self.unreachable(&format!("it did not answer within {} s", deadline.as_secs()))
-            }
+        let said = self.outside.git(&self.folder, args, deadline);
+        said.map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => self.unreachable(&format!("it did not answer within {} s", deadline.as_secs())),
             _ => RepoError::NoGit(error.to_string()),
         })
     }
-}
-
-/// Waits for a child, and kills it with all its own when the deadline passes.
-fn wait(mut child: Child, deadline: Duration) -> std::io::Result<Said> {
-    let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
-    let started = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if started.elapsed() > deadline {
-            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-                let _ = rustix::process::kill_process_group(group, Signal::KILL);
-            }
-            let _ = child.wait();
-            return Err(std::io::ErrorKind::TimedOut.into());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    Ok(Said {
-        ok: status.success(),
-        out: stdout.join().unwrap_or_default(),
-        err: stderr.join().unwrap_or_default(),
-    })
-}
-
-fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
 }
 
 /// Reads `<flag>\t<from>:<to>\t<summary>` of one ref.
@@ -348,21 +290,5 @@ mod tests {
                 _ => assert_eq!(understood, expected, "{line}"),
             }
         }
-    }
-
-    #[test]
-    fn what_hangs_is_killed_with_its_children() {
-        use std::os::unix::process::CommandExt as _;
-        let child = Command::new("sh")
-            .args(["-c", "sleep 60 & sleep 60"])
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        let error = wait(child, Duration::from_millis(200)).err().unwrap();
-        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-        assert!(started.elapsed() < Duration::from_secs(20));
     }
 }

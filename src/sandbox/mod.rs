@@ -5,10 +5,11 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `store` | the state, one transaction per request |
+//! | `store`, `memory` | the state, one transaction per request |
 //! | `wire` | connections that close when idle, or without an answer |
 //! | `gate` | the middleware in front of each account: `faults` strike, the `ledger` is written |
 //! | `control` | `/_sandbox/...`, the switches tests and people use |
+//! | `inside` | the same sandbox without a network, in memory |
 //! | `http`, `clock` | requests, answers and time as plain values |
 
 mod clock;
@@ -16,7 +17,9 @@ mod control;
 mod faults;
 mod gate;
 mod http;
+mod inside;
 mod ledger;
+mod memory;
 pub mod n8n;
 mod rest;
 mod store;
@@ -36,7 +39,9 @@ use tokio::task::JoinHandle;
 
 pub use faults::Fault;
 pub use faults::Kind as FaultKind;
+pub use inside::Inside;
 pub use ledger::Call;
+pub use memory::Memory;
 
 use crate::platform::definition::Definition;
 use faults::Faults;
@@ -106,19 +111,7 @@ impl Sandbox {
         let address = listener.local_addr().map_err(SandboxError::Listen)?;
         let ledger = Arc::new(Ledger::default());
         let faults = Arc::new(Faults::default());
-        let mut router = control::router(ledger.clone(), faults.clone());
-        for account in accounts {
-            let gate = Gate {
-                account: account.name.as_str().into(),
-                faults: faults.clone(),
-                ledger: ledger.clone(),
-            };
-            let served = account.router(store.clone());
-            let gated = served.front.layer(middleware::from_fn_with_state(gate, gate::pass));
-            router = router
-                .nest(&format!("/{}", account.name), gated)
-                .nest(&format!("/_sandbox/editor/{}", account.name), served.editor);
-        }
+        let router = router(&store, &accounts, &ledger, &faults);
         let (stop, stopped) = oneshot::channel::<()>();
         let make = router.into_make_service_with_connect_info::<Scissors>();
         let served = tokio::spawn(async move {
@@ -170,6 +163,24 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.served.abort();
     }
+}
+
+/// Every account behind its gate, and the switches.
+fn router(store: &Arc<Store>, accounts: &[Account], ledger: &Arc<Ledger>, faults: &Arc<Faults>) -> Router {
+    let mut router = control::router(ledger.clone(), faults.clone());
+    for account in accounts {
+        let gate = Gate {
+            account: account.name.as_str().into(),
+            faults: faults.clone(),
+            ledger: ledger.clone(),
+        };
+        let served = account.router(store.clone());
+        let gated = served.front.layer(middleware::from_fn_with_state(gate, gate::pass));
+        router = router
+            .nest(&format!("/{}", account.name), gated)
+            .nest(&format!("/_sandbox/editor/{}", account.name), served.editor);
+    }
+    router
 }
 
 /// What a service puts on the network: its own API, and what its users do in a browser.

@@ -1,9 +1,14 @@
-//! The store: one redb file, one table, a row of JSON bytes per (account, collection, id).
+//! The store: one redb file, one table, a row of JSON bytes per (account, collection, id). Or the same in memory, for a
+//! sandbox inside a simulation.
 //!
 //! A request works in one transaction ([`Rows`]), so what it writes appears at once or not at all, and everything a
 //! request was told is on disk before it is told: the sandbox lives inside the process that is tested by killing it.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use super::memory::Draft;
+use super::memory::Memory;
 
 use redb::Database;
 use redb::DatabaseError;
@@ -40,8 +45,12 @@ fn redb(error: impl Into<redb::Error>) -> StoreError {
 }
 
 #[derive(Debug)]
-pub struct Store {
-    database: Database,
+pub struct Store(Kept);
+
+#[derive(Debug)]
+enum Kept {
+    File(Database),
+    Memory(Arc<Memory>),
 }
 
 impl Store {
@@ -60,22 +69,42 @@ impl Store {
         let first = database.begin_write().map_err(redb)?;
         first.open_table(ROWS).map_err(redb)?;
         first.commit().map_err(redb)?;
-        Ok(Store { database })
+        Ok(Store(Kept::File(database)))
+    }
+
+    /// A store that ends with the process.
+    pub fn in_memory(memory: Arc<Memory>) -> Store {
+        Store(Kept::Memory(memory))
+    }
+
+    /// Answers a request: where the store waits for a disk, and a list of a few megabytes takes its time, on a thread that
+    /// may wait. `None` when that panicked.
+    pub async fn answer<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        match self.0 {
+            Kept::File(_) => tokio::task::spawn_blocking(work).await.ok(),
+            Kept::Memory(_) => Some(work()),
+        }
     }
 
     pub fn read(&self, account: &str) -> Result<Rows, StoreError> {
-        let transaction = self.database.begin_read().map_err(redb)?;
+        let transaction = match &self.0 {
+            Kept::File(database) => Transaction::Read(database.begin_read().map_err(redb)?),
+            Kept::Memory(memory) => Transaction::Memory(memory.draft(false)),
+        };
         Ok(Rows {
-            transaction: Transaction::Read(transaction),
+            transaction,
             account: account.to_owned(),
         })
     }
 
     /// Waits until no other request writes.
     pub fn write(&self, account: &str) -> Result<Rows, StoreError> {
-        let transaction = self.database.begin_write().map_err(redb)?;
+        let transaction = match &self.0 {
+            Kept::File(database) => Transaction::Write(Box::new(database.begin_write().map_err(redb)?)),
+            Kept::Memory(memory) => Transaction::Memory(memory.draft(true)),
+        };
         Ok(Rows {
-            transaction: Transaction::Write(Box::new(transaction)),
+            transaction,
             account: account.to_owned(),
         })
     }
@@ -98,6 +127,7 @@ fn make(path: &Path) -> Result<(), StoreError> {
 enum Transaction {
     Read(ReadTransaction),
     Write(Box<WriteTransaction>),
+    Memory(Draft),
 }
 
 /// The rows of one account, as one request sees them.
@@ -133,6 +163,10 @@ impl Rows {
         match &self.transaction {
             Transaction::Read(read) => all(&read.open_table(ROWS).map_err(redb)?, &self.account, collection, ids),
             Transaction::Write(write) => all(&write.open_table(ROWS).map_err(redb)?, &self.account, collection, ids),
+            Transaction::Memory(draft) => {
+                let rows = ids.into_iter().map(|id| draft.get(&self.account, collection, id));
+                Ok(rows.collect())
+            }
         }
     }
 
@@ -175,6 +209,7 @@ impl Rows {
         match &self.transaction {
             Transaction::Read(read) => all(&read.open_table(ROWS).map_err(redb)?, range, most),
             Transaction::Write(write) => all(&write.open_table(ROWS).map_err(redb)?, range, most),
+            Transaction::Memory(draft) => Ok(draft.scan(&self.account, collection, prefix, most)),
         }
     }
 
@@ -183,6 +218,9 @@ impl Rows {
     }
 
     pub fn put_text(&self, collection: &str, id: &str, text: &[u8]) -> Result<(), StoreError> {
+        if let Transaction::Memory(draft) = &self.transaction {
+            return draft.put(&self.account, collection, id, Some(text.to_vec()));
+        }
         let mut table = self.writer()?.open_table(ROWS).map_err(redb)?;
         table
             .insert((self.account.as_str(), collection, id), text)
@@ -191,6 +229,9 @@ impl Rows {
     }
 
     pub fn remove(&self, collection: &str, id: &str) -> Result<(), StoreError> {
+        if let Transaction::Memory(draft) = &self.transaction {
+            return draft.put(&self.account, collection, id, None);
+        }
         let mut table = self.writer()?.open_table(ROWS).map_err(redb)?;
         table.remove((self.account.as_str(), collection, id)).map_err(redb)?;
         Ok(())
@@ -208,12 +249,16 @@ impl Rows {
         match self.transaction {
             Transaction::Read(_) => Ok(()),
             Transaction::Write(write) => write.commit().map_err(redb),
+            Transaction::Memory(draft) => {
+                draft.commit();
+                Ok(())
+            }
         }
     }
 
     fn writer(&self) -> Result<&WriteTransaction, StoreError> {
         match &self.transaction {
-            Transaction::Read(_) => Err(StoreError::ReadOnly),
+            Transaction::Read(_) | Transaction::Memory(_) => Err(StoreError::ReadOnly),
             Transaction::Write(write) => Ok(write),
         }
     }

@@ -70,6 +70,7 @@ fn account(definition: &Definition, url: &str, identity: Option<&str>) -> Accoun
         per_second: None,
         sandbox: false,
         ledger: Arc::default(),
+        outside: upa::outside::real(),
     }
 }
 

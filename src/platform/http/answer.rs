@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::ledger::Ledger;
 use super::retry::{self, Happened};
+use crate::outside::Silence;
 use crate::platform::error::{ErrorKind, PlatformError};
 
 /// The largest answer that is read, in bytes.
@@ -72,7 +73,7 @@ pub async fn read(
                 bytes.extend_from_slice(&chunk);
             }
             Ok(None) => break,
-            Err(error) => return Err(Box::new(broken(call, deadline, error))),
+            Err(error) => return Err(Box::new(silent(call, deadline, error.into()))),
         }
         if bytes.len() > LARGEST {
             let why = format!("the answer is larger than {} MiB", LARGEST >> 20);
@@ -224,31 +225,25 @@ pub fn closed(call: &Call, time: Duration) -> PlatformError {
     PlatformError::new(ErrorKind::Throttled(Some(time)), call.name(), why)
 }
 
-/// A connection that failed. Only a failure to connect is sure not to have reached the platform.
-pub fn broken(call: &Call, deadline: Duration, error: reqwest::Error) -> Mishap {
-    // The URL may carry a key.
-    let error = error.without_url();
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        reason = inner.to_string();
-        source = inner.source();
-    }
-    let (happened, kind, why) = if error.is_builder() {
-        let why = format!("the call cannot be made: {reason}");
-        (Happened::Unsendable, ErrorKind::Refused, why)
-    } else if error.is_connect() {
-        let why = format!("cannot connect: {reason}");
-        (Happened::NotConnected, ErrorKind::Unreachable, why)
-    } else if error.is_timeout() {
-        let why = format!("no answer within {}", retry::spoken(deadline));
-        (Happened::Broke, ErrorKind::Unclear, why)
-    } else {
-        (
-            Happened::Broke,
-            ErrorKind::Unclear,
-            format!("the connection broke: {reason}"),
-        )
+/// No answer. Only who was not reached is sure not to have done anything.
+pub fn silent(call: &Call, deadline: Duration, silence: Silence) -> Mishap {
+    let (happened, kind, why) = match silence {
+        Silence::Unsendable(reason) => {
+            let why = format!("the call cannot be made: {reason}");
+            (Happened::Unsendable, ErrorKind::Refused, why)
+        }
+        Silence::NotConnected(reason) => {
+            let why = format!("cannot connect: {reason}");
+            (Happened::NotConnected, ErrorKind::Unreachable, why)
+        }
+        Silence::Late => {
+            let why = format!("no answer within {}", retry::spoken(deadline));
+            (Happened::Broke, ErrorKind::Unclear, why)
+        }
+        Silence::Broke(reason) => {
+            let why = format!("the connection broke: {reason}");
+            (Happened::Broke, ErrorKind::Unclear, why)
+        }
     };
     Mishap {
         happened,

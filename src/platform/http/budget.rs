@@ -1,9 +1,10 @@
 //! How hard an account may be driven: so many calls at once, so many per second, and none while it asked to be left alone.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use super::retry::Cause;

@@ -14,14 +14,16 @@ pub(super) mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, redirect};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
+use reqwest::{Method, Request, Url};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Account;
-use super::error::{CONNECT, ErrorKind, PlatformError};
+use super::error::{ErrorKind, PlatformError};
+use crate::outside::{self, Silence};
 use answer::{Answer, Expected, Mishap};
 use budget::Budget;
 use call::form;
@@ -29,11 +31,6 @@ pub use call::{Body, Call, Reply, encode};
 use ledger::Ledger;
 use redact::Redactor;
 use retry::{Happened, Next, Patience};
-
-/// n8n closes idle connections after 5 s (measured); a shorter pool never meets a closed one.
-const POOL_IDLE: Duration = Duration::from_secs(4);
-/// How long a connection may take to be made.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How a platform likes to be asked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,7 +43,6 @@ pub struct Manners {
 
 /// The client of one account.
 pub struct Client {
-    http: reqwest::Client,
     account: Account,
     headers: HeaderMap,
     budget: Budget,
@@ -68,16 +64,7 @@ struct Ready<'a> {
 
 impl Client {
     /// A client for an account; `headers` carry its key.
-    pub fn new(account: &Account, headers: HeaderMap) -> Result<Self, PlatformError> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("upa/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_DEADLINE)
-            .pool_idle_timeout(POOL_IDLE)
-            .gzip(true)
-            // A redirect could carry the key to another host.
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|error| PlatformError::new(ErrorKind::Unreachable, CONNECT, error.without_url().to_string()))?;
+    pub fn new(account: &Account, headers: HeaderMap) -> Self {
         let redactor = Redactor::default();
         for secret in account.credentials.values() {
             redactor.learn(secret.expose());
@@ -85,8 +72,7 @@ impl Client {
         for value in headers.values() {
             learn_header(&redactor, value);
         }
-        Ok(Self {
-            http,
+        Self {
             budget: Budget::new(
                 account.concurrency,
                 account.per_second.map(f64::from),
@@ -98,7 +84,7 @@ impl Client {
             later: BTreeSet::new(),
             deadline: retry::ATTEMPT_DEADLINE,
             redactor,
-        })
+        }
     }
 
     /// With what the platform's definition says about being asked.
@@ -151,14 +137,12 @@ impl Client {
             .await
             .map_err(|closed| answer::closed(&call, closed))?;
         self.ledger.called(0);
-        let response = self
-            .http
-            .request(Method::OPTIONS, url)
-            .header("Origin", "https://probe.invalid")
-            .timeout(self.deadline)
-            .send()
-            .await
-            .map_err(|error| self.clean(answer::broken(&call, self.deadline, error).error))?;
+        let origin = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static("https://probe.invalid"))]);
+        let answered = match request(Method::OPTIONS, url, origin, Vec::new(), self.deadline) {
+            Ok(request) => self.account.outside.exchange(request).await,
+            Err(silence) => Err(silence),
+        };
+        let response = answered.map_err(|silence| self.clean(answer::silent(&call, self.deadline, silence).error))?;
         let allowed = response.headers().get("access-control-allow-methods");
         let allowed = allowed
             .and_then(|value| value.to_str().ok())
@@ -214,7 +198,7 @@ impl Client {
                 self.budget.close_for(after);
             }
             let class = retry::class(call.repeatable, happened, &self.later);
-            let (pause, cause) = match patience.next(class, happened, after, fastrand::f64()) {
+            let (pause, cause) = match patience.next(class, happened, after, outside::chance()) {
                 Next::Wait(pause, cause) => (pause, cause),
                 Next::Stop => return Err(error),
                 Next::TooLong(time) => {
@@ -287,16 +271,13 @@ impl Client {
         let call = ready.call;
         let began = Instant::now();
         let deadline = rest.max(Duration::from_secs(1)).min(self.deadline);
-        let mut request = self
-            .http
-            .request(call.method.clone(), &ready.url)
-            .headers(ready.headers.clone())
-            .timeout(deadline);
-        if !matches!(call.body, Body::None) {
-            request = request.body(ready.body.clone());
-        }
         self.ledger.called(ready.body.len());
-        let answer = match request.send().await {
+        let (headers, body) = (ready.headers.clone(), ready.body.clone());
+        let answered = match request(call.method.clone(), &ready.url, headers, body, deadline) {
+            Ok(request) => self.account.outside.exchange(request).await,
+            Err(silence) => Err(silence),
+        };
+        let answer = match answered {
             Ok(response) => {
                 answer::read(
                     ready.call,
@@ -308,7 +289,7 @@ impl Client {
                 )
                 .await
             }
-            Err(error) => Err(Box::new(answer::broken(call, deadline, error))),
+            Err(silence) => Err(Box::new(answer::silent(call, deadline, silence))),
         };
         let name = self.redact(&call.name());
         let ms = began.elapsed().as_millis() as u64;
@@ -339,6 +320,26 @@ impl Client {
             ..error
         }
     }
+}
+
+fn request(
+    method: Method,
+    url: &str,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    deadline: Duration,
+) -> Result<Request, Silence> {
+    let mut url = Url::parse(url).map_err(|error| Silence::Unsendable(error.to_string()))?;
+    // No account has any, and what speaks HTTP would log it.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let mut request = Request::new(method, url);
+    *request.headers_mut() = headers;
+    *request.timeout_mut() = Some(deadline);
+    if !body.is_empty() {
+        *request.body_mut() = Some(body.into());
+    }
+    Ok(request)
 }
 
 /// A header that is a secret, with and without the word before it (`Bearer`).

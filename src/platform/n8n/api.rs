@@ -43,7 +43,7 @@ impl Api {
             headers.insert(HeaderName::from_static("x-n8n-api-key"), value);
         }
         Ok(Self {
-            client: Client::new(account, headers)?,
+            client: Client::new(account, headers),
             webhook_url: account.webhook_url.trim_end_matches('/').to_owned(),
             dialect: OnceCell::new(),
         })

@@ -3,10 +3,11 @@
 //! Nothing an answer to a write says is believed: the workflow is read again, after failures too, because n8n's writes
 //! are not atomic (a refused publication leaves the new draft saved).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::api::Api;
 use super::probe::Verdict;

@@ -4,11 +4,12 @@
 //! (measured on 2.41.1). It says that *some* workflow answers; that it is ours follows from the path, which is random
 //! and checked to be unique in the plan.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use uuid::Uuid;
+use tokio::time::Instant;
 
 use super::api::Api;
+use crate::outside;
 use crate::platform::error::{ErrorKind, PlatformError};
 
 /// After a crash n8n's publication queue holds its lease for two minutes; a probe waits longer than that.
@@ -38,7 +39,7 @@ impl Api {
         if probes.is_empty() {
             return Ok(true);
         }
-        let nobody = format!("/webhook/{}", Uuid::new_v4());
+        let nobody = format!("/webhook/{}", outside::random_id());
         if self.probe("POST", &nobody).await? == Verdict::Live {
             return Ok(false);
         }

@@ -59,7 +59,7 @@ impl Rest {
             per_second: definition.per_second.filter(|_| !account.sandbox),
         };
         Ok(Self {
-            client: Client::new(account, headers)?.with_manners(manners),
+            client: Client::new(account, headers).with_manners(manners),
             account: account.clone(),
             sessions,
             definition,

@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use serde_json::Value;
 
 use super::{Rest, own_id};
+use crate::outside;
 use crate::platform::definition::call::Read;
 use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::Scope;
@@ -377,7 +378,6 @@ impl Rest {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "edge: how long ago something was tried")]
 fn now_ms() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
+    u64::try_from(outside::now().as_millisecond()).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Signing in: headers that never change, and tokens that are asked for and last a while.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,9 +9,11 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::Rest;
 use super::send::{among, flat};
+use crate::outside;
 use crate::platform::Account;
 use crate::platform::definition::auth::{Auth, Session, TokenPlace};
 use crate::platform::definition::call::Call;
@@ -300,7 +302,7 @@ async fn ask(rest: &Rest, call: &Call, body: Body) -> Result<Value, PlatformErro
 fn assertion(key: &str, subject: Option<&str>, audience: &str, scopes: &[String]) -> Result<String, PlatformError> {
     let account: ServiceAccount = serde_json::from_str(key)
         .map_err(|_| refuse("the credential is not the JSON key of a Google service account".to_owned()))?;
-    let now = now();
+    let now = outside::now().as_second();
     let header = json!({ "alg": "RS256", "typ": "JWT", "kid": account.private_key_id });
     let mut claims = json!({
         "iss": account.client_email,
@@ -317,11 +319,6 @@ fn assertion(key: &str, subject: Option<&str>, audience: &str, scopes: &[String]
     let signature = sign(&account.private_key, signed.as_bytes())
         .ok_or_else(|| refuse("the private key of the service account cannot be used".to_owned()))?;
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
-}
-
-#[expect(clippy::disallowed_methods, reason = "edge: a token says when it was made")]
-fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }
 
 /// RSASSA-PKCS1-v1_5 with SHA-256, by a key in PEM (PKCS #8).

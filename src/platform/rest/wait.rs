@@ -1,8 +1,7 @@
 //! Polling until the platform is done, for as long as the definition says. What takes longer goes on in the next run.
 
-use std::time::Instant;
-
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Rest;
 use super::execute::{own_of, scope_of};

@@ -128,9 +128,9 @@ async fn answer(State(n8n): State<Arc<N8n>>, request: axum::extract::Request) ->
     let Some(request) = Request::read(request).await else {
         return page(413, "Payload Too Large");
     };
-    // The store blocks; a list of a few megabytes does too.
-    let answered = tokio::task::spawn_blocking(move || n8n.answer(&request)).await;
-    answered.unwrap_or_else(|_| page(500, "Internal Server Error"))
+    let store = n8n.store.clone();
+    let answered = store.answer(move || n8n.answer(&request)).await;
+    answered.unwrap_or_else(|| page(500, "Internal Server Error"))
 }
 
 /// Takes the last objects off a page, which then claims to be the last one.

@@ -13,6 +13,7 @@ use super::super::clock::Moment;
 use super::super::store::Rows;
 use super::super::store::StoreError;
 use super::view;
+use crate::outside;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Workflow {
@@ -179,7 +180,7 @@ impl Event {
 pub fn new_id() -> String {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     // Two UUIDs, because six bits of each are fixed.
-    let (one, two) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    let (one, two) = (outside::random_id(), outside::random_id());
     let mixed = one.as_bytes().iter().zip(two.as_bytes().iter().rev());
     mixed
         .map(|(a, b)| char::from(LETTERS[usize::from(a ^ b) % LETTERS.len()]))
@@ -187,5 +188,5 @@ pub fn new_id() -> String {
 }
 
 pub fn new_uuid() -> String {
-    uuid::Uuid::new_v4().to_string()
+    outside::random_id().to_string()
 }

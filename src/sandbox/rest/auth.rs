@@ -1,11 +1,11 @@
 //! Keys and sessions: the sandbox's key where the definition wants a credential, and tokens that are demanded once given.
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::Service;
 use super::form;
 use super::shape::{bare, place};
+use crate::outside;
 use crate::platform::definition::auth::{Auth, Session, TokenPlace};
 use crate::platform::definition::call::Call;
 use crate::platform::definition::file::Encoding;
@@ -32,7 +32,7 @@ impl Service {
             }
             return Ok(Some(match self.check_grant(session, request) {
                 Ok(()) => {
-                    let token = Uuid::new_v4().simple().to_string();
+                    let token = outside::random_id().simple().to_string();
                     let rows = self.store.write(&self.account)?;
                     rows.put(TOKENS, &token, &true)?;
                     rows.commit()?;

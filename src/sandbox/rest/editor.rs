@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::Service;
 use super::outputs;
 use super::stored::{self, Stored, Version};
+use crate::outside;
 use crate::platform::definition::KindDefinition;
 use crate::platform::definition::ids;
 use crate::platform::definition::placeholder::Scope;
@@ -110,7 +110,7 @@ impl Service {
         let mut stored = Stored {
             own: match (kind.one, key) {
                 (true, _) => String::new(),
-                (false, key) => key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+                (false, key) => key.unwrap_or_else(|| outside::random_id().to_string()),
             },
             inputs: by_hand.inputs,
             now: None,

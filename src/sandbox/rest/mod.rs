@@ -63,14 +63,17 @@ pub fn serve(store: Arc<Store>, account: &str, definition: Arc<Definition>) -> S
 }
 
 async fn answer(State(service): State<Service>, request: HttpRequest) -> Answer {
-    work(request, move |request| service.answer(request)).await
+    let store = service.store.clone();
+    work(&store, request, move |request| service.answer(request)).await
 }
 
 async fn edit(State(service): State<Service>, request: HttpRequest) -> Answer {
-    work(request, move |request| service.edit(request)).await
+    let store = service.store.clone();
+    work(&store, request, move |request| service.edit(request)).await
 }
 
 async fn work(
+    store: &Store,
     request: HttpRequest,
     work: impl FnOnce(&Request) -> Result<Answer, StoreError> + Send + 'static,
 ) -> Answer {
@@ -78,10 +81,10 @@ async fn work(
     let Some(request) = Request::read(request).await else {
         return failed(413, "the body cannot be read".to_owned());
     };
-    match tokio::task::spawn_blocking(move || work(&request)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => failed(500, format!("the sandbox's store failed: {error}")),
-        Err(_) => failed(500, "the sandbox failed".to_owned()),
+    match store.answer(move || work(&request)).await {
+        Some(Ok(answer)) => answer,
+        Some(Err(error)) => failed(500, format!("the sandbox's store failed: {error}")),
+        None => failed(500, "the sandbox failed".to_owned()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is done to objects: create, read, update, delete, mark.
 
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::Service;
 use super::outputs;
@@ -10,6 +9,7 @@ use super::route::{Matched, is_same};
 use super::said::{self, Said};
 use super::shape::{lay, place, place_list};
 use super::stored::{self, Stored, Version};
+use crate::outside;
 use crate::platform::definition::call::Call;
 use crate::platform::definition::kind::Marker;
 use crate::platform::definition::placeholder::{Root, Scope, Text};
@@ -66,7 +66,7 @@ impl Service {
         let own = match &key {
             _ if kind.one => String::new(),
             Some(key) => key.clone(),
-            None => Uuid::new_v4().to_string(),
+            None => outside::random_id().to_string(),
         };
         let mut named = Said::placed(&said.inputs);
         named.id = Some(own.clone());
@@ -162,7 +162,11 @@ impl Service {
                 let holes = call.holes();
                 let named = holes.iter().filter(|hole| hole.root == Root::Item);
                 for hole in named {
-                    place(&mut operation, &hole.path, Value::from(Uuid::new_v4().to_string()));
+                    place(
+                        &mut operation,
+                        &hole.path,
+                        Value::from(outside::random_id().to_string()),
+                    );
                 }
                 rows.put(OPERATIONS, &operation_key(kind, &operation), &0_u32)?;
                 operations.push(operation);

@@ -1,11 +1,11 @@
 //! Values a platform makes up: addresses, keys, times. They look like real ones and open nothing.
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::shape::place;
 use super::stored::{Stored, Version};
 use crate::digest::Digest;
+use crate::outside;
 use crate::platform::definition::file::OutOf;
 use crate::platform::definition::kind::Out;
 use crate::platform::definition::{KindDefinition, path};
@@ -45,7 +45,7 @@ pub(super) fn value(kind: &KindDefinition, own: &str, name: &str, out: &Out) -> 
     }
     let seed = format!("{} {own} {name}", kind.name);
     let random = match out.once {
-        true => Uuid::new_v4().simple().to_string(),
+        true => outside::random_id().simple().to_string(),
         false => Digest::of_bytes(seed.as_bytes()).short().to_owned(),
     };
     let usual = match out.secret {
@@ -60,7 +60,7 @@ pub(super) fn value(kind: &KindDefinition, own: &str, name: &str, out: &Out) -> 
         format!("https://upa:{random}@sandbox.invalid:443/{random}"),
         format!("postgresql://upa:{random}@sandbox.invalid:5432/upa?sslmode=require"),
         format!("sandbox.invalid/{random}"),
-        Uuid::new_v4().to_string(),
+        outside::random_id().to_string(),
         "1234567890".to_owned(),
     ];
     let fitting = forms.iter().find(|form| pattern.is_match(form)).unwrap_or(&forms[0]);

@@ -1,9 +1,9 @@
 //! Parts of lists that are told apart by a field.
 
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::shape::bare;
+use crate::outside;
 use crate::platform::definition::{KindDefinition, path};
 
 /// Parts of keyed lists have ids of their own: a part that comes without the id it had is another one.
@@ -27,7 +27,7 @@ pub(super) fn parts_get_ids(kind: &KindDefinition, fields: &mut Map<String, Valu
                 path::put(
                     part,
                     from,
-                    own.unwrap_or_else(|| Value::from(Uuid::new_v4().to_string())),
+                    own.unwrap_or_else(|| Value::from(outside::random_id().to_string())),
                 );
             }
         }

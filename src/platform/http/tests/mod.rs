@@ -27,11 +27,12 @@ fn account(base_url: &str) -> Account {
         per_second: None,
         sandbox: false,
         ledger: Arc::default(),
+        outside: crate::outside::real(),
     }
 }
 
 fn client(server: &Server) -> Client {
-    Client::new(&account(&server.url), HeaderMap::new()).unwrap()
+    Client::new(&account(&server.url), HeaderMap::new())
 }
 
 fn post() -> Call {
@@ -188,7 +189,7 @@ async fn no_more_calls_are_in_flight_than_allowed() {
         concurrency: 3,
         ..account(&server.url)
     };
-    let client = Client::new(&account, HeaderMap::new()).unwrap();
+    let client = Client::new(&account, HeaderMap::new());
     let calls: Vec<Call> = (0..20).map(|number| Call::get(format!("/{number}"))).collect();
     let replies = join_all(calls.iter().map(|call| client.send(call))).await;
     assert!(replies.iter().all(Result::is_ok));
@@ -208,7 +209,7 @@ async fn no_more_calls_are_started_than_allowed() {
         retry: BTreeSet::new(),
         per_second: Some(20.0),
     };
-    let client = Client::new(&account, HeaderMap::new()).unwrap().with_manners(manners);
+    let client = Client::new(&account, HeaderMap::new()).with_manners(manners);
     let calls: Vec<Call> = (0..6).map(|number| Call::get(format!("/{number}"))).collect();
     join_all(calls.iter().map(|call| client.send(call))).await;
     let seen = server.seen();
@@ -279,7 +280,7 @@ async fn a_call_goes_where_it_is_sent_with_what_it_carries() {
     let mut account = account(&server.url);
     account.hosts.insert("sheets".to_owned(), format!("{}/v4/", other.url));
     let fixed = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("bearer fixed"))]);
-    let client = Client::new(&account, fixed).unwrap();
+    let client = Client::new(&account, fixed);
     let fields = vec![("a b".to_owned(), "1&2".to_owned())];
     let mut call = Call::with_body(Method::POST, "spreadsheets", Body::Form(fields));
     call.host = Some("sheets".to_owned());

@@ -109,7 +109,7 @@ async fn failures(base_url: &str) -> Vec<String> {
     let mut key = HeaderValue::from_str(&format!("Bearer {CANARY}")).unwrap();
     key.set_sensitive(true);
     let fixed = HeaderMap::from_iter([(HeaderName::from_static("authorization"), key)]);
-    let mut client = Client::new(&account(base_url), fixed).unwrap();
+    let mut client = Client::new(&account(base_url), fixed);
     client.deadline = Duration::from_millis(100);
     let mut session = HeaderValue::from_static("Token canary-session-0987654321");
     session.set_sensitive(true);

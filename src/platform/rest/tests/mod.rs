@@ -54,6 +54,7 @@ fn rest_of(
         per_second: None,
         sandbox: false,
         ledger: Arc::default(),
+        outside: crate::outside::real(),
     };
     Rest::new(Arc::new(definition), &account)
 }
