@@ -1,6 +1,6 @@
 //! `upa apply`: make the platforms as Git says, and commit the lockfiles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,28 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::accounts::Accounts;
-use super::claim::Hold;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::{self, Above, Lines, Live};
-use super::publish::{self, Kept};
+use super::publish::Kept;
 use super::report::{self, Failure};
-use super::session::{At, Fetch, Session};
-use super::survey::{self, Survey};
+use super::run::{self, Run};
+use super::survey::Survey;
 use super::{Global, wait_for_signal};
-use crate::apply::{self, Begun, Context, Outcome};
+use crate::apply::Outcome;
 use crate::exit::Exit;
-use crate::journal::{self, Journal};
-use crate::lockfile::Lockfile;
-use crate::lockstore::LockStore;
-use crate::outside;
-use crate::plan::{Action, Change, Plan, unseen};
-use crate::problem::{Class, Place, Problem, listed};
+use crate::plan::{Action, Plan};
+use crate::problem::Problem;
 use crate::render::{self, BOLD, counted, styled, tenants_and};
-use crate::repo::RepoError;
-use crate::resource::{Address, SHARED};
+use crate::resource::SHARED;
 
 /// Make the platforms as Git says, and commit the lockfiles. Works from the commit that is checked out.
 #[derive(Debug, Args)]
@@ -48,12 +40,6 @@ pub struct ApplyArgs {
 
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let approved = args.plan.as_deref().map(read_plan).transpose()?;
-    // What is only tried in the sandbox need not be committed.
-    let at = if global.sandbox {
-        At::WorkTree
-    } else {
-        At::Revision("HEAD")
-    };
     if global.offline {
         return Err(
             Failure::new(Exit::Usage, "`--offline` is for looking: apply needs the remote")
@@ -61,92 +47,47 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         );
     }
     let live = Live::start("reading the workspace");
-    let session = Session::open_with(global, at, &args.tenants, Fetch::Always)?;
-    if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
-        return Err(RepoError::Detached.into());
-    }
-    let run = outside::run_id();
-    let hold = Hold::take(&session, run, claimed(&session, &args.tenants)?)?;
-    session.repo.finish_last_commit()?;
-    if let LockStore::Remote(target) = &session.store {
-        session.repo.follow(target)?;
-    }
-    refuse_uncommitted(&session, global)?;
-    // Somebody may have finished a run between reading the lockfiles and taking the lease.
-    let mut session = Session::open_with(global, at, &args.tenants, Fetch::Always)?;
-    let commit = session.repo.head()?;
-    session.warnings.extend(refuse_unpushed(&session, &commit)?);
-    let desired = survey::wanted(&session, &args.tenants)?;
-    args.rules.check(&session, &desired)?;
-    let accounts = survey::open_accounts(&session, &desired).await?;
+    let (mut run, desired) = Run::open(global, &args.tenants).await?;
+    args.rules.check(&run.session, &desired)?;
     live.says("observing");
-    live.counts(&accounts);
-    let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    live.counts(&run.accounts);
+    let survey = run.survey(desired, &args.rules.rules(&run.session)).await;
     drop(live);
-    let work = Work {
-        run,
-        commit: &commit,
-        hold: &hold,
-    };
-    let result = proceed(args, &mut session, survey, &accounts, approved, &work).await;
-    let tallies = accounts.tallies();
-    accounts.close().await;
+    let result = proceed(args, &mut run, survey, approved).await;
+    let tallies = run.close().await;
     if result.is_ok() {
         progress::print_ledger(global, Format::Text, &tallies)?;
     }
     result
 }
 
-/// What a run goes by.
-struct Work<'a> {
-    run: Uuid,
-    /// What is applied.
-    commit: &'a str,
-    hold: &'a Hold,
-}
-
 async fn proceed(
     args: &ApplyArgs,
-    session: &mut Session,
+    run: &mut Run,
     mut survey: Survey,
-    accounts: &Accounts,
     approved: Option<Approved>,
-    work: &Work<'_>,
 ) -> Result<Exit, Failure> {
-    print(session, &survey, Format::Text)?;
+    print(&run.session, &survey, Format::Text)?;
     let before = Exit::of_problems(&survey.plan.problems);
-    // A wrong file, a threshold or a stranger's hand concerns the whole run; a platform that is down only its tenants.
-    if matches!(before, Exit::Configuration | Exit::Threshold) {
+    if run::stops(before) {
         return Ok(before);
     }
     if let Some(approved) = approved {
         approved.check(&survey.plan)?;
     }
-    if survey.plan.is_empty() && session.leftovers.is_empty() {
+    if survey.plan.is_empty() && run.session.leftovers.is_empty() {
         return Ok(before);
     }
     if !survey.plan.changes.is_empty() {
         confirm(args, &survey.plan)?;
     }
-    let documents = survey.plan.changes.iter().map(|change| &change.work.document);
-    let needed: BTreeSet<(String, String)> = documents.flat_map(unseen::names).collect();
-    session
-        .resolver
-        .read(&mut survey.secrets, &survey.desired, &needed)
-        .await;
     let live = Live::start("applying");
-    live.counts(accounts);
+    live.counts(&run.accounts);
     let interrupted = listen_for_interrupts(live.above());
-    let outcomes = execute(session, &survey, accounts, work, &interrupted, &live).await?;
-    let unfinished = outcomes
-        .iter()
-        .any(|outcome| outcome.failed() || outcome.interrupted || !outcome.waiting.is_empty());
-    for outcome in &outcomes {
-        session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
-    }
+    let outcomes = run.execute(&mut survey, &interrupted, &Lines::new(&live)).await?;
     live.says("recording");
-    let made = match publish::keep(session, (work.run, work.hold), &survey.plan, unfinished) {
-        Ok(made) => made,
+    let kept = match run.record(&survey.plan, &outcomes) {
+        Ok(kept) => kept,
         Err(failure) => {
             drop(live);
             report_outcomes(&outcomes, &Kept::default(), &[])?;
@@ -154,129 +95,11 @@ async fn proceed(
         }
     };
     live.says("checking what is there now");
-    let left = leftover(session, args, accounts, &outcomes).await?;
+    let rules = args.rules.rules(&run.session);
+    let left = run.leftover(&args.tenants, &outcomes, &rules).await?;
     drop(live);
-    report_outcomes(&outcomes, &made, &left)?;
-    Ok(exit(before, &outcomes, &left))
-}
-
-/// Runs the plan with a journal; the journal stays until the lockfiles are committed.
-async fn execute(
-    session: &mut Session,
-    survey: &Survey,
-    accounts: &Accounts,
-    work: &Work<'_>,
-    interrupted: &AtomicBool,
-    live: &Live,
-) -> Result<Vec<Outcome>, Failure> {
-    let folder = session.journals.clone();
-    let journal = Journal::start(&folder, work.run, session.repo.outside().clone()).map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            format!("cannot write the journal in `{}`: {error}", folder.display()),
-        )
-    })?;
-    let name = session.name().to_owned();
-    let mut context = Context {
-        workspace: &name,
-        run: work.run,
-        commit: work.commit,
-        desired: &survey.desired.tenants,
-        observed: &survey.observed,
-        secrets: &survey.secrets,
-        executors: &accounts.executors(),
-        journal: &journal,
-        interrupted,
-        permit: work.hold.permit(),
-        begun: Begun::default(),
-        now,
-        progress: &Lines::new(live),
-    };
-    context.begun = apply::begun(&context, &survey.plan, &session.locks);
-    let announced: Vec<&Lockfile> = context.begun.locks.values().collect();
-    let published = publish::begin(session, (work.run, work.hold), &survey.plan, &announced, &journal);
-    match published {
-        Ok(published) => context.begun.published = published,
-        Err(failure) => {
-            drop(context);
-            // Where nobody knows whether it arrived, the journal says that nothing of it was begun.
-            if failure.exit != Exit::Platform {
-                journal.finish()?;
-            }
-            return Err(failure);
-        }
-    }
-    let outcomes = apply::apply(&context, &survey.plan, &session.locks).await;
-    session
-        .leftovers
-        .extend(journal::leftovers(&folder)?.into_iter().filter(|leftover| {
-            leftover
-                .path
-                .file_stem()
-                .is_some_and(|stem| stem.to_string_lossy() == work.run.to_string())
-        }));
-    Ok(outcomes)
-}
-
-fn now() -> String {
-    let now = outside::now();
-    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
-}
-
-/// Whom a run claims. What tenants share comes with those who use it.
-fn claimed(session: &Session, tenants: &[String]) -> Result<BTreeSet<String>, Failure> {
-    if tenants.is_empty() || session.remote().is_none() {
-        return Ok(BTreeSet::new());
-    }
-    let wanted = survey::wanted(session, tenants)?.tenants;
-    Ok(tenants.iter().cloned().chain(wanted.into_keys()).collect())
-}
-
-/// Where there is a remote only what it holds is applied; that it holds something newer is said.
-fn refuse_unpushed(session: &Session, commit: &str) -> Result<Option<Problem>, Failure> {
-    let Some(wanted) = &session.wanted else {
-        return Ok(None);
-    };
-    let (remote, branch) = (wanted.remote.name().to_owned(), wanted.branch.clone());
-    let Some(tip) = session.repo.known_tip(wanted) else {
-        return Err(RepoError::Unpushed { remote, branch }.into());
-    };
-    if !session.repo.contains(&tip, commit) {
-        return Err(RepoError::Unpushed { remote, branch }.into());
-    }
-    let newer = session.repo.differing(commit, &tip)?;
-    Ok((!newer.is_empty()).then(|| {
-        let paths = listed(newer.iter().take(5).map(String::as_str));
-        Problem::warning(format!(
-            "`{branch}` of the remote `{remote}` holds newer files ({paths}); what is checked out is applied"
-        ))
-        .hint("git pull")
-    }))
-}
-
-/// Only what is committed can be applied, or nobody could say later what was.
-fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure> {
-    let uncommitted = session.repo.uncommitted(&session.workspace.encrypted_files())?;
-    if uncommitted.is_empty() || global.sandbox {
-        return Ok(());
-    }
-    let problems = uncommitted.iter().map(|path| {
-        let problem = match path
-            .strip_prefix("tenants/")
-            .and_then(|name| name.strip_suffix(".lock"))
-        {
-            Some(tenant) if session.texts.contains_key(tenant) => {
-                Problem::configuration(format!("`{path}` was edited by hand; upa alone writes lockfiles"))
-                    .hint(format!("git checkout HEAD -- {path}"))
-            }
-            Some(_) => Problem::configuration(format!("`{path}` was made by hand; upa alone writes lockfiles"))
-                .hint(format!("remove {path}")),
-            None => Problem::configuration(format!("`{path}` is not committed"))
-                .hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"),
-        };
-        problem.at(Place::file(&**path))
-    });
-    Err(Failure::problems(problems.collect()))
+    report_outcomes(&outcomes, &kept, &left)?;
+    Ok(run::exit(before, &outcomes, &left))
 }
 
 fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
@@ -391,49 +214,6 @@ fn listen_for_interrupts(above: Above) -> Arc<AtomicBool> {
     interrupted
 }
 
-/// Observes and plans once more: what is left of tenants that reported no failure is a bug in upa.
-async fn leftover(
-    session: &Session,
-    args: &ApplyArgs,
-    accounts: &Accounts,
-    outcomes: &[Outcome],
-) -> Result<Vec<Problem>, Failure> {
-    let clean: Vec<String> = outcomes
-        .iter()
-        .filter(|outcome| !outcome.failed() && !outcome.interrupted && outcome.waiting.is_empty())
-        .map(|outcome| outcome.tenant.clone())
-        .collect();
-    if clean.is_empty() {
-        return Ok(Vec::new());
-    }
-    // What is shared comes with those who use it: with those of this run, and not with everybody.
-    let mut whose: Vec<String> = clean.iter().filter(|tenant| *tenant != SHARED).cloned().collect();
-    if whose.is_empty() {
-        whose.clone_from(&args.tenants);
-    }
-    let desired = survey::wanted(session, &whose)?;
-    let again = survey::survey(session, desired, &accounts.observers(), &args.rules.rules(session)).await;
-    let skipped: BTreeSet<&Address> = outcomes.iter().flat_map(|outcome| &outcome.skipped).collect();
-    let applied = |change: &&Change| {
-        clean.iter().any(|tenant| tenant == change.address.tenant()) && !skipped.contains(&change.address)
-    };
-    let changes = again.plan.changes.iter().filter(applied).map(|change| {
-        let fields: Vec<&str> = change.fields.iter().take(3).map(|field| field.field.as_str()).collect();
-        Problem::error(
-            Class::Failure,
-            format!(
-                "bug: {} was applied, and the plan still wants to {} it ({})",
-                change.address,
-                change.action.verb(),
-                fields.join(", ")
-            ),
-        )
-        .tenant(change.address.tenant())
-        .hint("run `upa plan`; if nobody changed it meanwhile, please report this")
-    });
-    Ok(changes.collect())
-}
-
 fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Result<(), Failure> {
     let mut problems: Vec<Problem> = outcomes
         .iter()
@@ -487,31 +267,4 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
         )?;
     }
     Ok(())
-}
-
-fn exit(before: Exit, outcomes: &[Outcome], left: &[Problem]) -> Exit {
-    if outcomes.iter().any(|outcome| outcome.interrupted) {
-        return Exit::Interrupted;
-    }
-    let by_tenant: BTreeMap<&str, Exit> = outcomes
-        .iter()
-        .map(|outcome| (outcome.tenant.as_str(), Exit::of_problems(&outcome.problems)))
-        .collect();
-    let mut exits: BTreeSet<u8> = by_tenant.values().map(|exit| exit.code()).collect();
-    if before != Exit::Done {
-        exits.insert(before.code());
-    }
-    if !left.is_empty() {
-        return Exit::Failed;
-    }
-    if by_tenant.values().any(|exit| *exit == Exit::Decision) || before == Exit::Decision {
-        return Exit::Decision;
-    }
-    let waiting = outcomes.iter().any(|outcome| !outcome.waiting.is_empty());
-    match exits.len() {
-        0 | 1 if waiting && by_tenant.values().all(|exit| *exit == Exit::Done) => Exit::Platform,
-        0 => Exit::Done,
-        1 => by_tenant.values().next().copied().unwrap_or(before),
-        _ => Exit::SomeTenantsFailed,
-    }
 }

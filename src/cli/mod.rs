@@ -1,9 +1,9 @@
 //! The command line: one file per subcommand, each of them the pipeline in a few lines.
 
-mod accounts;
+pub mod accounts;
 mod adopt;
 mod apply;
-mod claim;
+pub mod claim;
 mod demo;
 mod exit_codes;
 mod export;
@@ -13,15 +13,16 @@ mod new;
 mod plan;
 mod platform;
 mod progress;
-mod publish;
+pub mod publish;
 mod release;
 pub mod report;
+pub mod run;
 mod sandbox;
 mod schema;
-mod session;
+pub mod session;
 mod show;
 mod status;
-mod survey;
+pub mod survey;
 mod trace;
 mod validate;
 

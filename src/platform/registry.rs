@@ -1,7 +1,7 @@
 //! Which platforms there are, and how one of their accounts is reached.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::definition::{CATALOG, Definition};
 use super::error::PlatformError;
@@ -12,6 +12,14 @@ use super::{Account, Executor, Observer, Platform};
 use crate::problem::{Place, Problem};
 use crate::resource::Kind;
 use crate::workspace::Files;
+
+type Parsed = Result<Arc<Definition>, Vec<Problem>>;
+
+/// The built-in definitions by their files: a run opens the workspace more than once.
+static BUILT_IN: LazyLock<Vec<(&str, Parsed)>> = LazyLock::new(|| {
+    let parsed = |text: &str, file: &str| Definition::parse(file, &Arc::from(text)).map(Arc::new);
+    CATALOG.iter().map(|(file, text)| (*file, parsed(text, file))).collect()
+});
 
 /// A platform upa can drive.
 #[derive(Clone)]
@@ -39,12 +47,12 @@ impl Registry {
             platforms: BTreeMap::from([("n8n".to_owned(), (Known::N8n, n8n))]),
         };
         let mut problems = Vec::new();
-        for (file, text) in CATALOG {
-            registry.add(file, Definition::parse(file, &Arc::from(text)), &mut problems);
+        for (file, definition) in &*BUILT_IN {
+            registry.add(file, definition.clone(), &mut problems);
         }
         for path in files.in_folder("platforms/", ".toml") {
             match files.text(path) {
-                Some(Ok(text)) => registry.add(path, Definition::parse(path, text), &mut problems),
+                Some(Ok(text)) => registry.add(path, Definition::parse(path, text).map(Arc::new), &mut problems),
                 Some(Err(problem)) => problems.push(problem),
                 None => {}
             }
@@ -52,7 +60,7 @@ impl Registry {
         (registry, problems)
     }
 
-    fn add(&mut self, file: &str, definition: Result<Definition, Vec<Problem>>, problems: &mut Vec<Problem>) {
+    fn add(&mut self, file: &str, definition: Parsed, problems: &mut Vec<Problem>) {
         match definition {
             Ok(definition) if definition.name() == "n8n" => {
                 let why = "n8n is built in as code and cannot be overridden by a definition";
@@ -63,7 +71,6 @@ impl Registry {
                 );
             }
             Ok(definition) => {
-                let definition = Arc::new(definition);
                 let platform: Arc<dyn Platform> = definition.clone();
                 self.platforms
                     .insert(platform.name().to_owned(), (Known::Defined(definition), platform));

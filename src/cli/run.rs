@@ -1,0 +1,297 @@
+//! One run of apply, without its terminal: what `upa apply` does between asking and telling. A simulation does the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
+
+use uuid::Uuid;
+
+use super::Global;
+use super::accounts::Accounts;
+use super::claim::Hold;
+use super::publish::{self, Kept};
+use super::report::Failure;
+use super::session::{At, Fetch, Session};
+use super::survey::{self, Survey};
+use crate::apply::{self, Begun, Context, Outcome, Progress};
+use crate::desired::DesiredState;
+use crate::exit::Exit;
+use crate::journal::{self, Journal};
+use crate::lockfile::Lockfile;
+use crate::lockstore::LockStore;
+use crate::outside;
+use crate::plan::{Change, Plan, Rules, unseen};
+use crate::platform::http::ledger::Tally;
+use crate::problem::{Class, Place, Problem, listed};
+use crate::repo::RepoError;
+use crate::resource::{Address, SHARED};
+
+/// A run under way. It excludes others until it is dropped.
+pub struct Run {
+    pub session: Session,
+    pub accounts: Accounts,
+    pub hold: Hold,
+    pub id: Uuid,
+    /// What is applied.
+    pub commit: String,
+}
+
+/// Whether what was found before anything is written concerns the whole run: a wrong file, or a threshold. A platform that
+/// is down, or a stranger's hand, concerns only its tenants.
+pub fn stops(before: Exit) -> bool {
+    matches!(before, Exit::Configuration | Exit::Threshold)
+}
+
+impl Run {
+    /// Takes the lease and opens everything; what Git wants of the selected tenants comes beside it.
+    pub async fn open(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
+        // What is only tried in the sandbox need not be committed.
+        let at = if global.sandbox {
+            At::WorkTree
+        } else {
+            At::Revision("HEAD")
+        };
+        let session = Session::open_with(global, at, selected, Fetch::Always)?;
+        if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
+            return Err(RepoError::Detached.into());
+        }
+        let id = outside::run_id();
+        let hold = Hold::take(&session, id, claimed(&session, selected)?)?;
+        session.repo.finish_last_commit()?;
+        if let LockStore::Remote(target) = &session.store {
+            session.repo.follow(target)?;
+        }
+        refuse_uncommitted(&session, global)?;
+        // Somebody may have finished a run between reading the lockfiles and taking the lease.
+        let mut session = Session::open_with(global, at, selected, Fetch::Always)?;
+        let commit = session.repo.head()?;
+        session.warnings.extend(refuse_unpushed(&session, &commit)?);
+        let desired = survey::wanted(&session, selected)?;
+        let accounts = survey::open_accounts(&session, &desired).await?;
+        let run = Self {
+            session,
+            accounts,
+            hold,
+            id,
+            commit,
+        };
+        Ok((run, desired))
+    }
+
+    /// Asks and plans.
+    pub async fn survey(&self, desired: DesiredState, rules: &Rules) -> Survey {
+        survey::survey(&self.session, desired, &self.accounts.observers(), rules).await
+    }
+
+    /// Carries a plan out, with a journal that stays until the lockfiles are committed.
+    pub async fn execute(
+        &mut self,
+        survey: &mut Survey,
+        interrupted: &AtomicBool,
+        progress: &(dyn Progress + Sync),
+    ) -> Result<Vec<Outcome>, Failure> {
+        let documents = survey.plan.changes.iter().map(|change| &change.work.document);
+        let needed: BTreeSet<(String, String)> = documents.flat_map(unseen::names).collect();
+        let resolver = &self.session.resolver;
+        resolver.read(&mut survey.secrets, &survey.desired, &needed).await;
+        let folder = self.session.journals.clone();
+        let outside = self.session.repo.outside().clone();
+        let journal = Journal::start(&folder, self.id, outside).map_err(|error| {
+            Failure::new(
+                Exit::Failed,
+                format!("cannot write the journal in `{}`: {error}", folder.display()),
+            )
+        })?;
+        let name = self.session.name().to_owned();
+        let mut context = Context {
+            workspace: &name,
+            run: self.id,
+            commit: &self.commit,
+            desired: &survey.desired.tenants,
+            observed: &survey.observed,
+            secrets: &survey.secrets,
+            executors: &self.accounts.executors(),
+            journal: &journal,
+            interrupted,
+            permit: self.hold.permit(),
+            begun: Begun::default(),
+            now,
+            progress,
+        };
+        context.begun = apply::begun(&context, &survey.plan, &self.session.locks);
+        let announced: Vec<&Lockfile> = context.begun.locks.values().collect();
+        let published = publish::begin(
+            &mut self.session,
+            (self.id, &self.hold),
+            &survey.plan,
+            &announced,
+            &journal,
+        );
+        match published {
+            Ok(published) => context.begun.published = published,
+            Err(failure) => {
+                drop(context);
+                // Where nobody knows whether it arrived, the journal says that nothing of it was begun.
+                if failure.exit != Exit::Platform {
+                    journal.finish()?;
+                }
+                return Err(failure);
+            }
+        }
+        let outcomes = apply::apply(&context, &survey.plan, &self.session.locks).await;
+        let own = journal::leftovers(&folder)?
+            .into_iter()
+            .filter(|leftover| leftover.run() == Some(self.id));
+        self.session.leftovers.extend(own);
+        for outcome in &outcomes {
+            self.session.locks.insert(outcome.tenant.clone(), outcome.lock.clone());
+        }
+        Ok(outcomes)
+    }
+
+    /// Keeps the lockfiles, and removes the journals they hold.
+    pub fn record(&mut self, plan: &Plan, outcomes: &[Outcome]) -> Result<Kept, Failure> {
+        let unfinished = outcomes
+            .iter()
+            .any(|outcome| outcome.failed() || outcome.interrupted || !outcome.waiting.is_empty());
+        publish::keep(&mut self.session, (self.id, &self.hold), plan, unfinished)
+    }
+
+    /// Observes and plans once more: what is left of tenants that reported no failure is a bug in upa.
+    pub async fn leftover(
+        &self,
+        selected: &[String],
+        outcomes: &[Outcome],
+        rules: &Rules,
+    ) -> Result<Vec<Problem>, Failure> {
+        let clean: Vec<String> = outcomes
+            .iter()
+            .filter(|outcome| !outcome.failed() && !outcome.interrupted && outcome.waiting.is_empty())
+            .map(|outcome| outcome.tenant.clone())
+            .collect();
+        if clean.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What is shared comes with those who use it: with those of this run, and not with everybody.
+        let mut whose: Vec<String> = clean.iter().filter(|tenant| *tenant != SHARED).cloned().collect();
+        if whose.is_empty() {
+            whose = selected.to_vec();
+        }
+        let desired = survey::wanted(&self.session, &whose)?;
+        let again = self.survey(desired, rules).await;
+        let skipped: BTreeSet<&Address> = outcomes.iter().flat_map(|outcome| &outcome.skipped).collect();
+        let applied = |change: &&Change| {
+            clean.iter().any(|tenant| tenant == change.address.tenant()) && !skipped.contains(&change.address)
+        };
+        let changes = again.plan.changes.iter().filter(applied).map(|change| {
+            let fields: Vec<&str> = change.fields.iter().take(3).map(|field| field.field.as_str()).collect();
+            Problem::error(
+                Class::Failure,
+                format!(
+                    "bug: {} was applied, and the plan still wants to {} it ({})",
+                    change.address,
+                    change.action.verb(),
+                    fields.join(", ")
+                ),
+            )
+            .tenant(change.address.tenant())
+            .hint("run `upa plan`; if nobody changed it meanwhile, please report this")
+        });
+        Ok(changes.collect())
+    }
+
+    /// Closes the accounts: what each of them was asked.
+    pub async fn close(self) -> BTreeMap<String, Tally> {
+        let tallies = self.accounts.tallies();
+        self.accounts.close().await;
+        tallies
+    }
+}
+
+fn now() -> String {
+    let now = outside::now();
+    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
+/// Whom a run claims. What tenants share comes with those who use it.
+fn claimed(session: &Session, tenants: &[String]) -> Result<BTreeSet<String>, Failure> {
+    if tenants.is_empty() || session.remote().is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let wanted = survey::wanted(session, tenants)?.tenants;
+    Ok(tenants.iter().cloned().chain(wanted.into_keys()).collect())
+}
+
+/// Where there is a remote only what it holds is applied; that it holds something newer is said.
+fn refuse_unpushed(session: &Session, commit: &str) -> Result<Option<Problem>, Failure> {
+    let Some(wanted) = &session.wanted else {
+        return Ok(None);
+    };
+    let (remote, branch) = (wanted.remote.name().to_owned(), wanted.branch.clone());
+    let Some(tip) = session.repo.known_tip(wanted) else {
+        return Err(RepoError::Unpushed { remote, branch }.into());
+    };
+    if !session.repo.contains(&tip, commit) {
+        return Err(RepoError::Unpushed { remote, branch }.into());
+    }
+    let newer = session.repo.differing(commit, &tip)?;
+    Ok((!newer.is_empty()).then(|| {
+        let paths = listed(newer.iter().take(5).map(String::as_str));
+        Problem::warning(format!(
+            "`{branch}` of the remote `{remote}` holds newer files ({paths}); what is checked out is applied"
+        ))
+        .hint("git pull")
+    }))
+}
+
+/// Only what is committed can be applied, or nobody could say later what was.
+fn refuse_uncommitted(session: &Session, global: &Global) -> Result<(), Failure> {
+    let uncommitted = session.repo.uncommitted(&session.workspace.encrypted_files())?;
+    if uncommitted.is_empty() || global.sandbox {
+        return Ok(());
+    }
+    let problems = uncommitted.iter().map(|path| {
+        let problem = match path
+            .strip_prefix("tenants/")
+            .and_then(|name| name.strip_suffix(".lock"))
+        {
+            Some(tenant) if session.texts.contains_key(tenant) => {
+                Problem::configuration(format!("`{path}` was edited by hand; upa alone writes lockfiles"))
+                    .hint(format!("git checkout HEAD -- {path}"))
+            }
+            Some(_) => Problem::configuration(format!("`{path}` was made by hand; upa alone writes lockfiles"))
+                .hint(format!("remove {path}")),
+            None => Problem::configuration(format!("`{path}` is not committed"))
+                .hint("commit it, or put it aside with `git stash -u`; `upa plan` shows what it would change"),
+        };
+        problem.at(Place::file(&**path))
+    });
+    Err(Failure::problems(problems.collect()))
+}
+
+/// The exit status of a run, by what was found before it, how its tenants came out, and what is left.
+pub fn exit(before: Exit, outcomes: &[Outcome], left: &[Problem]) -> Exit {
+    if outcomes.iter().any(|outcome| outcome.interrupted) {
+        return Exit::Interrupted;
+    }
+    let by_tenant: BTreeMap<&str, Exit> = outcomes
+        .iter()
+        .map(|outcome| (outcome.tenant.as_str(), Exit::of_problems(&outcome.problems)))
+        .collect();
+    let mut exits: BTreeSet<u8> = by_tenant.values().map(|exit| exit.code()).collect();
+    if before != Exit::Done {
+        exits.insert(before.code());
+    }
+    if !left.is_empty() {
+        return Exit::Failed;
+    }
+    if by_tenant.values().any(|exit| *exit == Exit::Decision) || before == Exit::Decision {
+        return Exit::Decision;
+    }
+    let waiting = outcomes.iter().any(|outcome| !outcome.waiting.is_empty());
+    match exits.len() {
+        0 | 1 if waiting && by_tenant.values().all(|exit| *exit == Exit::Done) => Exit::Platform,
+        0 => Exit::Done,
+        1 => by_tenant.values().next().copied().unwrap_or(before),
+        _ => Exit::SomeTenantsFailed,
+    }
+}

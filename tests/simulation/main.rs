@@ -1,0 +1,209 @@
+//! The whole of upa in a simulated world: one clock, one source of chance, platforms and a remote that break whenever the
+//! simulation wants. The same seed gives the same run to the byte.
+//!
+//! Every scenario is cut off at every position it has, and every call and push in it is answered wrongly in every way there
+//! is; then many worlds have all of it at once, by chance. Whatever happened: upa is run again until nothing is left to do,
+//! and [`check`] must find nothing.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests are an edge of their own, and panic on purpose"
+)]
+
+mod check;
+mod fate;
+mod git;
+mod process;
+mod product;
+mod run;
+mod scenario;
+mod world;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use fate::{Fate, Fault, Point, answers, deaths};
+use process::Process;
+use run::{Clone, Ended, until_quiet};
+use scenario::{SCENARIOS, Scenario};
+use world::World;
+
+const THREADS: usize = 2;
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(work)
+}
+
+/// One fault at one position of one scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trial {
+    number: usize,
+    fault: Fault,
+    /// Whether the clone is gone afterwards.
+    disk_lost: bool,
+}
+
+/// What came out of it: what is wrong, if anything, and whether the fault struck.
+async fn attempt(base: &World, trial: Trial) -> (Vec<String>, bool, Arc<World>) {
+    let world = base.copy();
+    let _here = world.enter();
+    let clone = Clone::of(&world, "work");
+    let process = Process::new(&world, "run", Fate::at(trial.number, trial.fault), false);
+    let ended = clone.apply(&process).await;
+    let struck = process.struck.load(Ordering::SeqCst) == 1;
+    let mut wrong = Vec::new();
+    let deadly = matches!(trial.fault, Fault::DieBefore | Fault::DieAfter);
+    if deadly != (ended == Ended::Died) {
+        wrong.push(format!("it ended with {ended:?}"));
+    }
+    if let Ended::Exited(code, said) = &ended
+        && !matches!(code, 0 | 4 | 6 | 7 | 8 | 12)
+    {
+        wrong.push(format!("it ended with {code}: {said}"));
+    }
+    // What was recorded on the remote by now is not lost from here on.
+    check::remember(&world);
+    let clone = match trial.disk_lost {
+        true => {
+            clone.lose();
+            Clone::of(&world, "another")
+        }
+        false => clone,
+    };
+    match until_quiet(&world, &clone).await {
+        Ok(()) => wrong.extend(check::check(&world, &clone).await),
+        Err(why) => wrong.push(why),
+    }
+    (wrong, struck, world)
+}
+
+/// Everything there is to try of a scenario.
+async fn trials(
+    scenario: &Scenario,
+    faults: fn(Point) -> &'static [Fault],
+    disks: &[bool],
+) -> (Arc<World>, Vec<Trial>) {
+    let base = scenario.world(1).await;
+    let world = base.copy();
+    let _here = world.enter();
+    let clone = Clone::of(&world, "work");
+    let process = Process::new(&world, "calm", Fate::calm(), false);
+    let ended = clone.apply(&process).await;
+    assert!(
+        matches!(ended, Ended::Exited(0, _)),
+        "{}: {ended:?}\n{}",
+        scenario.name,
+        world.trace()
+    );
+    let wrong = check::check(&world, &clone).await;
+    assert!(wrong.is_empty(), "{}: {wrong:#?}\n{}", scenario.name, world.trace());
+    let points = process.points.lock().unwrap().clone();
+    let all = points.iter().enumerate().flat_map(|(number, point)| {
+        let faults = faults(*point).iter();
+        faults.flat_map(move |fault| {
+            disks.iter().map(move |disk_lost| Trial {
+                number,
+                fault: *fault,
+                disk_lost: *disk_lost,
+            })
+        })
+    });
+    (base, all.collect())
+}
+
+/// Tries all of it, and says how much that was.
+fn everything(faults: fn(Point) -> &'static [Fault], disks: &'static [bool]) -> usize {
+    let failures: Mutex<Vec<String>> = Mutex::default();
+    let counts: Mutex<(usize, usize)> = Mutex::default();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (failures, counts) = (&failures, &counts);
+            scope.spawn(move || {
+                for scenario in &SCENARIOS {
+                    block_on(async {
+                        let (base, trials) = trials(scenario, faults, disks).await;
+                        for trial in trials.into_iter().skip(thread).step_by(THREADS) {
+                            let (wrong, struck, _) = attempt(&base, trial).await;
+                            let mut counts = counts.lock().unwrap();
+                            counts.0 += 1;
+                            counts.1 += usize::from(struck);
+                            if !wrong.is_empty() {
+                                let replay = format!(
+                                    "{}:{}:{:?}:{}",
+                                    scenario.name, trial.number, trial.fault, trial.disk_lost
+                                );
+                                failures.lock().unwrap().push(format!(
+                                    "{}\n    {}",
+                                    replayed_by(&replay),
+                                    wrong.join("\n    ")
+                                ));
+                            }
+                        }
+                    });
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let (tried, struck) = counts.into_inner().unwrap();
+    println!("{tried} positions, {struck} faults struck, {} failed", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} of {tried} failed; the first:\n{}",
+        failures.len(),
+        failures[..failures.len().min(12)].join("\n")
+    );
+    assert_eq!(struck, tried, "some faults did not strike");
+    tried
+}
+
+fn replayed_by(what: &str) -> String {
+    format!("UPA_SIMULATE='{what}' cargo test --profile checked --test simulation replay -- --nocapture")
+}
+
+#[test]
+fn cut_off_at_every_position() {
+    let tried = everything(deaths, &[false, true]);
+    assert!(tried >= 1_500, "only {tried} positions");
+}
+
+#[test]
+fn answered_wrongly_at_every_position() {
+    let tried = everything(answers, &[false]);
+    assert!(tried >= 5_000, "only {tried} faults");
+}
+
+/// Prints what happens in one trial, or under one seed: `UPA_SIMULATE` names it.
+#[test]
+fn replay() {
+    let Ok(what) = std::env::var("UPA_SIMULATE") else {
+        return;
+    };
+    let parts: Vec<&str> = what.split(':').collect();
+    block_on(async {
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == parts[0]).unwrap();
+        let number: usize = parts[1].parse().unwrap();
+        let all: [fn(Point) -> &'static [Fault]; 2] = [deaths, answers];
+        for faults in all {
+            let (base, trials) = trials(scenario, faults, &[false, true]).await;
+            let named = |trial: &Trial| {
+                trial.number == number
+                    && format!("{:?}", trial.fault) == parts[2]
+                    && trial.disk_lost.to_string() == parts[3]
+            };
+            if let Some(trial) = trials.into_iter().find(named) {
+                let (wrong, _, world) = attempt(&base, trial).await;
+                println!("{}\n\n{wrong:#?}", world.trace());
+                assert!(wrong.is_empty());
+            }
+        }
+    });
+}

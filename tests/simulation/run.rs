@@ -1,0 +1,215 @@
+//! One `upa apply` in a world, and what people do when it did not go well: run it again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use git2::Repository;
+use upa::apply::Progress;
+use upa::cli::Global;
+use upa::cli::report::{self, Failure};
+use upa::cli::run::{self, Run};
+use upa::exit::Exit;
+use upa::plan::Rules;
+use upa::platform::Step;
+use upa::resource::Address;
+
+use super::git;
+use super::process::Process;
+use super::world::{MAIN, World};
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    Died,
+    /// With this status, and this said.
+    Exited(u8, String),
+}
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn started(&self, _: &Address, _: Step) {}
+    fn done(&self, _: &Address, _: Step, _: Option<&str>) {}
+    fn failed(&self, _: &Address, _: Step, _: &str) {}
+}
+
+/// A clone of the remote.
+pub struct Clone {
+    pub name: String,
+    folder: PathBuf,
+}
+
+impl Clone {
+    /// The clone of this name, made if it is not there.
+    pub fn of(world: &World, name: &str) -> Self {
+        let folder = world.folder.path().join(name);
+        if !folder.exists() {
+            let repo = Repository::init(&folder).unwrap();
+            std::fs::remove_dir_all(folder.join(".git/objects")).unwrap();
+            std::os::unix::fs::symlink("../../remote.git/objects", folder.join(".git/objects")).unwrap();
+            let mut config = repo.config().unwrap();
+            config.set_str("user.name", "Bo").unwrap();
+            config.set_str("user.email", "bo@example.test").unwrap();
+            repo.remote("origin", "../remote.git").unwrap();
+            repo.set_head(MAIN).unwrap();
+        }
+        let clone = Self {
+            name: name.to_owned(),
+            folder,
+        };
+        clone.pull(world);
+        clone
+    }
+
+    /// Brings the branch, the index and the work tree to what the remote holds, as a checkout of CI does.
+    pub fn pull(&self, world: &World) {
+        let remote = Repository::open_bare(world.remote()).unwrap();
+        let tip = git::tip(&remote, MAIN).unwrap();
+        let repo = Repository::open(&self.folder).unwrap();
+        repo.reference(MAIN, tip, true, "pull").unwrap();
+        repo.reference("refs/remotes/origin/main", tip, true, "pull").unwrap();
+        repo.reset(repo.find_commit(tip).unwrap().as_object(), git2::ResetType::Hard, None)
+            .unwrap();
+    }
+
+    /// Whether something is left to do here: a journal, or a commit that was not published.
+    pub fn has_leftovers(&self) -> bool {
+        let repo = Repository::open(&self.folder).unwrap();
+        git::tip(&repo, "refs/upa/unpublished").is_some()
+            || std::fs::read_dir(self.folder.join(".git/upa")).is_ok_and(|folder| {
+                folder
+                    .flatten()
+                    .any(|entry| entry.path().extension().is_some_and(|end| end == "journal"))
+            })
+    }
+
+    /// Its disk is gone.
+    pub fn lose(self) {
+        std::fs::remove_dir_all(self.folder).unwrap();
+    }
+
+    fn global(&self, process: &Arc<Process>) -> Global {
+        Global {
+            dir: self.folder.clone(),
+            sandbox: false,
+            offline: false,
+            verbose: false,
+            outside: process.clone(),
+        }
+    }
+
+    /// `upa apply --yes`, as far as the process lives.
+    pub async fn apply(&self, process: &Arc<Process>) -> Ended {
+        self.process(process, apply(self.global(process), process)).await
+    }
+
+    /// `upa plan --detailed-exitcode`: what is left to do, as text; nothing if nothing is.
+    pub async fn plan(&self, process: &Arc<Process>) -> Result<String, String> {
+        plan(self.global(process))
+            .await
+            .map_err(|failure| report::failure(&failure))
+    }
+
+    async fn process(
+        &self,
+        process: &Arc<Process>,
+        work: impl Future<Output = Result<(Exit, String), Failure>>,
+    ) -> Ended {
+        process.world.note(format!("{} starts in {}", process.name, self.name));
+        let ended = tokio::select! {
+            biased;
+            () = process.died.notified() => Ended::Died,
+            result = work => match result {
+                _ if process.is_dead() => Ended::Died,
+                Ok((exit, said)) => Ended::Exited(exit.code(), said),
+                Err(failure) => Ended::Exited(failure.exit.code(), report::failure(&failure)),
+            },
+        };
+        process.world.note(format!("{} ended: {ended:?}", process.name));
+        ended
+    }
+}
+
+fn rules(run: &Run) -> Rules {
+    Rules {
+        policy: run.session.workspace.settings.policy.clone(),
+        now_ms: upa::outside::now().as_millisecond(),
+        ..Rules::default()
+    }
+}
+
+/// What `upa apply --yes` does, without its terminal.
+async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Failure> {
+    let (mut run, desired) = Run::open(&global, &[]).await?;
+    let mut survey = run.survey(desired, &rules(&run)).await;
+    let mut problems = run.session.warnings.clone();
+    problems.extend(survey.plan.problems.iter().cloned());
+    let before = Exit::of_problems(&survey.plan.problems);
+    if run::stops(before) || survey.plan.is_empty() && run.session.leftovers.is_empty() {
+        return Ok((before, report::problems(&problems)));
+    }
+    let outcomes = run.execute(&mut survey, &process.interrupted, &Quiet).await?;
+    run.record(&survey.plan, &outcomes)?;
+    let left = run.leftover(&[], &outcomes, &rules(&run)).await?;
+    problems.extend(outcomes.iter().flat_map(|outcome| outcome.problems.iter().cloned()));
+    problems.extend(left.iter().cloned());
+    run.close().await;
+    Ok((run::exit(before, &outcomes, &left), report::problems(&problems)))
+}
+
+async fn plan(global: Global) -> Result<String, Failure> {
+    use upa::cli::session::{At, Fetch, Session};
+    use upa::cli::survey;
+    let session = Session::open_with(&global, At::Revision("HEAD"), &[], Fetch::Always)?;
+    let desired = survey::wanted(&session, &[])?;
+    let accounts = survey::open_accounts(&session, &desired).await?;
+    let rules = Rules {
+        policy: session.workspace.settings.policy.clone(),
+        now_ms: upa::outside::now().as_millisecond(),
+        ..Rules::default()
+    };
+    let survey = survey::survey(&session, desired, &accounts.observers(), &rules).await;
+    let errors = survey
+        .plan
+        .problems
+        .iter()
+        .filter(|problem| problem.is_error())
+        .map(|problem| problem.message.clone());
+    let changes = survey.plan.changes.iter().map(|change| {
+        let fields: Vec<&str> = change.fields.iter().map(|field| field.field.as_str()).collect();
+        format!(
+            "{} {} ({:?}) {}",
+            change.action.verb(),
+            change.address,
+            change.reason,
+            fields.join(", ")
+        )
+    });
+    let due = survey.plan.due.iter().map(|tenant| format!("{tenant} is due"));
+    Ok(errors.chain(changes).chain(due).collect::<Vec<_>>().join("; "))
+}
+
+/// How long a claim lasts at most, after its run died.
+const LEASE: Duration = Duration::from_secs(620);
+
+/// Runs until nothing is left to do. What a run may end with on the way is known.
+pub async fn until_quiet(world: &Arc<World>, clone: &Clone) -> Result<(), String> {
+    let mut last = String::new();
+    for number in 0..8 {
+        let process = Process::new(world, &format!("settle{number}"), super::fate::Fate::calm(), false);
+        match clone.apply(&process).await {
+            Ended::Died => return Err("it died of nothing".to_owned()),
+            Ended::Exited(0, _) if !clone.has_leftovers() => return Ok(()),
+            // Another run's claim: it is over by itself.
+            Ended::Exited(11, said) => {
+                last = said;
+                tokio::time::sleep(LEASE).await;
+            }
+            Ended::Exited(code @ (0 | 4 | 7 | 8 | 12), said) => last = format!("{code}: {said}"),
+            Ended::Exited(code, said) => return Err(format!("a run ended with {code}: {said}")),
+        }
+        clone.pull(world);
+    }
+    Err(format!("it does not come to rest: {last}"))
+}

@@ -1,0 +1,259 @@
+//! What can happen to a fleet between two runs, as people do it: each scenario is a few lines, and what is tried of one is
+//! tried of all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use serde_json::{Value, json};
+
+use super::check::remember;
+use super::product::{self, CANARY, FURTHER, TOKEN, VERSION};
+use super::run::{Clone, until_quiet};
+use super::world::{World, secret_file};
+
+pub struct Scenario {
+    pub name: &'static str,
+    /// Whether everybody is provisioned before.
+    provisioned: bool,
+    happens: for<'a> fn(&'a Arc<World>) -> LocalBoxFuture<'a, ()>,
+}
+
+pub const SCENARIOS: [Scenario; 14] = [
+    Scenario {
+        name: "onboard",
+        provisioned: false,
+        happens: |world| Box::pin(async { onboard(world) }),
+    },
+    Scenario {
+        name: "fix",
+        provisioned: true,
+        happens: |world| Box::pin(async { fix(world, "fixed") }),
+    },
+    Scenario {
+        name: "input",
+        provisioned: true,
+        happens: |world| Box::pin(async { greet(world, "ana", "Good morning") }),
+    },
+    Scenario {
+        name: "add",
+        provisioned: true,
+        happens: |world| Box::pin(async { add(world) }),
+    },
+    Scenario {
+        name: "remove",
+        provisioned: true,
+        happens: |world| Box::pin(async { remove(world) }),
+    },
+    Scenario {
+        name: "suspend",
+        provisioned: true,
+        happens: |world| Box::pin(async { status(world, "ana", "suspended") }),
+    },
+    Scenario {
+        name: "resume",
+        provisioned: true,
+        happens: |world| Box::pin(resume(world)),
+    },
+    Scenario {
+        name: "deprovision",
+        provisioned: true,
+        happens: |world| Box::pin(async { status(world, "ana", "deprovisioned") }),
+    },
+    Scenario {
+        name: "everybody leaves",
+        provisioned: true,
+        happens: |world| Box::pin(async { leave(world) }),
+    },
+    Scenario {
+        name: "adopt",
+        provisioned: true,
+        happens: |world| Box::pin(adopt(world)),
+    },
+    Scenario {
+        name: "rotate",
+        provisioned: true,
+        happens: |world| Box::pin(async { rotate(world, "ana") }),
+    },
+    Scenario {
+        name: "renew",
+        provisioned: true,
+        happens: |world| Box::pin(expire(world)),
+    },
+    Scenario {
+        name: "replace",
+        provisioned: true,
+        happens: |world| Box::pin(async { replace(world) }),
+    },
+    Scenario {
+        name: "drift",
+        provisioned: true,
+        happens: |world| Box::pin(drift(world)),
+    },
+];
+
+/// After this tokens have expired.
+const EXPIRES: Duration = Duration::from_secs(6 * 86_400);
+
+impl Scenario {
+    /// A world in which it has just happened, and nobody has applied it.
+    pub async fn world(&self, seed: u64) -> Arc<World> {
+        let world = World::new(seed);
+        let _here = world.enter();
+        if self.provisioned {
+            onboard(&world);
+            settle(&world).await;
+        }
+        (self.happens)(&world).await;
+        world
+    }
+}
+
+async fn settle(world: &Arc<World>) {
+    let clone = Clone::of(world, "work");
+    until_quiet(world, &clone)
+        .await
+        .unwrap_or_else(|why| panic!("{why}\n{}", world.trace()));
+    remember(world);
+}
+
+fn tenant_path(tenant: &str) -> String {
+    format!("tenants/{tenant}.toml")
+}
+
+pub fn secret(tenant: &str, number: u32) -> String {
+    secret_file(
+        &format!("secret-{tenant}-{number}"),
+        &format!("{CANARY}-{tenant}-{number}"),
+    )
+}
+
+pub fn join(world: &World, tenant: &str, further: &str) {
+    let text = product::tenant("active", &format!("Hello from {tenant}"), &secret(tenant, 1), further);
+    world.write(&tenant_path(tenant), text);
+}
+
+fn onboard(world: &World) {
+    join(world, "ana", "");
+    join(world, "bob", "");
+    world.commit("two tenants");
+}
+
+fn edit(world: &World, path: &str, edit: impl FnOnce(&str) -> String) {
+    let text = world.files.lock().unwrap()[path].clone();
+    world.write(path, edit(&text));
+}
+
+pub fn fix(world: &World, word: &str) {
+    for (name, field) in [("label", "code"), ("common", "code"), ("site", "php_version")] {
+        edit(world, &product::template_path(name), |text| {
+            let mut template: Value = serde_json::from_str(text).unwrap();
+            template[field] = json!(word);
+            format!("{template:#}\n")
+        });
+    }
+    edit(world, &product::template_path("hook"), |text| {
+        let mut template: Value = serde_json::from_str(text).unwrap();
+        template["nodes"][1]["notes"] = json!(word);
+        format!("{template:#}\n")
+    });
+    world.release();
+    world.commit("a fix");
+}
+
+pub fn greet(world: &World, tenant: &str, greeting: &str) {
+    edit(world, &tenant_path(tenant), |text| {
+        let lines = text.lines().map(|line| match line.starts_with("greeting") {
+            true => format!("greeting = \"{greeting}\"\n"),
+            false => format!("{line}\n"),
+        });
+        lines.collect()
+    });
+    world.commit("another greeting");
+}
+
+pub fn add(world: &World) {
+    edit(world, VERSION, |text| {
+        text.replacen("\n[resources.common]", &format!("{FURTHER}\n[resources.common]"), 1)
+    });
+    world.release();
+    world.commit("a resource more");
+}
+
+pub fn remove(world: &World) {
+    edit(world, VERSION, |text| text.replacen(TOKEN, "", 1));
+    world.release();
+    world.commit("a resource less");
+}
+
+pub fn status(world: &World, tenant: &str, status: &str) {
+    edit(world, &tenant_path(tenant), |text| {
+        let lines = text.lines().map(|line| match line.starts_with("status") {
+            true => format!("status = \"{status}\"\n"),
+            false => format!("{line}\n"),
+        });
+        lines.collect()
+    });
+    world.commit(status);
+}
+
+async fn resume(world: &Arc<World>) {
+    status(world, "ana", "suspended");
+    settle(world).await;
+    status(world, "ana", "active");
+}
+
+/// Time passes until every token must be renewed.
+async fn expire(world: &Arc<World>) {
+    tokio::time::sleep(EXPIRES).await;
+    world.forget("/token");
+}
+
+fn leave(world: &World) {
+    status(world, "ana", "deprovisioned");
+    status(world, "bob", "deprovisioned");
+}
+
+async fn adopt(world: &Arc<World>) {
+    let made = json!({"spec": {"name": "by hand", "code": "FR"}});
+    let made = world.look("POST", "_sandbox/editor/pine/label", Some(&made)).await;
+    join(world, "cyd", &format!("\n[adopt]\nlabel = {}\n", made["id"]));
+    world.commit("a tenant who has a label");
+}
+
+pub fn rotate(world: &World, tenant: &str) {
+    let (old, new) = (secret(tenant, 1), secret(tenant, 2));
+    edit(world, &tenant_path(tenant), |text| text.replace(&old, &new));
+    world.commit("another secret");
+}
+
+pub fn replace(world: &World) {
+    edit(world, &product::template_path("site"), |text| {
+        text.replace("wordpress", "ghost")
+    });
+    world.forget("/site");
+    world.release();
+    world.commit("another system");
+}
+
+/// Somebody takes things away and changes others, on the platforms themselves.
+async fn drift(world: &Arc<World>) {
+    for tenant in ["ana", "bob"] {
+        let id = |address: &str| world.recorded.lock().unwrap()[&format!("{tenant}@v1/{address}")].clone();
+        let label = format!("_sandbox/editor/pine/label?id={}", id("label"));
+        world.look("PATCH", &label, Some(&json!({"code": "XX"}))).await;
+        if tenant == "ana" {
+            world
+                .look("DELETE", &format!("_sandbox/editor/pine/form?id={}", id("form")), None)
+                .await;
+            let callee = format!("n8n/api/v1/workflows/{}", id("callee"));
+            world.look("POST", &format!("{callee}/unpublish"), None).await;
+            // Publication takes its time.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.look("DELETE", &callee, None).await;
+            for gone in ["form", "callee"] {
+                world.recorded.lock().unwrap().remove(&format!("{tenant}@v1/{gone}"));
+            }
+        }
+    }
+}
