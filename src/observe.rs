@@ -62,13 +62,10 @@ pub fn questions(
             let question = questions.entry(locked.account.clone()).or_default();
             question.kinds.insert(locked.kind.clone());
             question.marks.insert(address.mark(workspace));
-            if let Some(id) = locked.id() {
-                question
-                    .ids
-                    .entry(locked.kind.clone())
-                    .or_default()
-                    .insert(id.to_owned());
-            }
+            // Of what is being replaced both the object that was and the one that comes.
+            let coming = locked.pending.as_ref().and_then(|pending| pending.id.as_deref());
+            let ids = locked.id().into_iter().chain(coming).map(str::to_owned);
+            question.ids.entry(locked.kind.clone()).or_default().extend(ids);
         }
     }
     for question in questions.values_mut() {
@@ -79,7 +76,8 @@ pub fn questions(
 
 /// The object of an address nobody knows the id of, if it is one.
 fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values: &Values<'_>) -> Option<Wanted> {
-    if locked.is_some_and(|locked| locked.id().is_some()) || resource.adopt.is_some() {
+    let known = locked.is_some_and(|locked| locked.id().is_some() && !locked.is_being_replaced());
+    if known || resource.adopt.is_some() {
         return None;
     }
     let pending = locked.and_then(|locked| locked.pending.as_ref());

@@ -245,6 +245,7 @@ impl Walk<'_> {
     }
 
     fn begin(&mut self, change: &Change, step: Step, attempt: Uuid, id: Option<String>) -> Result<(), Unwritable> {
+        self.supersede(change)?;
         self.record(Event::Begin {
             address: change.address.clone(),
             kind: change.kind.clone(),
@@ -255,6 +256,20 @@ impl Walk<'_> {
             step,
             id,
         })
+    }
+
+    /// The recorded object gets a successor: before anything is done, it is remembered as one that is to be deleted.
+    fn supersede(&mut self, change: &Change) -> Result<(), Unwritable> {
+        let Some(locked) = self.outcome.lock.resources.get(&change.address) else {
+            return Ok(());
+        };
+        let goes = |id: &String| change.work.retiring.contains_key(id) && !locked.retiring.contains_key(id);
+        if locked.applied.as_ref().is_some_and(|applied| goes(&applied.id)) {
+            self.record(Event::Superseded {
+                address: change.address.clone(),
+            })?;
+        }
+        Ok(())
     }
 
     fn applied(&self, change: &Change, id: String, read: Digest, out: BTreeMap<String, Value>) -> Event {
@@ -309,7 +324,14 @@ impl Walk<'_> {
     async fn step(&mut self, change: &Change, node: Node) -> Result<Result<(), PlatformError>, Unwritable> {
         let (index, step) = node;
         if step == Step::Retire {
-            return self.retire(change).await;
+            self.supersede(change)?;
+            let retired = self.retire(change).await?;
+            if retired.is_ok() && change.action == Action::Delete && change.steps == [Step::Retire] {
+                self.record(Event::Gone {
+                    address: change.address.clone(),
+                })?;
+            }
+            return Ok(retired);
         }
         let attempt = *self
             .attempts
@@ -324,11 +346,6 @@ impl Walk<'_> {
             Ok(job) => job,
             Err(error) => return Ok(Err(error)),
         };
-        if step == Step::Create && change.steps.contains(&Step::Retire) {
-            self.record(Event::Superseded {
-                address: change.address.clone(),
-            })?;
-        }
         let id = (step != Step::Create && !job.id.is_empty()).then(|| job.id.clone());
         self.begin(change, step, attempt, id)?;
         match self.execute(change, &job).await {

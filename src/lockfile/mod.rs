@@ -249,6 +249,18 @@ impl Locked {
         all.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
+    /// Whether a replacement was begun and is not known to be done: the object that is recorded may be gone, and another
+    /// may be there.
+    pub fn is_being_replaced(&self) -> bool {
+        let (Some(applied), Some(pending)) = (&self.applied, &self.pending) else {
+            return false;
+        };
+        match &pending.id {
+            Some(id) => *id != applied.id || pending.step == Step::Delete,
+            None => pending.step == Step::Create,
+        }
+    }
+
     pub fn id(&self) -> Option<&str> {
         let applied = self.applied.as_ref().map(|applied| applied.id.as_str());
         applied.or_else(|| self.pending.as_ref()?.id.as_deref())

@@ -86,6 +86,8 @@ pub enum Reason {
     ReferenceChanged,
     /// Nothing to write, but it does not run as it should.
     NotRunning,
+    /// It does not carry the mark that says whose it is.
+    Unmarked,
     /// It did not run because Git said so, and now Git says that it should.
     Resumed,
     Suspended,
@@ -118,6 +120,7 @@ impl Reason {
             Reason::Changed => "it differs",
             Reason::ReferenceChanged => "what it refers to gets a new id",
             Reason::NotRunning => "it does not run as it is",
+            Reason::Unmarked => "it lacks the mark that says whose it is",
             Reason::Resumed => "Git wants it to run again",
             Reason::Suspended => "the tenant is suspended",
             Reason::Deprovisioned => "the tenant is deprovisioned",
@@ -236,7 +239,9 @@ impl Change {
             Action::Create => self.reason == Reason::DeletedOnPlatform,
             Action::Update => match self.reason {
                 Reason::Resumed | Reason::Suspended => false,
-                reason => self.mover == Some(Mover::Platform) || reason == Reason::NotRunning,
+                reason => {
+                    self.mover == Some(Mover::Platform) || matches!(reason, Reason::NotRunning | Reason::Unmarked)
+                }
             },
             Action::Adopt | Action::Replace | Action::Wait | Action::Delete | Action::Forget => false,
         }

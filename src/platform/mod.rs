@@ -59,6 +59,8 @@ pub struct KindFacts {
     pub marked: bool,
     /// Whether an object of ours may be without the mark: a second call brings it, or one that was adopted cannot get it.
     pub marked_later: bool,
+    /// Whether a call of its own brings the mark to an object that lacks it.
+    pub marked_by_call: bool,
     /// Values of the document that place the object: fixed for life.
     pub inputs: Vec<String>,
     /// Whether anything of an object can be changed.

@@ -83,6 +83,18 @@ fn wanted(world: &World) -> BTreeMap<String, bool> {
         .collect()
 }
 
+/// What is wanted and not recorded as done.
+pub fn unsettled(world: &World) -> Vec<String> {
+    let locks = locks(world);
+    let done = |address: &str| {
+        let locked = locks
+            .values()
+            .find_map(|lock| lock.resources.get(&address.parse().unwrap()));
+        locked.is_some_and(|locked| locked.applied.is_some() && locked.pending.is_none())
+    };
+    wanted(world).into_keys().filter(|address| !done(address)).collect()
+}
+
 /// Everything that is wrong; nothing if all is well.
 pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -219,15 +231,14 @@ fn lost(world: &World, locks: &BTreeMap<String, Lockfile>, by_mark: &BTreeMap<St
 
 /// Remembers what the remote records now.
 pub fn remember(world: &World) {
-    let mut known = world.recorded.lock().unwrap();
     for (tenant, lock) in locks(world) {
         for (address, locked) in &lock.resources {
             if let Some(applied) = &locked.applied {
-                known.insert(address.to_string(), applied.id.clone());
+                world.remember(address.to_string(), applied.id.clone());
             }
         }
         if let Some(version) = lock.versions.get("v1") {
-            known.insert(format!("base of {tenant}"), version.base.to_string());
+            world.remember(format!("base of {tenant}"), version.base.to_string());
         }
     }
 }

@@ -207,6 +207,23 @@ pub async fn until_quiet(world: &Arc<World>, clone: &Clone) -> Result<(), String
                 tokio::time::sleep(LEASE).await;
             }
             Ended::Exited(code @ (0 | 4 | 7 | 8 | 12), said) => last = format!("{code}: {said}"),
+            Ended::Exited(10, said) => {
+                let asked = super::people::answer(world, &said);
+                if asked.is_empty() {
+                    return Err(format!("a run asks what nobody can answer: {said}"));
+                }
+                // Who is not asked about is not kept waiting.
+                let waiting = super::check::unsettled(world);
+                if let Some(address) = waiting
+                    .iter()
+                    .find(|address| !asked.contains(super::people::tenant(address)))
+                {
+                    return Err(format!(
+                        "{address} is kept waiting by a question about {asked:?}: {said}"
+                    ));
+                }
+                last = format!("10: {said}");
+            }
             Ended::Exited(code, said) => return Err(format!("a run ended with {code}: {said}")),
         }
         clone.pull(world);

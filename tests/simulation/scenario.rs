@@ -251,9 +251,8 @@ async fn drift(world: &Arc<World>) {
             // Publication takes its time.
             tokio::time::sleep(Duration::from_secs(1)).await;
             world.look("DELETE", &callee, None).await;
-            for gone in ["form", "callee"] {
-                world.recorded.lock().unwrap().remove(&format!("{tenant}@v1/{gone}"));
-            }
+            world.forget("ana@v1/form");
+            world.forget("ana@v1/callee");
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct World {
     trace: Mutex<Vec<String>>,
     /// Ids that are recorded on the remote: they are never lost, unless somebody deletes the object.
     pub recorded: Mutex<BTreeMap<String, String>>,
+    /// The ends of addresses whose object may be another from now on.
+    forgotten: Mutex<Vec<String>>,
 }
 
 fn memory_folder() -> PathBuf {
@@ -100,6 +102,7 @@ impl World {
             )),
             trace: Mutex::default(),
             recorded: Mutex::default(),
+            forgotten: Mutex::default(),
         });
         world.release();
         world.commit("workspace");
@@ -120,6 +123,7 @@ impl World {
             files: Mutex::new(self.files.lock().unwrap().clone()),
             trace: Mutex::default(),
             recorded: Mutex::new(self.recorded.lock().unwrap().clone()),
+            forgotten: Mutex::new(self.forgotten.lock().unwrap().clone()),
         })
     }
 
@@ -128,12 +132,21 @@ impl World {
         outside::enter(Process::new(self, "somebody", Fate::calm(), false))
     }
 
-    /// Objects that may be others from now on.
+    /// Objects whose addresses end so may be others from now on.
     pub fn forget(&self, end: &str) {
+        self.forgotten.lock().unwrap().push(end.to_owned());
         self.recorded
             .lock()
             .unwrap()
             .retain(|address, _| !address.ends_with(end));
+    }
+
+    /// Remembers what is recorded for an address.
+    pub fn remember(&self, address: String, id: String) {
+        let forgotten = self.forgotten.lock().unwrap();
+        if !forgotten.iter().any(|end| address.ends_with(end.as_str())) {
+            self.recorded.lock().unwrap().insert(address, id);
+        }
     }
 
     fn elapsed(&self) -> Duration {

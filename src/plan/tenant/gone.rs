@@ -53,6 +53,8 @@ impl<'a> Pass<'a> {
         let found = if facts.gate { Found::Absent } else { found };
         let action = match decide::decide(false, Self::lock_state(Some(locked)), found, ours, false) {
             Decision::Delete => Action::Delete,
+            // What it replaced is still to be deleted.
+            Decision::Forget if !locked.retiring.is_empty() => Action::Delete,
             Decision::Forget => Action::Forget,
             Decision::Stop(_) => return self.stop_gone(address, &reading),
             Decision::Nothing | Decision::Create | Decision::Adopt | Decision::Update => return,
@@ -65,11 +67,16 @@ impl<'a> Pass<'a> {
             Reading::Absent | Reading::Unreadable(_) => None,
         };
         let runs = object.is_some_and(|object| matches!(object.activity, Activity::Running | Activity::Outdated));
-        let steps = match (action, runs) {
-            (Action::Delete, true) => vec![Step::Unpublish, Step::Delete],
-            (Action::Delete, false) => vec![Step::Delete],
-            _ => Vec::new(),
-        };
+        let mut steps = Vec::new();
+        if action == Action::Delete && !locked.retiring.is_empty() {
+            steps.push(Step::Retire);
+        }
+        if runs {
+            steps.push(Step::Unpublish);
+        }
+        if action == Action::Delete && object.is_some() {
+            steps.push(Step::Delete);
+        }
         let platform = self.platform(&locked.kind);
         let listening = object
             .zip(platform)
@@ -100,6 +107,7 @@ impl<'a> Pass<'a> {
                 marked: true,
                 listening: listening.unwrap_or_default(),
                 out: locked.out(),
+                retiring: locked.retiring.clone(),
                 calls: object
                     .map(|object| self.mentioned(&object.document, address))
                     .unwrap_or_default(),

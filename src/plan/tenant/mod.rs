@@ -5,6 +5,7 @@ mod gone;
 mod look;
 mod moved;
 mod neighbours;
+mod replaced;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ pub fn plan_tenant(
     tenant: &DesiredTenant,
     lock: &Lockfile,
 ) -> Outcome {
+    let understood = replaced::understood(basis, marked, tenant, lock);
+    let lock = &*understood;
     let mut pass = Pass {
         basis,
         marked,

@@ -54,10 +54,12 @@ impl<'a> Pass<'a> {
             Reading::Present(_) => self.replacement(&facts, seen.locked, &fields, placed),
             Reading::Absent | Reading::Unreadable(_) => None,
         };
-        let retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
+        let mut retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
         let action = match decision {
             Decision::Update | Decision::Nothing if replaced.is_some() => Action::Replace,
             Decision::Nothing if !retiring.is_empty() => Action::Update,
+            // A run was cut off right after it was done: that is what remains to be recorded.
+            Decision::Nothing if seen.locked.is_some_and(|locked| locked.pending.is_some()) => Action::Update,
             Decision::Nothing | Decision::Delete | Decision::Forget => return,
             Decision::Stop(why) => return self.stop(resource, why, &reading),
             Decision::Create if seen.lock == Lock::Applied && self.stop_at_double(resource, seen.locked) => return,
@@ -82,7 +84,15 @@ impl<'a> Pass<'a> {
             _ if !seen.ours && !steps.contains(&Step::Fill) => [vec![Step::Fill], steps].concat(),
             _ => steps,
         };
-        if !retiring.is_empty() || (action == Action::Replace && replaced == Some(Reason::Expires)) {
+        if let (Action::Replace, Some(Reason::Expires), Some(locked)) = (action, replaced, seen.locked) {
+            let before = locked.applied.iter();
+            retiring.extend(before.map(|applied| (applied.id.clone(), applied.out.clone())));
+        }
+        if !retiring.is_empty() {
+            // A successor that was found is recorded before what it replaces is deleted.
+            if seen.lock == Lock::Pending && steps.is_empty() {
+                steps.push(Step::Fill);
+            }
             steps.push(Step::Retire);
         }
         let keeps = compared.as_ref().is_some_and(|compared| compared.keeps);
@@ -100,6 +110,9 @@ impl<'a> Pass<'a> {
             None if steps == [Step::Retire] => Reason::Superseded,
             None => match self.reason(action, &seen.lock, &fields, resource, seen.locked, mover) {
                 Reason::Changed if !fields.is_empty() && fields.len() == unseen.rotated.len() => Reason::Rotated,
+                Reason::NotRunning if object.is_some_and(|object| object.activity == Activity::NotApplicable) => {
+                    Reason::Unmarked
+                }
                 reason => reason,
             },
         };
@@ -158,7 +171,10 @@ impl<'a> Pass<'a> {
         fields: &[FieldChange],
     ) -> Vec<Step> {
         let mut steps = Vec::new();
-        if !fields.is_empty() || object.activity == Activity::Archived {
+        let facts = platform.facts(&resource.kind).unwrap_or_default();
+        // A run that was cut off between the creation and the call that brings the mark.
+        let bare = facts.marked_by_call && object.mark.is_none();
+        if !fields.is_empty() || bare || object.activity == Activity::Archived {
             steps.push(Step::Fill);
         }
         let unproved = locked
@@ -166,9 +182,7 @@ impl<'a> Pass<'a> {
             .is_some_and(|pending| pending.step == Step::Publish);
         match (resource.runs, object.activity) {
             (_, Activity::NotApplicable) => {
-                let waits = platform
-                    .facts(&resource.kind)
-                    .is_some_and(|facts| facts.waits && !facts.gate);
+                let waits = facts.waits && !facts.gate;
                 let pending = locked.and_then(|locked| locked.pending.as_ref());
                 if waits && (!steps.is_empty() || pending.is_some()) {
                     steps.push(Step::Wait);

@@ -280,6 +280,7 @@ impl Platform for Definition {
             create_only: kind.create_only(),
             marked: kind.is_marked(),
             marked_later: kind.may_lack_mark(),
+            marked_by_call: matches!(kind.marker, Some(kind::Marker::Call { .. })),
             inputs: kind.inputs.clone(),
             updates: kind.update.is_some(),
             waits: kind.wait.is_some(),
