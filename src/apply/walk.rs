@@ -553,6 +553,7 @@ impl Walk<'_> {
             document,
             mark: change.address.mark(self.context.workspace),
             attempt: attempt.to_string(),
+            replaces: change.work.retiring.keys().cloned().collect(),
             marked: change.work.marked || fresh,
             fresh,
             expected: if fresh { None } else { change.work.expected.clone() },

@@ -165,8 +165,12 @@ impl Lockfile {
             if harmless && step == Step::Create && !created {
                 locked.pending = None;
             }
-            // Publishing must be proved again; any other step shows by what is observed.
-            if harmless && locked.applied.is_some() && step != Step::Publish {
+            // Publishing must be proved again; any other step shows by what is observed, unless it is of a successor.
+            let of_applied = |applied: &Applied| {
+                let pending = locked.pending.as_ref();
+                pending.is_none_or(|pending| pending.id.as_ref().is_none_or(|id| *id == applied.id))
+            };
+            if harmless && step != Step::Publish && locked.applied.as_ref().is_some_and(of_applied) {
                 locked.pending = None;
             }
             if locked.pending.is_none() && locked.applied.is_none() {

@@ -25,6 +25,8 @@ pub struct PlatformError {
     pub body: Option<Box<Value>>,
     /// What to do about it, where that is known better than from the kind alone.
     pub hint: Option<String>,
+    /// Whether the same step had changed something, or may have, before the call that failed.
+    pub after_write: bool,
 }
 
 /// A platform may answer with a book. It is cut only where it is shown: a secret that was cut is no longer recognised.
@@ -86,7 +88,15 @@ impl PlatformError {
             status: None,
             body: None,
             hint: None,
+            after_write: false,
         }
+    }
+
+    /// Of a call that looks at what an earlier call of the same step did.
+    #[must_use]
+    pub fn after_write(mut self) -> Self {
+        self.after_write = true;
+        self
     }
 
     /// A secret of the account could not be had.
@@ -104,9 +114,10 @@ impl PlatformError {
         self
     }
 
-    /// Whether nothing can have been changed by the call.
+    /// Whether nothing can have been changed by the call, nor by those before it.
     pub fn is_harmless(&self) -> bool {
-        !matches!(self.kind, ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline)
+        let unclear = matches!(self.kind, ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline);
+        !unclear && !self.after_write
     }
 
     /// The finding it makes for a person.

@@ -406,6 +406,8 @@ pub struct Job {
     pub mark: String,
     /// Which attempt to create it this is.
     pub attempt: String,
+    /// The objects it replaces, which carry the same mark until they are deleted.
+    pub replaces: BTreeSet<String>,
     /// Whether the object must carry our mark already; false only when it is adopted.
     pub marked: bool,
     /// Whether this run has just created it.

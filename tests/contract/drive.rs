@@ -136,6 +136,7 @@ impl<'a> Case<'a> {
             document: self.document.clone(),
             mark: self.mark.clone(),
             attempt: ATTEMPT.to_owned(),
+            replaces: BTreeSet::new(),
             marked: true,
             fresh: false,
             expected: None,

@@ -137,7 +137,7 @@ fn header(response: &Response, name: &HeaderName) -> Option<String> {
 
 /// A success nobody can read. A write has happened then, or has not: nobody can tell.
 fn unreadable(call: &Call, status: StatusCode, why: String) -> PlatformError {
-    let kind = if call.repeatable || !status.is_success() {
+    let kind = if call.method.is_safe() || !status.is_success() {
         ErrorKind::Unexpected
     } else {
         ErrorKind::Unclear

@@ -59,7 +59,7 @@ impl Api {
         let mut current = self.ours(job).await?;
         if observe::object(&job.id, &current).activity == Activity::Archived {
             self.unarchive(&job.id).await?;
-            current = self.get(&job.id).await?;
+            current = self.get(&job.id).await.map_err(PlatformError::after_write)?;
         }
         let observed = document::comparable(&current);
         self.check_unmoved(job, &observed)?;
@@ -77,7 +77,7 @@ impl Api {
         reset_dropped(&mut body, &job.dropped);
         let write = self.update(&job.id, body).await;
         let current = match (write, self.get(&job.id).await) {
-            (Ok(_), read) => read?,
+            (Ok(_), read) => read.map_err(PlatformError::after_write)?,
             // Refused or unclear: what is there now decides, not the answer.
             (Err(error), Ok(read)) => {
                 let done = document::differences(&job.document, &document::comparable(&read), &written).is_empty();
@@ -98,7 +98,8 @@ impl Api {
                     first.field,
                     left.len() - 1
                 ),
-            ));
+            )
+            .after_write());
         }
         Ok(receipt(job, &current))
     }
@@ -107,7 +108,7 @@ impl Api {
         let current = self.ours(job).await?;
         let version = current.get("versionId").and_then(Value::as_str);
         self.publish(&job.id, version, &job.label).await?;
-        let after = self.get(&job.id).await?;
+        let after = self.get(&job.id).await.map_err(PlatformError::after_write)?;
         if observe::object(&job.id, &after).activity != Activity::Running {
             return Err(PlatformError::new(
                 ErrorKind::Unexpected,
@@ -132,7 +133,7 @@ impl Api {
         if current.get("active") == Some(&Value::Bool(true)) {
             self.unpublish(&job.id).await?;
         }
-        let after = self.get(&job.id).await?;
+        let after = self.get(&job.id).await.map_err(PlatformError::after_write)?;
         if after.get("active") == Some(&Value::Bool(true)) {
             return Err(PlatformError::new(
                 ErrorKind::Unexpected,
@@ -140,7 +141,8 @@ impl Api {
                 "n8n accepted it, but the workflow is still published",
             ));
         }
-        self.wait_until(&job.probes, Verdict::Dead).await?;
+        let dead = self.wait_until(&job.probes, Verdict::Dead).await;
+        dead.map_err(PlatformError::after_write)?;
         Ok(receipt(job, &after))
     }
 
@@ -168,7 +170,7 @@ impl Api {
         }
         match self.get(&job.id).await {
             Err(error) if error.kind == ErrorKind::Missing => Ok(gone(job)),
-            Err(error) => Err(error),
+            Err(error) => Err(error.after_write()),
             Ok(_) => Err(PlatformError::new(
                 ErrorKind::Unexpected,
                 "DELETE /workflows",

@@ -159,7 +159,11 @@ impl Rest {
         let own = match own {
             Some(own) => own,
             // It is there and the answer does not say which: it is found by what it carries.
-            None => match self.find_own(kind, job, &scope, Sure::ByCreate).await? {
+            None => match self
+                .find_own(kind, job, &scope, Sure::ByCreate)
+                .await
+                .map_err(PlatformError::after_write)?
+            {
                 Some(own) => own,
                 None => {
                     return Err(PlatformError::new(
@@ -192,7 +196,9 @@ impl Rest {
         scope: &Scope<'_>,
         error: PlatformError,
     ) -> Result<Receipt, PlatformError> {
-        if let Some(own) = self.find_own(kind, job, scope, Sure::ByMark).await? {
+        // An earlier try of the same call may have made it.
+        let found = self.find_own(kind, job, scope, Sure::ByMark).await;
+        if let Some(own) = found.map_err(PlatformError::after_write)? {
             return Ok(Receipt {
                 id: ids::of(kind, &scope.inputs, &own),
                 ..Receipt::default()
@@ -227,10 +233,11 @@ impl Rest {
         } else {
             self.matching(kind, list, scope, None).await?
         };
-        match candidates.as_slice() {
-            [one] => Ok(own_id(kind, one)),
-            _ => Ok(None),
-        }
+        let mut found = candidates.iter().filter_map(|live| own_id(kind, live));
+        let mut new = found
+            .by_ref()
+            .filter(|own| !job.replaces.contains(&ids::of(kind, &scope.inputs, own)));
+        Ok(new.next().filter(|_| new.next().is_none()))
     }
 
     /// Writes what differs and reads it back.
@@ -258,7 +265,7 @@ impl Rest {
                 ..scope_of(kind, job, &live)
             };
             self.send(call, &scope).await?;
-            live = self.read(kind, &job.id).await?;
+            live = self.read(kind, &job.id).await.map_err(PlatformError::after_write)?;
             current = object::shown(kind, &live).0;
         }
         let writes = !has_mark || differs || unseen;
@@ -272,7 +279,8 @@ impl Rest {
             live = self.update(kind, job, &current, &live, &attempt).await?;
             current = object::shown(kind, &live).0;
         }
-        self.settled(kind, job, &current, &live).await
+        let settled = self.settled(kind, job, &current, &live).await;
+        settled.map_err(|error| if writes { error.after_write() } else { error })
     }
 
     /// Sends the update; the object as it is afterwards.
@@ -313,7 +321,7 @@ impl Rest {
             ..scope_of(kind, job, live)
         };
         match (self.send(update, &scope).await, self.read(kind, &job.id).await) {
-            (Ok(_), read) => read,
+            (Ok(_), read) => read.map_err(PlatformError::after_write),
             // Unclear: what is there now decides, not the answer.
             (Err(error), Ok(read)) if !error.is_harmless() => {
                 let (after, _) = object::shown(kind, &read);
@@ -386,14 +394,10 @@ impl Rest {
         for look in 1..=LOOKS_AFTER_DELETE {
             match self.read(kind, &job.id).await {
                 Err(error) if error.kind == ErrorKind::Missing => return Ok(gone(None)),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.after_write()),
                 Ok(_) => tokio::time::sleep(Duration::from_millis(100 << look)).await,
             }
         }
-        Err(PlatformError::new(
-            ErrorKind::Unexpected,
-            "delete",
-            "the object is still there",
-        ))
+        Err(PlatformError::new(ErrorKind::Unexpected, "delete", "the object is still there").after_write())
     }
 }
