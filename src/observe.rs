@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
+use serde_json::Value;
 
 use crate::desired::{DesiredState, Resource};
-use crate::lockfile::{Locked, Lockfile};
+use crate::lockfile::{Locked, Lockfile, Pending};
 use crate::plan::{Known, ObservedState, Values};
 use crate::platform::{Answer, Observer, PlatformError, Question, Wanted};
 use crate::record;
-use crate::resource::SHARED;
+use crate::resource::{Address, SHARED};
 use crate::symbol::{self, Symbol, Unknown, symbols};
 
 /// Who can be asked, and why some cannot.
@@ -66,6 +67,9 @@ pub fn questions(
             let coming = locked.pending.as_ref().and_then(|pending| pending.id.as_deref());
             let ids = locked.id().into_iter().chain(coming).map(str::to_owned);
             question.ids.entry(locked.kind.clone()).or_default().extend(ids);
+            if !tenant.resources.contains_key(address) {
+                question.wanted.extend(unwanted(workspace, address, locked));
+            }
         }
     }
     for question in questions.values_mut() {
@@ -81,15 +85,37 @@ fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values:
         return None;
     }
     let pending = locked.and_then(|locked| locked.pending.as_ref());
-    let tried = pending.and_then(|pending| pending.run.get_timestamp());
     Some(Wanted {
         address: resource.address.clone(),
         kind: resource.kind.clone(),
         mark: resource.address.mark(workspace),
         document: symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep),
-        tried: tried.map(|time| time.to_unix().0 * 1000 + u64::from(time.to_unix().1 / 1_000_000)),
+        tried: pending.and_then(tried),
         attempt: pending.map(|pending| pending.attempt.to_string()),
     })
+}
+
+/// The object of an address that nobody wants any more, if a run may have made one and nobody knows its id: only its mark
+/// tells, because nobody knows what it looks like.
+fn unwanted(workspace: &str, address: &Address, locked: &Locked) -> Option<Wanted> {
+    let pending = locked.pending.as_ref()?;
+    if locked.id().is_some() && !locked.is_being_replaced() {
+        return None;
+    }
+    Some(Wanted {
+        address: address.clone(),
+        kind: locked.kind.clone(),
+        mark: address.mark(workspace),
+        document: Value::Null,
+        tried: tried(pending),
+        attempt: Some(pending.attempt.to_string()),
+    })
+}
+
+/// When a run tried it, in milliseconds since 1970.
+fn tried(pending: &Pending) -> Option<u64> {
+    let (seconds, nanos) = pending.run.get_timestamp()?.to_unix();
+    Some(seconds * 1000 + u64::from(nanos / 1_000_000))
 }
 
 /// The accounts that would be asked.

@@ -60,6 +60,9 @@ impl Run {
         if let LockStore::Remote(target) = &session.store {
             session.repo.follow(target)?;
         }
+        if session.leftovers.is_empty() {
+            session.repo.forget_unpublished()?;
+        }
         refuse_uncommitted(&session, global)?;
         // Somebody may have finished a run between reading the lockfiles and taking the lease.
         let mut session = Session::open_with(global, at, selected, Fetch::Always)?;

@@ -297,7 +297,7 @@ pub struct Wanted {
     pub address: Address,
     pub kind: Kind,
     pub mark: String,
-    /// The document, with symbols where a value is not known.
+    /// The document, with symbols where a value is not known; null where nobody wants it any more.
     pub document: Value,
     /// When a run tried to create it and was cut off, in milliseconds since 1970.
     pub tried: Option<u64>,

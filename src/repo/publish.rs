@@ -238,6 +238,11 @@ impl Repo {
         Ok(self.committed(&before, path)? == self.committed(&after, path)?)
     }
 
+    /// No journal is left: what could not be published once is on the remote by now, or was never begun.
+    pub fn forget_unpublished(&self) -> Result<(), RepoError> {
+        self.keep_unpublished(None)
+    }
+
     fn keep_unpublished(&self, id: Option<&str>) -> Result<(), RepoError> {
         match id {
             Some(id) => {

@@ -161,13 +161,6 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
                     known.request.state
                 ));
             }
-            // Whoever is whole is said to be.
-            if known.request.state == RequestState::Failed && known.request.integrations.is_empty() {
-                wrong.push(format!(
-                    "the request of {tenant} failed although everything is there: {:?}",
-                    known.request.error_log
-                ));
-            }
         }
     }
     // No tenant's document holds an id, a path or a credential of another.

@@ -14,6 +14,7 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+mod chance;
 mod check;
 mod fate;
 mod git;
@@ -189,6 +190,65 @@ fn answered_wrongly_at_every_position() {
     assert!(tried >= 5_000, "only {tried} faults");
 }
 
+/// How many worlds there are, unless `UPA_SIMULATE_SEEDS` says otherwise.
+const SEEDS: u64 = 10_000;
+
+#[test]
+fn by_chance() {
+    let seeds = std::env::var("UPA_SIMULATE_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    chance::prepare();
+    let failures: Mutex<Vec<String>> = Mutex::default();
+    let totals: Mutex<(usize, usize, usize)> = Mutex::default();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS as u64 {
+            let (failures, totals) = (&failures, &totals);
+            scope.spawn(move || {
+                for seed in (thread..seeds).step_by(THREADS) {
+                    let life = block_on(chance::live(seed));
+                    let mut totals = totals.lock().unwrap();
+                    totals.0 += life.runs;
+                    totals.1 += life.deaths;
+                    totals.2 += life.faults;
+                    if !life.wrong.is_empty() {
+                        let replay = replayed_by(&format!("seed:{seed}"));
+                        failures
+                            .lock()
+                            .unwrap()
+                            .push(format!("{replay}\n    {}", life.wrong.join("\n    ")));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let (runs, deaths, faults) = totals.into_inner().unwrap();
+    println!(
+        "{seeds} seeds: {runs} runs, {deaths} deaths, {faults} faults; {} failed",
+        failures.len()
+    );
+    failures.iter().for_each(|failure| println!("{failure}"));
+    assert!(failures.is_empty(), "{} of {seeds} failed", failures.len());
+    assert!(
+        faults as u64 > seeds && deaths as u64 * 5 > seeds,
+        "little went wrong: nothing is proved"
+    );
+}
+
+#[test]
+fn a_seed_gives_the_same_to_the_byte() {
+    chance::prepare();
+    for seed in 0..40 {
+        let traces: [String; 2] = std::array::from_fn(|_| block_on(async { chance::live(seed).await.world.trace() }));
+        assert!(traces[0].lines().count() > 20, "{}", traces[0]);
+        let differs = traces[0]
+            .lines()
+            .zip(traces[1].lines())
+            .find(|(one, other)| one != other);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(traces[0], traces[1], "seed {seed}");
+    }
+}
+
 /// Prints what happens in one trial, or under one seed: `UPA_SIMULATE` names it.
 #[test]
 fn replay() {
@@ -196,6 +256,12 @@ fn replay() {
         return;
     };
     let parts: Vec<&str> = what.split(':').collect();
+    if parts[0] == "seed" {
+        chance::prepare();
+        let life = block_on(chance::live(parts[1].parse().unwrap()));
+        println!("{}\n\n{:#?}", life.world.trace(), life.wrong);
+        return assert!(life.wrong.is_empty());
+    }
     block_on(async {
         let scenario = SCENARIOS.iter().find(|scenario| scenario.name == parts[0]).unwrap();
         let number: usize = parts[1].parse().unwrap();

@@ -90,6 +90,9 @@ impl Process {
             .method(request.method().clone())
             .uri(url.as_str());
         *copy.headers_mut().unwrap() = request.headers().clone();
+        // As on the wire.
+        let host = url.authority().parse().unwrap();
+        copy.headers_mut().unwrap().insert("host", host);
         let body = request
             .body()
             .and_then(|body| body.as_bytes())

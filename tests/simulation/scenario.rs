@@ -182,6 +182,7 @@ pub fn add(world: &World) {
 
 pub fn remove(world: &World) {
     edit(world, VERSION, |text| text.replacen(TOKEN, "", 1));
+    world.forget("/token");
     world.release();
     world.commit("a resource less");
 }
@@ -194,6 +195,13 @@ pub fn status(world: &World, tenant: &str, status: &str) {
         });
         lines.collect()
     });
+    if status == "deprovisioned" {
+        // Who comes back gets new objects, and the last of them took what all share.
+        world.forget("/common");
+        for resource in ["callee", "hook", "label", "site", "token", "form", "extra"] {
+            world.forget(&format!("{tenant}@v1/{resource}"));
+        }
+    }
     world.commit(status);
 }
 

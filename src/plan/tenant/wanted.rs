@@ -117,6 +117,11 @@ impl<'a> Pass<'a> {
             },
         };
         let pending = seen.locked.and_then(|locked| locked.pending.as_ref());
+        // A platform that recognises an attempt answers with what that attempt has made: never with what is deleted now.
+        let goes_on = match action {
+            Action::Replace => replaced == Some(Reason::Expires) && applied.is_some(),
+            _ => object.is_some() || facts.repeats_create,
+        };
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
         self.out.changes.push(Change {
@@ -141,9 +146,7 @@ impl<'a> Pass<'a> {
                 dropped: written.difference(&keys).cloned().collect(),
                 keys,
                 marked: seen.ours,
-                attempt: pending
-                    .filter(|_| object.is_some() || facts.repeats_create)
-                    .map(|pending| pending.attempt),
+                attempt: pending.filter(|_| goes_on).map(|pending| pending.attempt),
                 entries: resource.entries.clone(),
                 listening: object
                     .map(|object| listening(platform, &resource.kind, object))

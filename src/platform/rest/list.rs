@@ -107,7 +107,13 @@ impl Rest {
                     .and_then(|item| text(item, after))
                     .map(|value| (param.clone(), value)),
                 Some(Next::Link) => {
-                    address = link.as_deref().and_then(|link| self.below_base(link));
+                    address = match link.as_deref().and_then(next_link) {
+                        Some(next) => Some(
+                            self.below_base(next)
+                                .ok_or_else(|| wrong("the next page is on another host"))?,
+                        ),
+                        None => None,
+                    };
                     address.clone().map(|address| (String::new(), address))
                 }
             };
@@ -138,20 +144,23 @@ impl Rest {
         }
     }
 
-    /// The address of the next page in a `Link` header (RFC 8288), below the account's own base URL: a list never leads
-    /// to another host.
-    fn below_base(&self, link: &str) -> Option<String> {
-        let next = link.split(',').find(|part| {
-            let mut parameters = part.split(';').skip(1).map(str::trim);
-            parameters.any(|parameter| parameter == "rel=\"next\"" || parameter == "rel=next")
-        })?;
-        let address = next.split(';').next()?.trim().strip_prefix('<')?.strip_suffix('>')?;
+    /// An address below the account's own base URL: a list never leads to another host.
+    fn below_base(&self, address: &str) -> Option<String> {
         let base = self.account.base_url.trim_end_matches('/');
         match address.strip_prefix(base) {
             Some(below) => Some(below.to_owned()),
             None => address.starts_with('/').then(|| address.to_owned()),
         }
     }
+}
+
+/// The address of the next page in a `Link` header (RFC 8288).
+fn next_link(link: &str) -> Option<&str> {
+    let next = link.split(',').find(|part| {
+        let mut parameters = part.split(';').skip(1).map(str::trim);
+        parameters.any(|parameter| parameter == "rel=\"next\"" || parameter == "rel=next")
+    })?;
+    next.split(';').next()?.trim().strip_prefix('<')?.strip_suffix('>')
 }
 
 fn text(value: &Value, at: &str) -> Option<String> {

@@ -202,7 +202,11 @@ impl Rest {
                             .push(wanted);
                     }
                     None => {
-                        answer.searches.insert(wanted.address.clone(), Search::Nothing);
+                        let search = match wanted.document {
+                            Value::Null => Search::Unknown("nobody knows any more where it was to be".to_owned()),
+                            _ => Search::Nothing,
+                        };
+                        answer.searches.insert(wanted.address.clone(), search);
                     }
                 }
             }

@@ -58,7 +58,16 @@ impl Rest {
             )));
         }
         for list in [&kind.find, &kind.clash].into_iter().flatten() {
-            candidates.extend(self.matching(kind, list, &scope, listed).await?);
+            match self.matching(kind, list, &scope, listed).await {
+                Ok(found) => candidates.extend(found),
+                // What it looked like is part of the question.
+                Err(error)
+                    if wanted.document.is_null() && error.kind == ErrorKind::Refused && error.status.is_none() =>
+                {
+                    return Ok(Search::Unknown(format!("it cannot be looked for: {}", error.why)));
+                }
+                Err(error) => return Err(error),
+            }
         }
         if let (Some(listed), true) = (listed, kind.find.is_none()) {
             candidates.extend(listed.carrying(kind, &wanted.mark).cloned());

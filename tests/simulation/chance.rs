@@ -1,0 +1,166 @@
+//! Worlds in which everything happens, by chance: people change their minds, on files and on platforms; runs meet, are cut
+//! off, lose their disk and are answered wrongly; time passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::check::{check, remember};
+use super::fate::Fate;
+use super::process::Process;
+use super::product::{FURTHER, TOKEN, VERSION};
+use super::run::{Clone, Ended, until_quiet};
+use super::scenario::{add, fix, greet, join, remove, replace, rotate, secret, status};
+use super::world::World;
+
+const TENANTS: [&str; 3] = ["ana", "bob", "cyd"];
+
+/// What came of one seed.
+pub struct Life {
+    pub world: Arc<World>,
+    pub wrong: Vec<String>,
+    pub runs: usize,
+    pub deaths: usize,
+    pub faults: usize,
+}
+
+/// Lives through one seed.
+pub async fn live(seed: u64) -> Life {
+    let world = World::new(seed);
+    let _here = world.enter();
+    let mut life = Life {
+        world: world.clone(),
+        wrong: Vec::new(),
+        runs: 0,
+        deaths: 0,
+        faults: 0,
+    };
+    join(&world, "ana", "");
+    world.commit("the first");
+    // How often something goes wrong is another thing in each world.
+    let rate = [0, 3, 15, 60][world.roll(4) as usize];
+    let deadly = [0, 300, 900][world.roll(3) as usize];
+    for _ in 0..2 + world.roll(4) {
+        for _ in 0..world.roll(3) {
+            deed(&world).await;
+        }
+        if world.roll(4) == 0 {
+            tokio::time::sleep(Duration::from_secs(u64::from(world.roll(500_000)))).await;
+            world.forget("/token");
+        }
+        let (one, two) = (Clone::of(&world, "one"), Clone::of(&world, "two"));
+        let fate = || Fate::by_chance(rate, deadly);
+        let first = Process::new(&world, "first", fate(), true);
+        let second = Process::new(&world, "second", fate(), true);
+        let ended = if world.roll(3) == 0 {
+            let (first, second) = futures::join!(one.apply(&first), two.apply(&second));
+            vec![first, second]
+        } else {
+            vec![one.apply(&first).await]
+        };
+        for ended in &ended {
+            life.runs += 1;
+            life.deaths += usize::from(*ended == Ended::Died);
+            match ended {
+                Ended::Exited(1, said) => life.wrong.push(format!("a run failed: {said}")),
+                Ended::Exited(5, said) if !said.contains("does not let anybody push") => {
+                    life.wrong.push(format!("a run refused the files: {said}"));
+                }
+                _ => {}
+            }
+        }
+        for process in [&first, &second] {
+            life.faults += process.struck.load(std::sync::atomic::Ordering::SeqCst);
+        }
+        remember(&world);
+        if ended[0] == Ended::Died && world.roll(3) == 0 {
+            world.note("the disk is lost");
+            one.lose();
+        }
+    }
+    // Wherever somebody goes on first: what the other clone still remembers does no harm.
+    for name in ["two", "one", "two"] {
+        let clone = Clone::of(&world, name);
+        if let Err(why) = until_quiet(&world, &clone).await {
+            life.wrong.push(why);
+            return life;
+        }
+    }
+    life.wrong.extend(check(&world, &Clone::of(&world, "three")).await);
+    life
+}
+
+/// Somebody does something.
+async fn deed(world: &Arc<World>) {
+    let tenant = TENANTS[world.roll(3) as usize];
+    let is_known = world
+        .files
+        .lock()
+        .unwrap()
+        .contains_key(&format!("tenants/{tenant}.toml"));
+    if !is_known {
+        join(world, tenant, "");
+        return world.commit(&format!("{tenant} joins"));
+    }
+    let word = format!("w{}", world.roll(1000));
+    match world.roll(10) {
+        0 => fix(world, &word),
+        1 => greet(world, tenant, &word),
+        2 => status(world, tenant, "suspended"),
+        3 => status(world, tenant, "active"),
+        4 => status(world, tenant, "deprovisioned"),
+        5 => rotate(world, tenant),
+        6 => replace(world),
+        7 => {
+            let version = world.files.lock().unwrap()[VERSION].clone();
+            if version.contains(TOKEN) {
+                remove(world);
+            } else if !version.contains(FURTHER) {
+                add(world);
+            }
+        }
+        _ => drift(world).await,
+    }
+}
+
+/// Somebody takes away or changes something on a platform.
+async fn drift(world: &Arc<World>) {
+    let known: Vec<(String, String)> = world.recorded.lock().unwrap().clone().into_iter().collect();
+    let Some((address, id)) = (!known.is_empty()).then(|| &known[world.roll(known.len() as u32) as usize]) else {
+        return;
+    };
+    let resource = address.rsplit('/').next().unwrap();
+    let kind = match resource {
+        "label" | "common" | "extra" => "label",
+        "form" => "form",
+        "site" => "site",
+        _ => return,
+    };
+    let path = format!("_sandbox/editor/pine/{kind}?id={id}");
+    let objects = world.look("GET", &format!("_sandbox/editor/pine/{kind}"), None).await;
+    if !objects.as_array().unwrap().iter().any(|object| object["id"] == **id) {
+        return;
+    }
+    world.note(format!("somebody touches {address}"));
+    if world.roll(2) == 0 {
+        world.look("DELETE", &path, None).await;
+        world.forget(address);
+        if resource == "common" {
+            // Tokens name it, and cannot be changed.
+            world.forget("/token");
+        }
+    } else {
+        world
+            .look("PATCH", &path, Some(&json!({"about": "touched", "code": "XX"})))
+            .await;
+    }
+}
+
+/// Secrets that any tenant may have, so that making them is not part of a replay.
+pub fn prepare() {
+    for tenant in TENANTS {
+        secret(tenant, 1);
+        secret(tenant, 2);
+    }
+}
