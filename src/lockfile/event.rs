@@ -146,7 +146,10 @@ impl Lockfile {
     pub fn forget_announced(&mut self, run: Uuid, began: &BTreeSet<&Address>) {
         self.resources.retain(|address, locked| {
             let announced = locked.pending.as_ref().is_some_and(|pending| pending.run == run);
-            if !announced || began.contains(address) {
+            let applied = locked.applied.as_ref().map(|applied| &applied.id);
+            // An object that an earlier run made and could not finish is known by this alone.
+            let known = locked.pending.as_ref().and_then(|pending| pending.id.as_ref());
+            if !announced || began.contains(address) || known.is_some_and(|id| Some(id) != applied) {
                 return true;
             }
             locked.pending = None;
