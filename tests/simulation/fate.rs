@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub enum Point {
     /// A call of a platform that only looks.
     Look,
+    /// A page of a list.
+    List,
     /// One that changes something.
     Write,
     /// A question to the remote.
@@ -42,6 +44,8 @@ pub enum Fault {
     Page,
     /// It happens, and half of the answer arrives, well formed as HTTP.
     HalfAfter,
+    /// A list that lies.
+    Lie(Lie),
     /// The remote does not want it.
     Refused,
     /// Somebody else pushes first.
@@ -50,10 +54,23 @@ pub enum Fault {
     Interrupt,
 }
 
+/// How a page of a list lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// It is empty, and says that it is the end.
+    Empty,
+    /// It lacks its last object, and says that it is the end.
+    Short,
+    /// It shows an object twice.
+    Twice,
+    /// It lacks its first object.
+    Hidden,
+}
+
 /// Every fault that can happen at a point, besides dying.
 pub fn answers(point: Point) -> &'static [Fault] {
     use Fault::{
-        HalfAfter, Interrupt, Late, LateAfter, Lost, LostAfter, NotConnected, Overtaken, Page, Refused, Status,
+        HalfAfter, Interrupt, Late, LateAfter, Lie, Lost, LostAfter, NotConnected, Overtaken, Page, Refused, Status,
         StatusAfter,
     };
     match point {
@@ -68,6 +85,22 @@ pub fn answers(point: Point) -> &'static [Fault] {
             Status(503),
             Page,
             HalfAfter,
+        ],
+        Point::List => &[
+            NotConnected,
+            Lost,
+            Late,
+            Status(401),
+            Status(403),
+            Status(429),
+            Status(500),
+            Status(503),
+            Page,
+            HalfAfter,
+            Lie(self::Lie::Empty),
+            Lie(self::Lie::Short),
+            Lie(self::Lie::Twice),
+            Lie(self::Lie::Hidden),
         ],
         Point::Write => &[
             NotConnected,
@@ -99,7 +132,7 @@ pub fn answers(point: Point) -> &'static [Fault] {
 pub fn deaths(point: Point) -> &'static [Fault] {
     match point {
         // Nobody can tell whether a look happened, or when something on the own disk did: the next point is right behind.
-        Point::Look | Point::Ask | Point::Disk => &[Fault::DieBefore],
+        Point::Look | Point::List | Point::Ask | Point::Disk => &[Fault::DieBefore],
         Point::Write | Point::Push => &[Fault::DieBefore, Fault::DieAfter],
     }
 }

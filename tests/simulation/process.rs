@@ -10,10 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::{Request, Response};
+use serde_json::Value;
 use tokio::sync::Notify;
 use upa::outside::{Beside, Deed, Outside, Said, Silence};
 
-use super::fate::{Fate, Fault, Point};
+use super::fate::{Fate, Fault, Lie, Point};
 use super::git::{self, Wish};
 use super::world::World;
 
@@ -111,6 +112,40 @@ fn answer(status: u16, headers: &axum::http::HeaderMap, body: Vec<u8>) -> Respon
     Response::from(made.body(body).unwrap())
 }
 
+/// Whether a path is that of a list of objects.
+fn is_list(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    ["workflows", "labels", "sites", "forms", "tokens"].contains(&last)
+}
+
+/// A page that lies: its objects stand at the top, or in the field that is a list.
+fn twisted(body: &[u8], lie: Lie) -> Vec<u8> {
+    let mut page: Value = serde_json::from_slice(body).unwrap();
+    if matches!(lie, Lie::Empty | Lie::Short) {
+        // Whatever leads on.
+        for end in ["/nextCursor", "/paging", "/pagination", "/meta", "/page", "/has_more"] {
+            if let Some(next) = page.pointer_mut(end) {
+                *next = Value::Null;
+            }
+        }
+    }
+    let objects = match &mut page {
+        Value::Array(objects) => Some(objects),
+        Value::Object(fields) => fields.values_mut().find_map(Value::as_array_mut),
+        _ => None,
+    };
+    if let Some(objects) = objects {
+        match lie {
+            Lie::Empty => objects.clear(),
+            Lie::Short => drop(objects.pop()),
+            Lie::Twice => objects.extend(objects.first().cloned()),
+            Lie::Hidden if objects.is_empty() => {}
+            Lie::Hidden => drop(objects.remove(0)),
+        }
+    }
+    page.to_string().into_bytes()
+}
+
 fn json(status: u16) -> Response {
     let mut headers = axum::http::HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
@@ -141,7 +176,12 @@ impl Outside for Process {
         }
         let what = format!("{} {}", request.method(), request.url().path());
         let looks = request.method().is_safe() || request.url().path().ends_with("/auth/token");
-        let fault = self.fate(if looks { Point::Look } else { Point::Write }, &what);
+        let point = match looks {
+            true if is_list(request.url().path()) => Point::List,
+            true => Point::Look,
+            false => Point::Write,
+        };
+        let fault = self.fate(point, &what);
         let delay = if self.jitter { 1 + self.world.roll(40) } else { 1 };
         tokio::time::sleep(Duration::from_millis(delay.into())).await;
         let timeout = request.timeout().copied().unwrap_or(Duration::from_secs(60));
@@ -182,6 +222,14 @@ impl Outside for Process {
             Some(Fault::StatusAfter(status)) => {
                 self.do_it(&request).await;
                 return Ok(json(status));
+            }
+            Some(Fault::Lie(lie)) => {
+                let (status, mut headers, body) = self.do_it(&request).await.ok_or_else(broke)?;
+                headers.remove("content-length");
+                if matches!(lie, Lie::Empty | Lie::Short) {
+                    headers.remove("link");
+                }
+                return Ok(answer(status, &headers, twisted(&body, lie)));
             }
             Some(Fault::HalfAfter) => {
                 let Some((status, mut headers, mut body)) = self.do_it(&request).await else {

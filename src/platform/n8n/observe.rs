@@ -31,11 +31,15 @@ impl Api {
         if question.kinds.contains(&kind) {
             let none = BTreeSet::new();
             let ids = question.ids.get(&kind).unwrap_or(&none);
-            let found = self.list_all(ids, &question.mark_prefix, answer).await?;
-            answer.complete.insert(kind.clone());
+            let (found, mut complete) = self.list_all(ids, &question.mark_prefix, answer).await?;
             for id in ids.iter().filter(|id| !found.contains(*id)) {
                 let reading = self.read_missing(id, ids, &found).await?;
+                // A list that lacks what is there lacks other things too.
+                complete &= !matches!(reading, Reading::Present(_));
                 answer.objects.insert((kind.clone(), id.clone()), reading);
+            }
+            if complete {
+                answer.complete.insert(kind);
             }
         }
         if question.credentials {
@@ -44,13 +48,13 @@ impl Api {
         Ok(())
     }
 
-    /// Lists until one listing saw no workflow twice; answers with the ids of `wanted` that were there.
+    /// Lists until one listing saw no workflow twice; answers with the ids of `wanted` that were there, and whether one did.
     async fn list_all(
         &self,
         wanted: &BTreeSet<String>,
         mark_prefix: &str,
         answer: &mut Answer,
-    ) -> Result<BTreeSet<String>, PlatformError> {
+    ) -> Result<(BTreeSet<String>, bool), PlatformError> {
         for listing in 1.. {
             let mut seen = BTreeSet::new();
             let mut objects = BTreeMap::new();
@@ -84,10 +88,10 @@ impl Api {
             if !repeated || listing == MOST_LISTINGS {
                 answer.objects.extend(objects);
                 answer.listeners = listeners;
-                return Ok(seen.intersection(wanted).cloned().collect());
+                return Ok((seen.intersection(wanted).cloned().collect(), !repeated));
             }
         }
-        Ok(BTreeSet::new())
+        Ok((BTreeSet::new(), false))
     }
 
     /// A known workflow that the list lacks. Its 404 proves that it is gone only if this key sees another of ours:
