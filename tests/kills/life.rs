@@ -204,9 +204,11 @@ impl<'a> Life<'a> {
     fn remember(&mut self) {
         for tenant in self.tenants.keys() {
             let shown = format!("main:tenants/{tenant}.lock");
-            let Some(lock) = self.origin.try_git(&["show", &shown]) else {
-                continue;
-            };
+            let show = std::process::Command::new("git")
+                .args(["show", &shown])
+                .current_dir(self.origin.bare())
+                .output();
+            let lock = String::from_utf8(show.unwrap().stdout).unwrap();
             let Some(base) = lock.lines().find(|line| line.starts_with("base = ")) else {
                 continue;
             };

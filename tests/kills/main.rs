@@ -81,7 +81,7 @@ fn killed_fifty_times_on_the_real_n8n() {
 pub fn kill(child: &mut std::process::Child) {
     let children = Command::new("pgrep").args(["-P", &child.id().to_string()]).output();
     let _ = child.kill();
-    let kill_git = child.id() % 2 == 0;
+    let kill_git = child.id().is_multiple_of(2);
     // `git` has a group of its own, and may finish what it is at: it is killed every other time.
     if let Ok(children) = children
         && kill_git

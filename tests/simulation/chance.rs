@@ -41,7 +41,7 @@ pub async fn live(seed: u64) -> Life {
     // How often something goes wrong is another thing in each world.
     let rate = [0, 3, 15, 60][world.roll(4) as usize];
     let deadly = [0, 300, 900][world.roll(3) as usize];
-    for _ in 0..2 + world.roll(4) {
+    for _ in 0..1 + world.roll(3) {
         for _ in 0..world.roll(3) {
             deed(&world).await;
         }
@@ -80,7 +80,7 @@ pub async fn live(seed: u64) -> Life {
         }
     }
     // Wherever somebody goes on first: what the other clone still remembers does no harm.
-    for name in ["two", "one", "two"] {
+    for name in ["two", "one"] {
         let clone = Clone::of(&world, name);
         if let Err(why) = until_quiet(&world, &clone).await {
             life.wrong.push(why);

@@ -1,6 +1,8 @@
 //! What is provisioned: two workflows, a label with a mark, a site that is marked by a second call and must be waited for, a
 //! token whose creation has an idempotency key and which expires, and a label that all tenants share.
 
+use std::sync::LazyLock;
+
 use serde_json::json;
 
 use super::world::Files;
@@ -67,6 +69,22 @@ kind = "pine.token"
 template = "token.json"
 "#;
 
+/// The platform, with the kinds that are used and no others: a run reads its definition again and again.
+pub fn pine() -> String {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let whole = include_str!("../kinds/definitions/pine.toml");
+        let mut parts = whole.split("\n[resource.");
+        let head = parts.next().unwrap().to_owned();
+        let used = parts.filter(|part| {
+            ["label]", "site]", "form]", "token]"]
+                .iter()
+                .any(|kind| part.starts_with(kind))
+        });
+        used.fold(head, |text, part| format!("{text}\n[resource.{part}"))
+    });
+    TEXT.clone()
+}
+
 /// The workspace, without a tenant and not released.
 pub fn files(key: &str, fingerprints: &str) -> Files {
     let hook = json!({
@@ -98,10 +116,7 @@ pub fn files(key: &str, fingerprints: &str) -> Files {
              credentials.client_id = {{ file = \"{key}\" }}\ncredentials.client_secret = {{ file = \"{key}\" }}\n"
         ),
     );
-    add(
-        "platforms/pine.toml",
-        include_str!("../kinds/definitions/pine.toml").to_owned(),
-    );
+    add("platforms/pine.toml", pine());
     add(VERSION, VERSION_TEXT.to_owned());
     for (name, template) in [
         ("hook", hook),

@@ -27,10 +27,8 @@ pub const MAIN: &str = "refs/heads/main";
 /// 2026-11-27T00:00:00Z.
 const EPOCH: i64 = 1_795_737_600;
 
-static PINE: LazyLock<Arc<Definition>> = LazyLock::new(|| {
-    let text = include_str!("../kinds/definitions/pine.toml");
-    Arc::new(Definition::parse("platforms/pine.toml", &Arc::from(text)).unwrap())
-});
+static PINE: LazyLock<Arc<Definition>> =
+    LazyLock::new(|| Arc::new(Definition::parse("platforms/pine.toml", &Arc::from(product::pine())).unwrap()));
 
 pub struct World {
     pub seed: u64,

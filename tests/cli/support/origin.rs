@@ -80,19 +80,6 @@ impl Origin {
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    /// The same, where it may fail.
-    pub fn try_git(&self, args: &[&str]) -> Option<String> {
-        let output = Command::new("git")
-            .args(args)
-            .current_dir(self.bare())
-            .output()
-            .unwrap();
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8(output.stdout).unwrap())
-    }
-
     /// What is kept of a tenant on a branch.
     pub fn lock(&self, branch: &str, tenant: &str) -> String {
         self.git(&["show", &format!("{branch}:tenants/{tenant}.lock")])
