@@ -2,17 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::desired::{DesiredState, Resource};
 use crate::lockfile::{Locked, Lockfile, Pending};
+use crate::outside;
 use crate::plan::{Known, ObservedState, Values};
-use crate::platform::{Answer, Observer, PlatformError, Question, Wanted};
+use crate::platform::{Answer, Observer, PlatformError, Question, Reading, Wanted};
 use crate::record;
 use crate::resource::{Address, SHARED};
 use crate::symbol::{self, Symbol, Unknown, symbols};
+
+/// A platform goes on with a call when its caller is killed: a busy n8n took 1.7 s more to create a workflow (seen), which
+/// the next run did not find and created again. What is not there is looked for again after each of these pauses.
+const AGAIN: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_millis(1_500),
+    Duration::from_millis(3_000),
+];
+/// For how long after the start of the run that was cut off: it may have worked for a while before.
+const LONGEST_RUN: Duration = Duration::from_secs(3_600);
 
 /// Who can be asked, and why some cannot.
 #[derive(Default)]
@@ -123,9 +136,28 @@ pub fn accounts(questions: &BTreeMap<String, Question>) -> BTreeSet<&str> {
     questions.keys().map(String::as_str).collect()
 }
 
-/// Asks.
+/// Asks; and asks again where a run that was cut off may have sent a call that its platform is still at work on.
 pub async fn observe(questions: &BTreeMap<String, Question>, observers: &Observers) -> ObservedState {
-    let asked = questions.iter().map(|(account, question)| async move {
+    let mut accounts = ask(questions.iter(), observers).await;
+    for pause in AGAIN {
+        let now = outside::now();
+        let coming = questions.iter().filter(|(account, question)| {
+            let answer = accounts.get(*account);
+            answer.is_some_and(|answer| may_still_come(question, answer, now))
+        });
+        let coming: Vec<(&String, &Question)> = coming.collect();
+        if coming.is_empty() {
+            break;
+        }
+        tracing::debug!(?pause, "waiting for what a run that was cut off may have sent");
+        tokio::time::sleep(pause).await;
+        accounts.extend(ask(coming.into_iter(), observers).await);
+    }
+    ObservedState { accounts }
+}
+
+async fn ask(questions: impl Iterator<Item = (&String, &Question)>, observers: &Observers) -> BTreeMap<String, Answer> {
+    let asked = questions.map(|(account, question)| async move {
         let answer = match observers.open.get(account) {
             Some(observer) => observer.observe(question).await,
             None => Answer {
@@ -135,7 +167,29 @@ pub async fn observe(questions: &BTreeMap<String, Question>, observers: &Observe
         };
         (account.clone(), answer)
     });
-    ObservedState {
-        accounts: join_all(asked).await.into_iter().collect(),
+    join_all(asked).await.into_iter().collect()
+}
+
+/// Whether something that a run tried to create not long ago is not there, and may yet appear.
+fn may_still_come(question: &Question, answer: &Answer, now: Timestamp) -> bool {
+    let waited_for = answer.waited >= AGAIN.iter().sum();
+    if waited_for || answer.failure.is_some() {
+        return false;
     }
+    let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let is_recent = |tried: u64| Duration::from_millis(now.saturating_sub(tried)) < LONGEST_RUN;
+    let is_there = |wanted: &Wanted| {
+        answer.objects.values().any(|reading| match reading {
+            Reading::Present(object) => {
+                let other = object.attempt.is_some() && object.attempt != wanted.attempt;
+                object.mark.as_ref() == Some(&wanted.mark) && !other
+            }
+            Reading::Absent | Reading::Unreadable(_) => false,
+        })
+    };
+    let mut tried = question
+        .wanted
+        .iter()
+        .filter(|wanted| wanted.tried.is_some_and(is_recent));
+    tried.any(|wanted| !is_there(wanted))
 }

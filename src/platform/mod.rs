@@ -354,6 +354,8 @@ pub struct Answer {
     pub searches: BTreeMap<Address, Search>,
     pub credentials: Vec<Credential>,
     pub listeners: Vec<Listener>,
+    /// How long was waited already for objects that a run may just have created.
+    pub waited: Duration,
     /// Why the account could not be read, if so.
     pub failure: Option<PlatformError>,
 }

@@ -43,8 +43,12 @@ pub async fn pass(
         None => next.run(request).await,
         Some(Effect::Answer(answer)) => answer.into_response(),
         Some(Effect::Wait(time)) => {
-            tokio::time::sleep(time).await;
-            next.run(request).await
+            // A server goes on when its caller hangs up.
+            let work = tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                next.run(request).await
+            });
+            work.await.unwrap_or_else(|_| Answer::empty(500).into_response())
         }
         Some(Effect::Twist(twist)) => {
             request.extensions_mut().insert(twist);

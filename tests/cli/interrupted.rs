@@ -121,6 +121,45 @@ fn killed_after_any_number_of_calls() {
     }
 }
 
+/// The platform is still at work on the call of a run that is dead: what comes of it is found, and not made twice.
+#[test]
+fn what_a_killed_run_had_in_flight_makes_no_twin() {
+    for (account, path) in [("n8n", "/api/v1/workflows$"), ("vapi", "/assistant$")] {
+        let space = Space::with(&["ana"]);
+        server::on(&space, |server: &Server| {
+            let slow =
+                json!({"account": account, "method": "POST", "path": path, "times": 1, "kind": "latency", "ms": 2_500});
+            server.fault(&slow);
+            let mut child = space.start(&["apply", "--yes"]);
+            // A fault is gone from the list once its call has arrived.
+            let waiting = || {
+                server.ok("GET", "/_sandbox/faults", None)["faults"]
+                    .as_array()
+                    .unwrap()
+                    .len()
+            };
+            while waiting() > 0 {
+                assert!(
+                    child.try_wait().unwrap().is_none(),
+                    "{account}: it ended before the call"
+                );
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let _ = child.kill();
+            child.wait().unwrap();
+            space.apply();
+            // Whatever was under way has arrived.
+            std::thread::sleep(Duration::from_millis(2_500));
+            assert_eq!(
+                (server.workflows().len(), server.assistants().len()),
+                (2, 1),
+                "a twin at {account}"
+            );
+            space.settled();
+        });
+    }
+}
+
 #[test]
 fn killed_together_with_the_embedded_sandbox() {
     for milliseconds in [40, 90, 160, 250, 400] {

@@ -108,7 +108,7 @@ impl Rest {
         if self.account.identity.is_some() {
             self.check_identity().await?;
         }
-        self.let_new_objects_appear(question).await?;
+        answer.waited = self.let_new_objects_appear(question).await?;
         let groups = self.groups(question, answer)?;
         let mut incomplete: BTreeSet<Kind> = BTreeSet::new();
         let mut missing: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
@@ -331,8 +331,8 @@ impl Rest {
         }
     }
 
-    /// New objects may be missing from lists for a while: what was tried moments ago is waited for.
-    async fn let_new_objects_appear(&self, question: &Question) -> Result<(), PlatformError> {
+    /// New objects may be missing from lists for a while: what was tried moments ago is waited for. Returns how long.
+    async fn let_new_objects_appear(&self, question: &Question) -> Result<Duration, PlatformError> {
         let now = now_ms();
         let mut longest = Duration::ZERO;
         for wanted in &question.wanted {
@@ -349,7 +349,7 @@ impl Rest {
             tracing::debug!(?longest, "waiting until what was just created shows in lists");
             tokio::time::sleep(longest).await;
         }
-        Ok(())
+        Ok(longest)
     }
 
     /// Whose key this is must be what upa.toml says.
