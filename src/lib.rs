@@ -12,6 +12,7 @@
 //! | [`observe`] | asks every account at once | effect |
 //! | [`plan`] | desired × observed × locked → changes, with their reasons | pure |
 //! | [`export`] | a running object → the template that renders to it | pure |
+//! | [`orphans`] | what carries our mark and stands in no lockfile | pure |
 //! | [`render`] | plans and tables as text and JSON | pure |
 //! | [`apply`] | carries a plan out, tenants side by side, with a [`journal`] and a [`lease`] | effect |
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
@@ -45,6 +46,7 @@ pub mod lease;
 pub mod lockfile;
 pub mod lockstore;
 pub mod observe;
+pub mod orphans;
 pub mod outside;
 pub mod plan;
 pub mod platform;

@@ -5,11 +5,13 @@ mod adopt;
 mod apply;
 pub mod claim;
 mod demo;
+mod doctor;
 mod exit_codes;
 mod export;
 mod history;
 mod lease;
 mod new;
+mod orphans;
 mod plan;
 mod platform;
 mod progress;
@@ -81,6 +83,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Make the platforms as Git says, and commit the lockfiles
     Apply(apply::ApplyArgs),
+    /// Look for everything that is not as it should be, and say what to type
+    Doctor(doctor::DoctorArgs),
+    /// List what carries this workspace's mark and is in no lockfile
+    Orphans(orphans::OrphansArgs),
     /// Show who is applying now, or take a claim away
     Lease(lease::LeaseArgs),
     /// Show the fleet as a table
@@ -140,6 +146,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Validate(args) => validate::run(global, args),
         Command::Plan(args) => block_on(plan::run(global, args)),
         Command::Apply(args) => block_on(apply::run(global, args)),
+        Command::Doctor(args) => block_on(doctor::run(global, args)),
+        Command::Orphans(args) => block_on(orphans::run(global, args)),
         Command::Lease(args) => lease::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Show(args) => show::run(global, args),

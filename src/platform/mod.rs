@@ -289,6 +289,8 @@ pub struct Question {
     /// Objects whose id nobody knows.
     pub wanted: Vec<Wanted>,
     pub credentials: bool,
+    /// Whether every kind is to be listed to its end, whatever that costs.
+    pub whole: bool,
 }
 
 /// An object that may be there although nobody knows its id.

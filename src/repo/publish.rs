@@ -238,6 +238,11 @@ impl Repo {
         Ok(self.committed(&before, path)? == self.committed(&after, path)?)
     }
 
+    /// A commit that could not be published once, if there is one.
+    pub fn unpublished(&self) -> Option<String> {
+        self.git.refname_to_id(UNPUBLISHED).ok().map(|id| id.to_string())
+    }
+
     /// No journal is left: what could not be published once is on the remote by now, or was never begun.
     pub fn forget_unpublished(&self) -> Result<(), RepoError> {
         self.keep_unpublished(None)

@@ -19,6 +19,7 @@ mod interrupted;
 mod lifecycle;
 mod lockfiles;
 mod misc;
+mod orphans;
 mod plan;
 mod platform;
 mod refusals;

@@ -191,6 +191,10 @@ impl Rest {
                     .ids
                     .insert(id);
             }
+            if question.whole && definition.inputs.is_empty() {
+                let place = ids::of(definition, &BTreeMap::new(), "");
+                groups.entry((kind, place)).or_insert_with(|| group(BTreeMap::new()));
+            }
             for wanted in question.wanted.iter().filter(|wanted| wanted.kind == *kind) {
                 match ids::inputs_of(definition, &wanted.document) {
                     Some(inputs) => {
@@ -225,7 +229,7 @@ impl Rest {
     async fn look(&self, group: &Group<'_>, question: &Question) -> Result<Found, PlatformError> {
         let kind = group.definition;
         let mut found = Found::default();
-        let (listed, mut doubt) = self.listed(group, &mut found).await?;
+        let (listed, mut doubt) = self.listed(group, question.whole, &mut found).await?;
         let shorts = Shorts::of(question, kind.is_tagged());
         let known = |carried: &Carried| shorts.whole(carried);
         for id in &group.ids {
@@ -289,6 +293,7 @@ impl Rest {
     async fn listed(
         &self,
         group: &Group<'_>,
+        whole: bool,
         found: &mut Found,
     ) -> Result<(Option<Listed>, Option<String>), PlatformError> {
         let kind = group.definition;
@@ -297,7 +302,7 @@ impl Rest {
         };
         let reads = group.ids.len();
         // Looking for something needs the whole list; else it is read only while it is cheaper than reading each object.
-        let most = if group.wanted.is_empty() { Some(reads) } else { None };
+        let most = (group.wanted.is_empty() && !whole).then_some(reads);
         if most == Some(0) || (most == Some(1) && matches!(kind.read, Read::Call(_) | Read::Nothing)) {
             return Ok((None, None));
         }
