@@ -136,8 +136,16 @@ pub fn accounts(questions: &BTreeMap<String, Question>) -> BTreeSet<&str> {
     questions.keys().map(String::as_str).collect()
 }
 
-/// Asks; and asks again where a run that was cut off may have sent a call that its platform is still at work on.
+/// Asks.
 pub async fn observe(questions: &BTreeMap<String, Question>, observers: &Observers) -> ObservedState {
+    ObservedState {
+        accounts: ask(questions.iter(), observers).await,
+    }
+}
+
+/// Asks; and asks again where a run that was cut off may have sent a call that its platform is still at work on. For those
+/// who hold the lease: to anybody else that run may be alive, and what it does meanwhile would look like nobody's.
+pub async fn observe_with_patience(questions: &BTreeMap<String, Question>, observers: &Observers) -> ObservedState {
     let mut accounts = ask(questions.iter(), observers).await;
     for pause in AGAIN {
         let now = outside::now();

@@ -51,6 +51,8 @@ pub struct Context<'a> {
     pub begun: Begun,
     /// The time of now, RFC 3339.
     pub now: fn() -> String,
+    /// How long a request may stay open.
+    pub request_hours: u32,
     pub progress: &'a (dyn Progress + Sync),
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::Context;
 use super::integrations::{self, Standing};
 use crate::desired::DesiredTenant;
-use crate::lockfile::{Event, Lockfile, Provisioned, Purpose, Request, RequestState};
+use crate::lockfile::{Event, Lockfile, LoggedError, Provisioned, Purpose, Request, RequestState};
 use crate::outside;
 use crate::plan::{Action, Change, base_path};
 use crate::workspace::{Status, Version};
@@ -59,12 +61,13 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
 /// A request that has just been opened.
 fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> Request {
     let now = (context.now)();
-    Request {
+    let mut request = Request {
         request_id: outside::run_id(),
         purpose,
-        state: RequestState::Provisioning,
+        state: RequestState::Pending,
         created_at: now.clone(),
-        updated_at: now,
+        updated_at: now.clone(),
+        deadline: deadline(&now, context.request_hours),
         schema_ref: format!(
             "{}@{}",
             Version::path(&desired.product, &desired.version),
@@ -76,8 +79,37 @@ fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> R
             Purpose::Deprovision => BTreeMap::new(),
         },
         failures: BTreeMap::new(),
+        history: Vec::new(),
         error_log: Vec::new(),
-    }
+    };
+    request.comes_to(RequestState::Pending, &now);
+    request
+}
+
+/// So many hours later.
+fn deadline(now: &str, hours: u32) -> Option<String> {
+    let now: Timestamp = now.parse().ok()?;
+    let later = now.checked_add(SignedDuration::from_hours(hours.into())).ok()?;
+    Some(later.to_string())
+}
+
+/// The work on what is open begins: what was announced is being done.
+pub fn work(context: &Context<'_>, lock: &Lockfile) -> Vec<Event> {
+    let now = (context.now)();
+    let announced = lock
+        .versions
+        .iter()
+        .filter(|(_, known)| known.request.state == RequestState::Pending);
+    announced
+        .map(|(version, known)| {
+            let mut provisioned = known.clone();
+            provisioned.request.comes_to(RequestState::Provisioning, &now);
+            Event::Version {
+                version: version.clone(),
+                provisioned,
+            }
+        })
+        .collect()
 }
 
 fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile) -> Vec<Event> {
@@ -96,7 +128,8 @@ fn begin_deprovision(context: &Context<'_>, desired: &DesiredTenant, lock: &Lock
         .collect()
 }
 
-/// What is recorded after the last call. An interrupted request stays open: the next run goes on with it.
+/// What is recorded after the last call. A request that was interrupted, or waits, stays open until its deadline: the next
+/// run goes on with it.
 pub fn end(
     context: &Context<'_>,
     desired: &DesiredTenant,
@@ -116,14 +149,24 @@ pub fn end(
         }
         // What is shared fails with nobody's own objects.
         let failed = failed || (current && standing.failed());
-        let open = !interrupted && matches!(next.request.state, RequestState::Pending | RequestState::Provisioning);
-        if open {
-            next.request.state = if failed {
-                RequestState::Failed
-            } else {
-                RequestState::Completed
+        if interrupted && next.request.is_overdue(&now) {
+            // What waits is not waited for any longer; what was begun stays pending, and the next request goes on with it.
+            next.request.log(LoggedError {
+                at: now.clone(),
+                address: desired.name.clone(),
+                step: "request".to_owned(),
+                message: format!(
+                    "it was to be done by {}, and is not",
+                    next.request.deadline.as_deref().unwrap_or_default()
+                ),
+            });
+            next.request.comes_to(RequestState::Failed, &now);
+        } else if !interrupted && next.request.is_open() {
+            let ended = match failed {
+                true => RequestState::Failed,
+                false => RequestState::Completed,
             };
-            next.request.updated_at.clone_from(&now);
+            next.request.comes_to(ended, &now);
             if !failed && next.request.purpose == Purpose::Provision {
                 next.provisioned_at.get_or_insert_with(|| now.clone());
             }

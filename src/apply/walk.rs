@@ -124,6 +124,9 @@ impl Walk<'_> {
         for event in self.context.begun.requests(&self.desired.name) {
             self.record(event.clone())?;
         }
+        for event in request::work(self.context, &self.outcome.lock) {
+            self.record(event)?;
+        }
         self.know_ids();
         let order = match order::order(changes) {
             Ok(order) => order,

@@ -16,7 +16,6 @@ use super::survey;
 use crate::exit::Exit;
 use crate::lease::local::{Lease, Taken};
 use crate::lease::{Claim, remote};
-use crate::lockfile::RequestState;
 use crate::outside;
 use crate::plan::{Action, Reason, Rules};
 use crate::problem::{Class, Problem, listed};
@@ -144,6 +143,7 @@ fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
             .iter()
             .any(|claim| claim.tenants.contains(all) || claim.tenants.contains(tenant))
     };
+    let now = outside::now().to_string();
     let mut findings = Vec::new();
     for (tenant, lock) in &session.locks {
         let pending: Vec<String> = lock
@@ -163,8 +163,15 @@ fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
         }
         for (version, known) in &lock.versions {
             let request = &known.request;
-            let open = matches!(request.state, RequestState::Pending | RequestState::Provisioning);
-            if open && !works_on(tenant) {
+            if request.is_overdue(&now) {
+                let message = format!(
+                    "the request of tenant `{tenant}` on {version} was to be done by {}, and is {}",
+                    request.deadline.as_deref().unwrap_or_default(),
+                    request.state.as_str()
+                );
+                let hint = format!("`upa apply {tenant}` finishes it, or says that it has failed");
+                findings.push(Problem::warning(message).tenant(&**tenant).hint(hint));
+            } else if request.is_open() && !works_on(tenant) {
                 let message = format!(
                     "the request of tenant `{tenant}` on {version} is {} since {}, and nobody is at work on it",
                     request.state.as_str(),

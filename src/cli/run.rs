@@ -82,7 +82,7 @@ impl Run {
 
     /// Asks and plans.
     pub async fn survey(&self, desired: DesiredState, rules: &Rules) -> Survey {
-        survey::survey(&self.session, desired, &self.accounts.observers(), rules).await
+        survey::survey_with_patience(&self.session, desired, &self.accounts.observers(), rules).await
     }
 
     /// Carries a plan out, with a journal that stays until the lockfiles are committed.
@@ -118,6 +118,7 @@ impl Run {
             permit: self.hold.permit(),
             begun: Begun::default(),
             now,
+            request_hours: self.session.workspace.settings.policy.request_hours,
             progress,
         };
         context.begun = apply::begun(&context, &survey.plan, &self.session.locks);

@@ -7,7 +7,7 @@ use super::history;
 use super::report::Failure;
 use super::session::Session;
 use crate::desired::{DesiredState, desired};
-use crate::observe::{Observers, accounts, observe, questions};
+use crate::observe::{Observers, accounts, observe, observe_with_patience, questions};
 use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
 use crate::problem::Problem;
 use crate::secret::Secrets;
@@ -44,6 +44,22 @@ pub async fn open_accounts(session: &Session, desired: &DesiredState) -> Result<
 pub async fn survey(session: &Session, desired: DesiredState, observers: &Observers, rules: &Rules) -> Survey {
     let questions = questions(session.name(), &desired, &session.locks);
     let observed = observe(&questions, observers).await;
+    planned(session, desired, observed, rules).await
+}
+
+/// Likewise, by a run that excludes every other.
+pub async fn survey_with_patience(
+    session: &Session,
+    desired: DesiredState,
+    observers: &Observers,
+    rules: &Rules,
+) -> Survey {
+    let questions = questions(session.name(), &desired, &session.locks);
+    let observed = observe_with_patience(&questions, observers).await;
+    planned(session, desired, observed, rules).await
+}
+
+async fn planned(session: &Session, desired: DesiredState, observed: ObservedState, rules: &Rules) -> Survey {
     let secrets = secrets(session, &desired).await;
     let with = |bases: &Bases| {
         plan(&Basis {

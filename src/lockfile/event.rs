@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Applied, LONGEST_ERROR_LOG, Locked, Lockfile, LoggedError, Pending, Provisioned};
+use super::{Applied, Locked, Lockfile, LoggedError, Pending, Provisioned};
 use crate::platform::Step;
 use crate::resource::{Address, Kind};
 
@@ -187,19 +187,12 @@ impl Lockfile {
             crate::resource::Owner::Shared { .. } => None,
         };
         if let Some(version) = version {
-            let log = &mut version.request.error_log;
-            let entry = LoggedError {
+            version.request.log(LoggedError {
                 at: at.to_owned(),
                 address: address.to_string(),
                 step: step.as_str().to_owned(),
                 message: message.to_owned(),
-            };
-            // A journal may be read again after the commit that already holds it.
-            if !log.contains(&entry) {
-                log.push(entry);
-            }
-            let surplus = log.len().saturating_sub(LONGEST_ERROR_LOG);
-            log.drain(..surplus);
+            });
         }
     }
 }

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::lockfile::{
-        Applied, Integration, Locked, LoggedError, Pending, Provisioned, Purpose, Request, RequestState,
+        Applied, Integration, Locked, LoggedError, Pending, Provisioned, Purpose, Request, RequestState, Transition,
     };
     use crate::platform::Step;
     use crate::resource::Kind;
@@ -109,6 +109,7 @@ mod tests {
                     state: RequestState::Completed,
                     created_at: "2026-11-21T00:00:00Z".to_owned(),
                     updated_at: "2026-11-21T00:00:00Z".to_owned(),
+                    deadline: Some("2026-11-22T00:00:00Z".to_owned()),
                     schema_ref: "versions/p/v2.0.toml".to_owned(),
                     operator: "ana".to_owned(),
                     integrations: BTreeMap::from([
@@ -117,6 +118,10 @@ mod tests {
                         ("sheet".to_owned(), Integration::Completed),
                         ("voice".to_owned(), Integration::Failed),
                     ]),
+                    history: vec![Transition {
+                        at: "2026-11-21T00:00:00Z".to_owned(),
+                        state: RequestState::Completed,
+                    }],
                     failures: BTreeMap::from([("voice".to_owned(), "create: no \"voice\"".to_owned())]),
                     error_log: vec![LoggedError {
                         at: "2026-11-21T00:00:00Z".to_owned(),

@@ -61,6 +61,9 @@ pub struct Request {
     pub state: RequestState,
     pub created_at: String,
     pub updated_at: String,
+    /// When it must have ended: one that is open then fails. Before there were deadlines there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
     /// The version file it was made from, and at which commit.
     pub schema_ref: String,
     pub operator: String,
@@ -70,9 +73,20 @@ pub struct Request {
     /// What went wrong first in each of those that failed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failures: BTreeMap<String, String>,
+    /// Every state it has had, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Transition>,
     /// The last things that went wrong, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub error_log: Vec<LoggedError>,
+}
+
+/// A state a request came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transition {
+    pub at: String,
+    pub state: RequestState,
 }
 
 /// What a request is for.
@@ -105,6 +119,39 @@ impl RequestState {
 }
 
 impl Request {
+    /// Comes to a state. One it is in already is none.
+    pub fn comes_to(&mut self, state: RequestState, at: &str) {
+        if self.state != state || self.history.is_empty() {
+            self.state = state;
+            at.clone_into(&mut self.updated_at);
+            self.history.push(Transition {
+                at: at.to_owned(),
+                state,
+            });
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, RequestState::Pending | RequestState::Provisioning)
+    }
+
+    /// Whether it is open although its time is up.
+    pub fn is_overdue(&self, now: &str) -> bool {
+        let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        let deadline = self.deadline.as_deref().and_then(time);
+        self.is_open() && deadline.zip(time(now)).is_some_and(|(deadline, now)| now > deadline)
+    }
+
+    /// Remembers that something went wrong.
+    pub fn log(&mut self, error: LoggedError) {
+        // A journal may be read again after the commit that already holds it.
+        if !self.error_log.contains(&error) {
+            self.error_log.push(error);
+        }
+        let surplus = self.error_log.len().saturating_sub(LONGEST_ERROR_LOG);
+        self.error_log.drain(..surplus);
+    }
+
     /// Whether an integration failed or is not finished.
     pub fn is_unsettled(&self) -> bool {
         let mut states = self.integrations.values();
@@ -277,4 +324,56 @@ impl Provisioned {
 /// See [`Provisioned::entry_id`].
 pub fn entry_id(base: &Uuid, resource: &str, node: &str) -> String {
     Uuid::new_v5(base, format!("{resource}/{node}").as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(state: RequestState, deadline: Option<&str>) -> Request {
+        Request {
+            request_id: Uuid::from_u128(1),
+            purpose: Purpose::Provision,
+            state,
+            created_at: "2026-11-27T00:00:00Z".to_owned(),
+            updated_at: "2026-11-27T00:00:00Z".to_owned(),
+            deadline: deadline.map(str::to_owned),
+            schema_ref: String::new(),
+            operator: String::new(),
+            integrations: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            history: Vec::new(),
+            error_log: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_state_it_comes_to_is_remembered_once() {
+        let mut request = request(RequestState::Pending, None);
+        for (state, at) in [
+            (RequestState::Pending, "2026-11-27T00:00:00Z"),
+            (RequestState::Provisioning, "2026-11-27T00:00:01Z"),
+            (RequestState::Provisioning, "2026-11-27T00:00:02Z"),
+            (RequestState::Failed, "2026-11-27T00:00:03Z"),
+        ] {
+            request.comes_to(state, at);
+        }
+        let states: Vec<&str> = request.history.iter().map(|one| one.state.as_str()).collect();
+        assert_eq!(states, ["PENDING", "PROVISIONING", "FAILED"]);
+        assert_eq!(request.updated_at, "2026-11-27T00:00:03Z");
+    }
+
+    #[test]
+    fn only_what_is_open_is_overdue() {
+        let deadline = Some("2026-11-28T00:00:00Z");
+        let (before, after) = ("2026-11-27T23:59:59Z", "2026-11-28T00:00:01Z");
+        for state in [RequestState::Pending, RequestState::Provisioning] {
+            assert!(request(state, deadline).is_overdue(after));
+            assert!(!request(state, deadline).is_overdue(before));
+            assert!(!request(state, None).is_overdue(after));
+        }
+        for state in [RequestState::Completed, RequestState::Failed] {
+            assert!(!request(state, deadline).is_overdue(after));
+        }
+    }
 }

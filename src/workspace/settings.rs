@@ -83,6 +83,9 @@ pub struct Policy {
     /// The share of the recorded objects that one plan may create again.
     #[schemars(range(min = 0, max = 100))]
     pub max_recreate_percent: u32,
+    /// How long a request may stay open, in hours: one that still waits then has failed, and says so.
+    #[schemars(range(min = 1, max = 8760))]
+    pub request_hours: u32,
 }
 
 impl Default for Policy {
@@ -90,6 +93,7 @@ impl Default for Policy {
         Self {
             max_delete_percent: 20,
             max_recreate_percent: 10,
+            request_hours: 24,
         }
     }
 }

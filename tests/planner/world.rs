@@ -296,6 +296,8 @@ fn request() -> Request {
         state: RequestState::Completed,
         created_at: "2026-11-01T00:00:00Z".to_owned(),
         updated_at: "2026-11-01T00:00:00Z".to_owned(),
+        deadline: None,
+        history: Vec::new(),
         schema_ref: "s".to_owned(),
         operator: "ana".to_owned(),
         integrations: BTreeMap::new(),
