@@ -18,6 +18,7 @@ mod integrations;
 mod interrupted;
 mod lifecycle;
 mod lockfiles;
+mod lost_updates;
 mod misc;
 mod plan;
 mod platform;
