@@ -22,6 +22,7 @@ mod lost_updates;
 mod misc;
 mod plan;
 mod platform;
+mod races;
 mod refusals;
 mod release;
 mod remote;
