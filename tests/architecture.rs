@@ -38,6 +38,7 @@ const PURE: [&str; 35] = [
     "platform/http/redact.rs",
     "platform/http/retry.rs",
     "platform/hidden.rs",
+    "platform/moved.rs",
     "platform/n8n/document.rs",
     "platform/n8n/doors.rs",
     "platform/n8n/export.rs",

@@ -16,7 +16,7 @@ use crate::outside;
 use crate::plan::order::{self, Node};
 use crate::plan::{Action, Change, Values, unseen};
 use crate::platform::error::ErrorKind;
-use crate::platform::{Job, PlatformError, Receipt, Step, hidden};
+use crate::platform::{Job, PlatformError, Reading, Receipt, Step, hidden};
 use crate::problem::{Class, Problem};
 use crate::symbol::{self, Symbol, Unknown};
 
@@ -502,6 +502,29 @@ impl Walk<'_> {
         self.record(applied)
     }
 
+    /// The object as the plan saw it; of one that goes, what upa wrote in it.
+    fn seen(&self, change: &Change, step: Step) -> Option<Value> {
+        let (action, id) = (change.action, change.id.as_ref()?);
+        let goes = matches!(action, Action::Delete | Action::Replace) && matches!(step, Step::Unpublish | Step::Delete);
+        if !goes && step != Step::Fill {
+            return None;
+        }
+        let Reading::Present(object) = self.context.observed.reading(&change.account, &change.kind, id) else {
+            return None;
+        };
+        if !goes {
+            return Some(object.document);
+        }
+        let locked = self.outcome.lock.resources.get(&change.address)?;
+        let keys = &locked.applied.as_ref().filter(|applied| applied.id == *id)?.keys;
+        let written: BTreeSet<&str> = keys.iter().filter_map(|key| key.split('.').next()).collect();
+        let mut document = object.document;
+        if let Some(map) = document.as_object_mut() {
+            map.retain(|key, _| written.contains(key.as_str()));
+        }
+        Some(document)
+    }
+
     fn job(&self, change: &Change, (index, step): Node, attempt: Uuid) -> Result<Job, PlatformError> {
         let fresh = change.steps.contains(&Step::Create);
         let draft = step == Step::Create && change.work.drafts;
@@ -560,6 +583,7 @@ impl Walk<'_> {
             marked: change.work.marked || fresh,
             fresh,
             expected: if fresh { None } else { change.work.expected.clone() },
+            seen: self.seen(change, step),
             dropped: change.work.dropped.clone(),
             probes,
             label: format!(

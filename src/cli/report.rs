@@ -57,9 +57,12 @@ impl Failure {
 impl From<RepoError> for Failure {
     fn from(error: RepoError) -> Self {
         let exit = match &error {
-            RepoError::Busy(_) | RepoError::Unreachable { .. } => Exit::Platform,
+            RepoError::Busy(_)
+            | RepoError::Unreachable { .. }
+            | RepoError::RemoteLocked { .. }
+            | RepoError::Lost { .. } => Exit::Platform,
             RepoError::Overtaken { .. } => Exit::Stale,
-            RepoError::Git(_) | RepoError::Io { .. } => Exit::Failed,
+            RepoError::Git(_) | RepoError::Io { .. } | RepoError::IndexLocked(_) => Exit::Failed,
             RepoError::NoFolder(_)
             | RepoError::NotARepository(_)
             | RepoError::NoCommit

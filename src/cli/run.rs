@@ -56,6 +56,11 @@ impl Run {
         }
         let id = outside::run_id();
         let hold = Hold::take(&session, id, claimed(&session, selected)?)?;
+        match &session.store {
+            LockStore::Branch(reference) => session.repo.refuse_locked_index(reference)?,
+            LockStore::Remote(target) => session.repo.refuse_locked_index(&target.there())?,
+            LockStore::Folder(_) => {}
+        }
         session.repo.finish_last_commit()?;
         if let LockStore::Remote(target) = &session.store {
             session.repo.follow(target)?;

@@ -242,8 +242,9 @@ fn fold(
     let mut continues: BTreeMap<&str, bool> = BTreeMap::new();
     for entry in &leftover.entries {
         if !continues.contains_key(&*entry.tenant) {
+            let path = lockstore::path(&entry.tenant);
             let same = match (&leftover.base, now) {
-                (Some(base), Some(now)) => repo.unchanged(base, now, &lockstore::path(&entry.tenant))?,
+                (Some(base), Some(now)) => repo.unchanged(base, now, &path)? || repo.taken_back(base, now, &path)?,
                 _ => true,
             };
             continues.insert(&entry.tenant, same);

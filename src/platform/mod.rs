@@ -16,6 +16,7 @@ pub mod exported;
 pub mod fields;
 pub mod hidden;
 pub mod http;
+pub mod moved;
 pub mod n8n;
 pub mod registry;
 pub mod rest;
@@ -418,6 +419,9 @@ pub struct Job {
     pub fresh: bool,
     /// What the plan saw: if the object looks different now, somebody moved it in between.
     pub expected: Option<Digest>,
+    /// The document as the plan saw it, to say what moved since; of an object that is to be deleted what upa wrote in it,
+    /// and it stays if any of that is another.
+    pub seen: Option<Value>,
     /// Top-level fields that were written before and are wanted no longer.
     pub dropped: Vec<String>,
     /// Where it is reached once it runs: method and URL path.

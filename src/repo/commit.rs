@@ -16,6 +16,9 @@ const MOST_TRIES: u32 = 40;
 /// Git holds a branch's lock for milliseconds: one as old as this was left by a process that was killed.
 const OLDEST_LOCK: Duration = Duration::from_secs(5);
 
+/// How long the index may be locked: Git refreshes it in moments, and what takes longer is somebody's commit.
+const INDEX_PATIENCE: u32 = 20;
+
 /// A commit that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
@@ -118,6 +121,26 @@ impl Repo {
             tracing::warn!(lock = %path.display(), "removing a lock that a killed process left behind");
             let _ = std::fs::remove_file(path);
         }
+    }
+
+    /// Lockfiles of the branch that is checked out go into the index too: it must be free before anything is done that is to
+    /// be recorded there. Its lock is never removed, because an editor may be open behind it for hours.
+    pub fn refuse_locked_index(&self, reference: &str) -> Result<(), RepoError> {
+        let head = self.git.find_reference("HEAD")?;
+        if head.symbolic_target().ok().flatten() != Some(reference) {
+            return Ok(());
+        }
+        let lock = self.git.path().join("index.lock");
+        for _ in 0..INDEX_PATIENCE {
+            if !lock.exists() {
+                return Ok(());
+            }
+            self.outside.pause(Duration::from_millis(100));
+        }
+        let shown = lock
+            .strip_prefix(self.git.workdir().unwrap_or(&self.root))
+            .unwrap_or(&lock);
+        Err(RepoError::IndexLocked(shown.display().to_string()))
     }
 
     /// The commit a branch points to; a branch that does not exist anywhere starts where HEAD is.

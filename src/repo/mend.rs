@@ -10,7 +10,9 @@ use super::{Repo, RepoError};
 /// The trailer that says that a commit was made by a run.
 const TRAILER: &str = "\nUpa-Run: ";
 /// How far back a work tree may be behind.
-const MOST_COMMITS: usize = 4;
+const MOST_COMMITS: usize = 32;
+/// How many of those commits may be made by runs: a run makes two at most, one before its first call and one after its last.
+const MOST_OF_RUNS: usize = 4;
 
 impl Repo {
     /// Lockfiles that are still as they were before the last commits, if those were made by a run, are brought to the
@@ -24,12 +26,19 @@ impl Repo {
         let mut files = BTreeMap::new();
         let mut ours = Vec::new();
         let mut commit = last.clone();
-        // A run makes two commits at most, one before its first call and one after its last.
+        let mut runs = 0;
+        // People may have pushed since, and this clone have pulled.
         for _ in 0..MOST_COMMITS {
+            let Ok(parent) = commit.parent(0) else { break };
             let by_a_run = commit.message().is_ok_and(|message| message.contains(TRAILER));
-            let (true, Ok(parent)) = (by_a_run, commit.parent(0)) else {
+            if !by_a_run {
+                commit = parent;
+                continue;
+            }
+            if runs == MOST_OF_RUNS {
                 break;
-            };
+            }
+            runs += 1;
             for path in self.changed_locks(&parent, &last)? {
                 if let Some(text) = self.committed(&last, &path)? {
                     files.insert(path, text);

@@ -11,6 +11,8 @@ mod publish;
 mod read;
 mod remote;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,10 +53,18 @@ pub enum RepoError {
         reference: String,
         why: String,
     },
+    #[error("`{branch}` of the remote `{remote}` cannot be written: something else holds a lock on it there")]
+    RemoteLocked { remote: String, branch: String },
+    #[error("the remote `{remote}` took the lockfiles onto `{branch}`, and does not hold them")]
+    Lost { remote: String, branch: String },
     #[error("`{path}` was changed on the remote while this run worked (commit {commit}); nothing was written over it")]
     Overtaken { path: String, commit: String },
     #[error("the commit that is checked out is not in `{branch}` of the remote `{remote}`")]
     Unpushed { remote: String, branch: String },
+    #[error(
+        "`{0}` is there: another git command is at work in this clone, or was killed in it; nothing was changed on any platform"
+    )]
+    IndexLocked(String),
     #[error("git: {}", .0.message())]
     Git(#[from] git2::Error),
     #[error("`{path}`: {error}")]
@@ -79,10 +89,19 @@ impl RepoError {
             RepoError::Refused { .. } => {
                 "if the branch is protected, set `git.lock_branch` in upa.toml to one that upa may push to"
             }
+            RepoError::RemoteLocked { .. } => {
+                "run again in a moment; if it stays so, a `git` was killed on the remote's machine and left the branch's `.lock` file there"
+            }
+            RepoError::Lost { .. } => {
+                "somebody forces pushes onto that branch, or a hook of the server undoes them; mend that, then run again"
+            }
             RepoError::Overtaken { .. } => "another run took over: `upa plan` shows what is left",
             RepoError::Unpushed { .. } => "push it first, and have it merged: only what the remote holds is applied",
             RepoError::Busy(_) => "run again when the other run is done",
             RepoError::NoRevision(_) => "name a branch, a tag or a commit: `git log --oneline` lists them",
+            RepoError::IndexLocked(_) => {
+                "run again when it is done; if none is at work, remove that file; then `git status` shows what it left"
+            }
             RepoError::Git(error) if error.code() == ErrorCode::Locked => {
                 "another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest"
             }
@@ -99,6 +118,8 @@ pub struct Repo {
     root: PathBuf,
     /// The workspace's path within the repository: empty, or ending in `/`.
     prefix: String,
+    /// The refs under which is kept what a remote has said since this was opened.
+    fetched: RefCell<BTreeSet<String>>,
 }
 
 impl Repo {
@@ -126,6 +147,7 @@ impl Repo {
             outside,
             root,
             prefix,
+            fetched: RefCell::default(),
         })
     }
 

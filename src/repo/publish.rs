@@ -79,6 +79,7 @@ impl Repo {
                     }
                 }
             }
+            self.fetched.borrow_mut().insert(target.here());
         }
         Ok(())
     }
@@ -89,8 +90,12 @@ impl Repo {
         Some(reference.peel_to_commit().ok()?.id().to_string())
     }
 
-    /// The newest commit of a remote's branch that is known here, also by the user's own `git fetch`.
+    /// The newest commit of a remote's branch that is known here, also by the user's own `git fetch`. Once the remote was
+    /// asked only its answer counts: `git push` moves the user's remote-tracking branch also to what the remote then lost.
     pub fn known_tip(&self, target: &Target) -> Option<String> {
+        if self.fetched.borrow().contains(&target.here()) {
+            return self.seen(target);
+        }
         let tracking = format!("refs/remotes/{}/{}", target.remote.name(), target.branch);
         let tracking = self
             .git
@@ -124,6 +129,7 @@ impl Repo {
         message: &str,
     ) -> Result<Option<String>, RepoError> {
         let mut last = None;
+        let first = self.seen(target);
         for tries in 0..MOST_TRIES {
             let tip = self.seen(target);
             if let (Some(base), Some(tip)) = (base, &tip) {
@@ -171,6 +177,12 @@ impl Repo {
             }
         }
         self.keep_unpublished(last.as_deref())?;
+        if self.seen(target) == first {
+            return Err(RepoError::RemoteLocked {
+                remote: target.remote.name().to_owned(),
+                branch: target.branch.clone(),
+            });
+        }
         Err(RepoError::Busy(target.branch.clone()))
     }
 
@@ -198,9 +210,10 @@ impl Repo {
             Some(tip) if self.contains(&tip, id) => Ok(()),
             _ => {
                 self.keep_unpublished(Some(id))?;
-                Err(target
-                    .remote
-                    .unreachable("it took the lockfiles, and does not hold them"))
+                Err(RepoError::Lost {
+                    remote: target.remote.name().to_owned(),
+                    branch: target.branch.clone(),
+                })
             }
         }
     }
@@ -241,6 +254,19 @@ impl Repo {
     /// A commit that could not be published once, if there is one.
     pub fn unpublished(&self) -> Option<String> {
         self.git.refname_to_id(UNPUBLISHED).ok().map(|id| id.to_string())
+    }
+
+    /// Whether a commit is no longer part of the branch whose tip is given, and a file there is as it was before that commit
+    /// and its kind: somebody forced the branch back, and nobody wrote the file since.
+    pub fn taken_back(&self, gone: &str, tip: &str, path: &str) -> Result<bool, RepoError> {
+        if self.contains(tip, gone) {
+            return Ok(false);
+        }
+        match self.merge_base(gone, tip) {
+            Ok(Some(parted)) => self.unchanged(&parted, tip, path),
+            // A commit that is not here any more says nothing.
+            Ok(None) | Err(_) => Ok(false),
+        }
     }
 
     /// No journal is left: what could not be published once is on the remote by now, or was never begun.

@@ -2,8 +2,9 @@
 
 use insta::assert_snapshot;
 
+use crate::support::origin::{slowly, until};
 use crate::support::transcript::seen;
-use crate::support::{Space, server};
+use crate::support::{Server, Space, server};
 
 #[test]
 fn a_first_apply() {
@@ -321,16 +322,45 @@ fn a_repository_without_a_commit_can_be_planned() {
 }
 
 #[test]
-fn a_commit_that_cannot_be_finished_loses_nothing() {
+fn an_index_that_is_locked_is_noticed_before_the_first_call() {
     let space = Space::with(&["ana"]);
     // Git is at work in another window, or was killed there.
     space.write(".git/index.lock", "");
-    let run = space.upa(&["apply", "--yes"]);
-    assert_ne!(run.status, 0, "{run}");
-    assert_snapshot!(seen(&run.stderr.lines().filter(|line| !line.starts_with("  ")).collect::<Vec<_>>().join("\n")), @r#"
-    error: git: the index is locked; this might be due to a concurrent or crashed process
-    hint: another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest
-    "#);
+    let head = space.head();
+    let run = space.upa(&["apply", "--yes"]).exits(1);
+    assert_snapshot!(seen(&run.stderr), @r"
+    error: `.git/index.lock` is there: another git command is at work in this clone, or was killed in it; nothing was changed on any platform
+    hint: run again when it is done; if none is at work, remove that file; then `git status` shows what it left
+    ");
+    assert_eq!(space.objects(), 0);
+    space.unmoved(&head);
+    // Looking needs no index.
+    space.upa(&["plan", "--detailed-exitcode"]).exits(2);
+    // What is done in a moment is waited for.
+    let child = space.start(&["apply", "--yes"]);
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    space.remove(".git/index.lock");
+    space.finish(child).exits(0);
+    space.settled();
+    assert_eq!(space.git(&["status", "--porcelain"]), "");
+}
+
+/// Git starts to work in another window once apply is at work.
+#[test]
+fn a_commit_that_cannot_be_finished_loses_nothing() {
+    let space = Space::with(&["ana"]);
+    server::on(&space, |server: &Server| {
+        slowly(server, 150);
+        let child = space.start(&["apply", "--yes"]);
+        until(server, 1);
+        space.write(".git/index.lock", "");
+        let run = space.finish(child);
+        assert_ne!(run.status, 0, "{run}");
+        assert_snapshot!(seen(&run.stderr.lines().filter(|line| !line.starts_with("  ")).collect::<Vec<_>>().join("\n")), @r#"
+        error: git: the index is locked; this might be due to a concurrent or crashed process
+        hint: another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest
+        "#);
+    });
     space.remove(".git/index.lock");
     space.git(&["reset", "--quiet"]);
     let again = space.upa(&["apply", "--yes"]);

@@ -11,6 +11,7 @@ use crate::support::{Server, Space, product};
 
 const GIT: &str = "remote = \"origin\"\nbranch = \"main\"";
 
+#[track_caller]
 fn whole(server: &Server, tenants: usize) {
     assert_eq!(
         (server.workflows().len(), server.assistants().len()),
@@ -100,40 +101,6 @@ fn an_update_is_one_commit() {
     );
     assert_eq!(space.objects(), 0);
     space.settled();
-}
-
-#[test]
-fn two_at_once_twenty_times() {
-    for origin in [Origin::path(), Origin::daemon()] {
-        let ana = origin.first(&[], GIT);
-        let bo = origin.clone(&[]);
-        server::on(&ana, |server: &Server| {
-            let mut excluded = 0;
-            for round in 1..=10 {
-                origin.add(&ana, &format!("t{round}"));
-                bo.git(&["pull", "--quiet"]);
-                let (one, other) = (ana.start(&["apply", "--yes"]), bo.start(&["apply", "--yes"]));
-                let (one, other) = (ana.finish(one), bo.finish(other));
-                let statuses = [one.status, other.status];
-                assert!(statuses.contains(&0), "{one}\n{other}");
-                assert!(statuses.iter().all(|status| [0, 11].contains(status)), "{one}\n{other}");
-                excluded += statuses.iter().filter(|status| **status == 11).count();
-                whole(server, round);
-                let subjects = origin.subjects("main");
-                let of_round: Vec<&String> = subjects
-                    .iter()
-                    .take_while(|subject| **subject != format!("t{round}"))
-                    .collect();
-                assert_eq!(
-                    of_round,
-                    ["upa apply: create 3 (1 tenant)", "upa apply: begin create 3 (1 tenant)"]
-                );
-            }
-            assert!(excluded > 0, "they never met");
-        });
-        ana.settled();
-        bo.settled();
-    }
 }
 
 #[test]

@@ -140,6 +140,7 @@ impl<'a> Case<'a> {
             marked: true,
             fresh: false,
             expected: None,
+            seen: None,
             dropped: Vec::new(),
             probes: Vec::new(),
             label: String::new(),

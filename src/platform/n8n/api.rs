@@ -97,6 +97,18 @@ impl Api {
         .await
     }
 
+    /// A saved version, with those who wrote it. Instances differ in where they have it.
+    pub async fn version(&self, id: &str, version: &str) -> Result<Value, PlatformError> {
+        let (id, version) = (encode(id), encode(version));
+        let path = |between: &str| format!("/workflows/{id}/{between}{version}");
+        match self.call(Method::GET, path("versions/"), None).await {
+            Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Refused) => {
+                self.call(Method::GET, path(""), None).await
+            }
+            answer => answer,
+        }
+    }
+
     pub async fn create(&self, body: Value) -> Result<Value, PlatformError> {
         self.call(Method::POST, "/workflows".to_owned(), Some(body)).await
     }

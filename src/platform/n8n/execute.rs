@@ -14,7 +14,7 @@ use super::probe::Verdict;
 use super::{document, nodes, observe};
 use crate::digest::Digest;
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Activity, Executor, Job, Receipt, Step};
+use crate::platform::{Activity, Executor, FieldChange, Job, Receipt, Step, moved};
 
 /// How long n8n may say "still being unpublished" before a delete (60 to 140 ms measured on an idle instance).
 const UNPUBLISHING: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ impl Api {
             current = self.get(&job.id).await.map_err(PlatformError::after_write)?;
         }
         let observed = document::comparable(&current);
-        self.check_unmoved(job, &observed)?;
+        self.check_unmoved(job, &current, &observed).await?;
         let written: Vec<String> = job.dropped.clone();
         let has_mark = document::tag(&current, document::MARK) == Some(&*job.mark);
         let differs = !document::differences(&job.document, &observed, &written).is_empty();
@@ -106,6 +106,11 @@ impl Api {
 
     async fn make_live(&self, job: &Job) -> Result<Receipt, PlatformError> {
         let current = self.ours(job).await?;
+        // What runs is what was planned: somebody may have saved something else since it was written.
+        let fields = document::differences(&job.document, &document::comparable(&current), &job.dropped);
+        if !fields.is_empty() {
+            return Err(self.moved(job, &current, &fields).await);
+        }
         let version = current.get("versionId").and_then(Value::as_str);
         self.publish(&job.id, version, &job.label).await?;
         let after = self.get(&job.id).await.map_err(PlatformError::after_write)?;
@@ -130,6 +135,7 @@ impl Api {
             Err(error) if error.kind == ErrorKind::Missing => return Ok(gone(job)),
             other => other?,
         };
+        self.check_unchanged(job, &current).await?;
         if current.get("active") == Some(&Value::Bool(true)) {
             self.unpublish(&job.id).await?;
         }
@@ -147,10 +153,11 @@ impl Api {
     }
 
     async fn remove(&self, job: &Job) -> Result<Receipt, PlatformError> {
-        match self.ours(job).await {
+        let current = match self.ours(job).await {
             Err(error) if error.kind == ErrorKind::Missing => return Ok(gone(job)),
             other => other?,
         };
+        self.check_unchanged(job, &current).await?;
         let started = Instant::now();
         loop {
             match self.delete(&job.id).await {
@@ -200,20 +207,36 @@ impl Api {
     }
 
     /// Nobody may have changed it since the plan was made.
-    fn check_unmoved(&self, job: &Job, observed: &Value) -> Result<(), PlatformError> {
+    async fn check_unmoved(&self, job: &Job, current: &Value, observed: &Value) -> Result<(), PlatformError> {
         let Some(expected) = &job.expected else { return Ok(()) };
         let now = Digest::of_json(&document::owned_part(&job.document, observed));
         if now == *expected {
             return Ok(());
         }
-        Err(PlatformError::new(
-            ErrorKind::Moved,
-            "GET /workflows",
-            format!(
-                "{}: somebody changed the workflow in n8n after the plan was made; it was not overwritten",
-                job.address
-            ),
-        ))
+        let fields = job.seen.as_ref().map(|seen| document::differences(seen, observed, &[]));
+        Err(self.moved(job, current, &fields.unwrap_or_default()).await)
+    }
+
+    /// Likewise of what is to go.
+    async fn check_unchanged(&self, job: &Job, current: &Value) -> Result<(), PlatformError> {
+        let Some(seen) = &job.seen else { return Ok(()) };
+        let fields = document::differences(seen, &document::comparable(current), &[]);
+        if fields.is_empty() {
+            return Ok(());
+        }
+        Err(self.moved(job, current, &fields).await)
+    }
+
+    /// What n8n tells of who it was: the author of the version that is there now.
+    async fn moved(&self, job: &Job, current: &Value, fields: &[FieldChange]) -> PlatformError {
+        let version = current.get("versionId").and_then(Value::as_str);
+        let read = match version {
+            Some(version) => self.version(&job.id, version).await.ok(),
+            None => None,
+        };
+        let authors = read.as_ref().and_then(|read| read.get("authors")?.as_str());
+        let who = authors.filter(|authors| !authors.trim().is_empty());
+        moved::moved(job.step, "GET /workflows", fields, who)
     }
 }
 

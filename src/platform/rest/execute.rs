@@ -16,6 +16,7 @@ use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::{self, Scope};
 use crate::platform::definition::{KindDefinition, compare, ids, path};
 use crate::platform::error::{ErrorKind, PlatformError};
+use crate::platform::moved::moved;
 use crate::platform::{Executor, Job, Receipt, Step, hidden};
 use crate::resource::Kind;
 use crate::secret::Secret;
@@ -246,11 +247,12 @@ impl Rest {
         if let Some(expected) = &job.expected
             && *expected != Digest::of_json(&compare::owned_part(kind, &job.document, &current))
         {
-            let why = format!(
-                "{}: somebody changed the object after the plan was made; it was not overwritten",
-                job.address
-            );
-            return Err(PlatformError::new(ErrorKind::Moved, "read", why));
+            let part = job
+                .seen
+                .as_ref()
+                .map(|seen| compare::owned_part(kind, &job.document, seen));
+            let fields = part.map(|part| compare::differences(kind, &part, &current, &[]));
+            return Err(moved(job.step, "read", &fields.unwrap_or_default(), None));
         }
         let blind = matches!(kind.read, Read::Nothing);
         let has_mark = blind || !kind.is_marked() || carried.is(&job.mark);
@@ -372,7 +374,17 @@ impl Rest {
         };
         let live = match self.ours(kind, job).await {
             Err(error) if error.kind == ErrorKind::Missing => return Ok(gone(None)),
-            other => other?.1,
+            other => {
+                let (current, live, _) = other?;
+                let fields = job
+                    .seen
+                    .as_ref()
+                    .map(|seen| compare::differences(kind, seen, &current, &[]));
+                if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
+                    return Err(moved(job.step, "read", &fields, None));
+                }
+                live
+            }
         };
         let Some(delete) = &kind.delete else {
             return Ok(gone(Some("left behind: this kind cannot be deleted".to_owned())));

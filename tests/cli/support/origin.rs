@@ -93,14 +93,22 @@ impl Origin {
 
     /// A hook that the server runs before it takes anything.
     pub fn hook(&self, script: &str) {
+        self.hook_named("pre-receive", script);
+    }
+
+    pub fn unhook(&self) {
+        self.unhook_named("pre-receive");
+    }
+
+    pub fn hook_named(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
-        let path = self.bare().join("hooks/pre-receive");
+        let path = self.bare().join("hooks").join(name);
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    pub fn unhook(&self) {
-        std::fs::remove_file(self.bare().join("hooks/pre-receive")).unwrap();
+    pub fn unhook_named(&self, name: &str) {
+        std::fs::remove_file(self.bare().join("hooks").join(name)).unwrap();
     }
 
     /// The small product with these tenants, pushed; `git` is what `[git]` of upa.toml says.
