@@ -39,7 +39,13 @@ impl Hold {
             Err(Taken::Failed(error)) => return Err(error.into()),
         };
         let held = match session.remote() {
-            Some(remote) => Some(lease(session, remote, run, tenants, clone.identity()?)?),
+            Some(remote) => Some(lease(
+                session,
+                remote,
+                run,
+                tenants,
+                clone.identity(&**session.repo.outside())?,
+            )?),
             None => None,
         };
         Ok(Self {

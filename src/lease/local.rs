@@ -7,7 +7,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
-use crate::outside;
+use crate::outside::{self, Outside};
 
 /// Held while a run works.
 pub struct Lease {
@@ -58,8 +58,7 @@ impl Lease {
     /// What tells this clone from every other, also from a copy of itself: whoever holds the lease of this clone knows that
     /// no other run of it is alive.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the lease is kept")]
-    pub fn identity(&self) -> std::io::Result<String> {
-        use std::os::unix::fs::MetadataExt as _;
+    pub fn identity(&self, outside: &dyn Outside) -> std::io::Result<String> {
         let path = self.folder.join("clone");
         let name = match std::fs::read_to_string(&path) {
             Ok(name) if !name.is_empty() => name,
@@ -69,10 +68,7 @@ impl Lease {
                 name
             }
         };
-        let file = self.file.metadata()?;
-        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let folder = self.folder.canonicalize()?;
-        let all = format!("{name} {machine} {} {} {}", folder.display(), file.dev(), file.ino());
+        let all = format!("{name} {}", outside.whereabouts(&self.folder, &self.file)?);
         Ok(Digest::of_bytes(all.as_bytes()).to_string())
     }
 }
@@ -88,17 +84,17 @@ mod tests {
             panic!("free")
         };
         assert!(matches!(Lease::take(folder.path()), Err(Taken::ByAnother(who)) if who.starts_with("process ")));
-        let identity = lease.identity().unwrap();
+        let identity = lease.identity(&*outside::real()).unwrap();
         drop(lease);
         let Ok(again) = Lease::take(folder.path()) else {
             panic!("free again")
         };
-        assert_eq!(again.identity().unwrap(), identity);
+        assert_eq!(again.identity(&*outside::real()).unwrap(), identity);
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(folder.path().join("clone"), copy.path().join("clone")).unwrap();
         let Ok(other) = Lease::take(copy.path()) else {
             panic!("another clone")
         };
-        assert_ne!(other.identity().unwrap(), identity);
+        assert_ne!(other.identity(&*outside::real()).unwrap(), identity);
     }
 }

@@ -9,6 +9,7 @@ mod real;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,6 +40,9 @@ pub trait Outside: fmt::Debug + Send + Sync {
     /// Asked right before something on disk is changed that a later run goes by: a line of a journal, a ref, a file. An
     /// error means that it cannot be.
     fn about_to(&self, deed: Deed<'_>) -> io::Result<()>;
+
+    /// What tells a file in a folder from every other on any machine, also from a copy of it.
+    fn whereabouts(&self, folder: &Path, file: &File) -> io::Result<String>;
 
     /// Waits where nothing else is to be done meanwhile.
     fn pause(&self, time: Duration);

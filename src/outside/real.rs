@@ -1,5 +1,6 @@
 //! The world as it is.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -70,6 +71,19 @@ impl Outside for Real {
 
     fn about_to(&self, _deed: Deed<'_>) -> io::Result<()> {
         Ok(())
+    }
+
+    fn whereabouts(&self, folder: &Path, file: &File) -> io::Result<String> {
+        use std::os::unix::fs::MetadataExt as _;
+        let facts = file.metadata()?;
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let folder = folder.canonicalize()?;
+        Ok(format!(
+            "{machine} {} {} {}",
+            folder.display(),
+            facts.dev(),
+            facts.ino()
+        ))
     }
 
     #[expect(clippy::disallowed_methods, reason = "edge: this is where waiting is done")]

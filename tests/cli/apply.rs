@@ -83,8 +83,21 @@ fn a_lockfile_says_everything_and_no_secret() {
     state = "COMPLETED"
     created_at = "[TIME]"
     updated_at = "[TIME]"
+    deadline = "[TIME]"
     schema_ref = "versions/bot/v1.toml@[COMMIT]"
     operator = "ana@example.test"
+
+    [[versions.v1.request.history]]
+    at = "[TIME]"
+    state = "PENDING"
+
+    [[versions.v1.request.history]]
+    at = "[TIME]"
+    state = "PROVISIONING"
+
+    [[versions.v1.request.history]]
+    at = "[TIME]"
+    state = "COMPLETED"
 
     [resources."ana@v1/answer"]
     kind = "n8n.workflow"

@@ -228,6 +228,8 @@ fn help() {
       validate  Check every file of the workspace, without asking any platform
       plan      Show what apply would do, and why
       apply     Make the platforms as Git says, and commit the lockfiles
+      doctor    Look for everything that is not as it should be, and say what to type
+      orphans   List what carries this workspace's mark and is in no lockfile
       lease     Show who is applying now, or take a claim away
       status    Show the fleet as a table
       show      Show what is recorded of a tenant

@@ -1,6 +1,7 @@
 //! One process of upa in a world: what it reaches, until it dies.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -304,6 +305,13 @@ impl Outside for Process {
             }
             None => Ok(()),
         }
+    }
+
+    /// Its name in this world: real folders are others in every replay.
+    fn whereabouts(&self, folder: &Path, _file: &File) -> io::Result<String> {
+        let inside = folder.canonicalize()?;
+        let inside = inside.strip_prefix(self.world.folder.path().canonicalize()?);
+        Ok(inside.map_err(io::Error::other)?.display().to_string())
     }
 
     fn pause(&self, _time: Duration) {}
