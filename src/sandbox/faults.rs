@@ -37,7 +37,7 @@ pub struct Fault {
     /// For [`Kind::Status`] and [`Kind::StatusAfterWrite`]: seconds in the header `Retry-After`.
     #[serde(default)]
     pub retry_after: Option<u32>,
-    /// For [`Kind::ShortList`]: how many objects the page lacks.
+    /// For [`Kind::ShortList`]: how many objects the page lacks. For [`Kind::SmallPages`]: how many it holds at most.
     #[serde(default = "few")]
     pub count: usize,
     /// For [`Kind::Hidden`] and [`Kind::Vanished`]: the platform's own ids.
@@ -68,6 +68,10 @@ pub enum Kind {
     Repeat,
     /// A list leads to the same page again and again.
     CursorLoop,
+    /// A page of a list is left out: the one behind it is shown.
+    SkipPage,
+    /// n8n puts fewer workflows on a page, so that a few make several. Goes together with other faults, and is not used up.
+    SmallPages,
     /// Objects are missing from lists and can be read.
     Hidden,
     /// Objects are missing from lists, and reading them says that they do not exist.
@@ -92,6 +96,7 @@ pub enum Twist {
     Stale,
     Repeat,
     Loop,
+    Skip,
     Hidden {
         ids: Vec<String>,
         /// From reads too.
@@ -143,12 +148,21 @@ impl Faults {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// How many objects a page holds at most, if that is less than usual.
+    pub fn page_size(&self, account: &str) -> Option<usize> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut small = waiting
+            .iter()
+            .filter(|(fault, _)| fault.kind == Kind::SmallPages && fault.account == account);
+        small.next().map(|(fault, _)| fault.count.max(1))
+    }
+
     /// The oldest fault for this request, used up by one.
     pub fn strike(&self, account: &str, method: &str, path: &str) -> Option<Effect> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let at = waiting
             .iter()
-            .position(|(fault, _)| fault.meets(account, method, path))?;
+            .position(|(fault, _)| fault.kind != Kind::SmallPages && fault.meets(account, method, path))?;
         let (fault, struck) = &mut waiting[at];
         let effect = fault.effect(*struck, method, path);
         *struck += 1;
@@ -182,6 +196,9 @@ impl Fault {
             Kind::StaleRead => Effect::Twist(Twist::Stale),
             Kind::Repeat => Effect::Twist(Twist::Repeat),
             Kind::CursorLoop => Effect::Twist(Twist::Loop),
+            Kind::SkipPage => Effect::Twist(Twist::Skip),
+            // It strikes nothing.
+            Kind::SmallPages => Effect::Wait(Duration::ZERO),
             Kind::Hidden | Kind::Vanished => Effect::Twist(Twist::Hidden {
                 ids: self.ids.clone(),
                 everywhere: self.kind == Kind::Vanished,

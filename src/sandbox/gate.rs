@@ -13,6 +13,7 @@ use axum::response::Response;
 use super::faults::Effect;
 use super::faults::Faults;
 use super::http::Answer;
+use super::http::PageSize;
 use super::http::ReadOnly;
 use super::ledger::Call;
 use super::ledger::Ledger;
@@ -39,6 +40,9 @@ pub async fn pass(
         status: 0,
         wrote: !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS),
     };
+    if let Some(size) = gate.faults.page_size(&call.account) {
+        request.extensions_mut().insert(PageSize(size));
+    }
     let response = match gate.faults.strike(&call.account, &call.method, &call.path) {
         None => next.run(request).await,
         Some(Effect::Answer(answer)) => answer.into_response(),

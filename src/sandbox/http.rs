@@ -26,7 +26,13 @@ pub struct Request {
     pub body: Vec<u8>,
     /// What the answer is to do wrong.
     pub twist: Option<Twist>,
+    /// How many objects a page holds at most, if that is less than usual.
+    pub page_size: Option<usize>,
 }
+
+/// See [`Request::page_size`].
+#[derive(Debug, Clone, Copy)]
+pub struct PageSize(pub usize);
 
 impl Request {
     /// `None` when the body cannot be read (the caller went away, or sent more than anyone accepts).
@@ -40,6 +46,7 @@ impl Request {
             headers: parts.headers,
             body: body.to_vec(),
             twist: parts.extensions.get::<Twist>().cloned(),
+            page_size: parts.extensions.get::<PageSize>().map(|size| size.0),
         })
     }
 

@@ -16,6 +16,7 @@ mod drift;
 mod export;
 mod integrations;
 mod interrupted;
+mod lies;
 mod lifecycle;
 mod lockfiles;
 mod lost_updates;

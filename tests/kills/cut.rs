@@ -18,14 +18,6 @@ pub enum Phase {
     Published,
 }
 
-pub const PHASES: [Phase; 5] = [
-    Phase::Before,
-    Phase::Announced,
-    Phase::Calls,
-    Phase::AfterCalls,
-    Phase::Published,
-];
-
 impl Phase {
     pub fn words(self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::api::Api;
 use super::{WORKFLOW, document};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Activity, Answer, Credential, Listener, Object, Observer, Question, Reading};
+use crate::platform::{Activity, Answer, Credential, Listener, Object, Observer, Question, Reading, Search};
 use crate::resource::Kind;
 
 /// Paging goes by offset, so a workflow that is deleted meanwhile shifts the next page: such a list is read again.
@@ -31,15 +31,24 @@ impl Api {
         if question.kinds.contains(&kind) {
             let none = BTreeSet::new();
             let ids = question.ids.get(&kind).unwrap_or(&none);
-            let (found, mut complete) = self.list_all(ids, &question.mark_prefix, answer).await?;
+            let (found, mut doubt) = self.list_all(ids, &question.mark_prefix, answer).await?;
             for id in ids.iter().filter(|id| !found.contains(*id)) {
                 let reading = self.read_missing(id, ids, &found).await?;
-                // A list that lacks what is there lacks other things too.
-                complete &= !matches!(reading, Reading::Present(_));
+                if matches!(reading, Reading::Present(_)) {
+                    // A list that lacks what is there lacks other things too.
+                    doubt = Some("the list does not show all workflows: one that is recorded is missing from it");
+                }
                 answer.objects.insert((kind.clone(), id.clone()), reading);
             }
-            if complete {
-                answer.complete.insert(kind);
+            match doubt {
+                None => {
+                    answer.complete.insert(kind);
+                }
+                Some(why) => {
+                    let unknown = question.wanted.iter().filter(|wanted| wanted.kind == kind);
+                    let unknown = unknown.map(|wanted| (wanted.address.clone(), Search::Unknown(why.to_owned())));
+                    answer.searches.extend(unknown);
+                }
             }
         }
         if question.credentials {
@@ -48,13 +57,14 @@ impl Api {
         Ok(())
     }
 
-    /// Lists until one listing saw no workflow twice; answers with the ids of `wanted` that were there, and whether one did.
+    /// Lists until one listing saw no workflow twice; answers with the ids of `wanted` that were there, and with why what it
+    /// saw cannot be believed, if so.
     async fn list_all(
         &self,
         wanted: &BTreeSet<String>,
         mark_prefix: &str,
         answer: &mut Answer,
-    ) -> Result<(BTreeSet<String>, bool), PlatformError> {
+    ) -> Result<(BTreeSet<String>, Option<&'static str>), PlatformError> {
         for listing in 1.. {
             let mut seen = BTreeSet::new();
             let mut objects = BTreeMap::new();
@@ -88,10 +98,11 @@ impl Api {
             if !repeated || listing == MOST_LISTINGS {
                 answer.objects.extend(objects);
                 answer.listeners = listeners;
-                return Ok((seen.intersection(wanted).cloned().collect(), !repeated));
+                let doubt = repeated.then_some("the list shows a workflow twice, each time it is read");
+                return Ok((seen.intersection(wanted).cloned().collect(), doubt));
             }
         }
-        Ok((BTreeSet::new(), false))
+        Ok((BTreeSet::new(), None))
     }
 
     /// A known workflow that the list lacks. Its 404 proves that it is gone only if this key sees another of ours:

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::faults::Twist;
 use super::super::http::Answer;
 use super::session::PROJECT;
 use super::session::Refusal;
@@ -42,6 +43,12 @@ impl Page {
                 None => {}
             }
             page.limit = member("limit").unwrap_or(page.limit);
+        }
+        if let Some(size) = session.request.page_size {
+            page.limit = page.limit.min(size);
+        }
+        if matches!(session.request.twist, Some(Twist::Skip)) {
+            page.offset += page.limit;
         }
         Ok(page)
     }

@@ -133,16 +133,25 @@ async fn answer(State(n8n): State<Arc<N8n>>, request: axum::extract::Request) ->
     answered.unwrap_or_else(|| page(500, "Internal Server Error"))
 }
 
-/// Takes the last objects off a page, which then claims to be the last one.
-fn shorten(answer: &mut Answer, count: usize) {
+/// A list that lies.
+fn distort(answer: &mut Answer, twist: &Twist) {
     let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else {
         return;
     };
-    if let Some(data) = body.get_mut("data").and_then(Value::as_array_mut) {
-        data.truncate(data.len().saturating_sub(count));
-        body["nextCursor"] = Value::Null;
-        answer.body = body.to_string().into_bytes();
+    let Some(data) = body.get_mut("data").and_then(Value::as_array_mut) else {
+        return;
+    };
+    match twist {
+        Twist::Short(count) => {
+            data.truncate(data.len().saturating_sub(*count));
+            body["nextCursor"] = Value::Null;
+        }
+        Twist::Repeat => data.extend(data.first().cloned()),
+        Twist::Loop => body["nextCursor"] = json!(list::encode_cursor(&json!({"limit": data.len(), "offset": 0}))),
+        Twist::Hidden { .. } => data.retain(|item| !item["id"].as_str().is_some_and(|id| twist.hides(id, true))),
+        Twist::Skip | Twist::Stale | Twist::Expire => return,
     }
+    answer.body = body.to_string().into_bytes();
 }
 
 impl N8n {
@@ -205,8 +214,8 @@ impl N8n {
         };
         let answered = self.routed(request, route, path, body);
         let mut answer = answered.unwrap_or_else(Refusal::answer);
-        if let Some(Twist::Short(count)) = &request.twist {
-            shorten(&mut answer, *count);
+        if let Some(twist) = &request.twist {
+            distort(&mut answer, twist);
         }
         if route.age == Age::Alias && self.options.endpoints == Endpoints::New {
             return answer.with("deprecation", "@1784764800");

@@ -220,6 +220,10 @@ fn page(
             0
         }
     };
+    let from = match twist {
+        Some(Twist::Skip) => from + size,
+        _ => from,
+    };
     let total = objects.len();
     let items: Vec<Value> = objects.into_iter().skip(from).take(size).collect();
     Ok(Page {
