@@ -225,8 +225,21 @@ impl World {
             if self.one(at, false) == Some(0) {
                 return;
             }
+            self.unlock();
         }
         panic!("it does not come to rest");
+    }
+
+    /// The server was killed, too, while it moved a ref: its lock stays, no client can take it away, and upa says that it
+    /// is always moved. Whoever looks after the server removes it.
+    fn unlock(&mut self) {
+        let refs = self.origin.bare().join("refs");
+        for lock in ["upa/lease.lock", "heads/main.lock"] {
+            if std::fs::remove_file(refs.join(lock)).is_ok() {
+                self.say(&format!("{lock} was left behind on the server, and is removed"));
+                self.count("locks that a killed server left behind");
+            }
+        }
     }
 
     /// The machine is lost with its disk.
