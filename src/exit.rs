@@ -61,7 +61,7 @@ impl Exit {
             Exit::Leased => "another run is working",
             Exit::Stale => "the plan is stale: what it was made from has moved",
             Exit::Threshold => "a threshold of [policy] was exceeded",
-            Exit::Waiting => "waiting for an approval (not used yet)",
+            Exit::Waiting => "apply --require-complete: waiting for an approval",
             Exit::Usage => "wrong usage of the command line",
         }
     }

@@ -11,6 +11,7 @@
 //! | [`desired`] | what Git asks for, tenant by tenant; [`symbol`]s where a value is not known yet | pure |
 //! | [`observe`] | asks every account at once | effect |
 //! | [`plan`] | desired × observed × locked → changes, with their reasons | pure |
+//! | [`gates`] | what a person must have checked, and whether somebody did | pure |
 //! | [`export`] | a running object → the template that renders to it | pure |
 //! | [`orphans`] | what carries our mark and stands in no lockfile | pure |
 //! | [`render`] | plans and tables as text and JSON | pure |
@@ -41,6 +42,7 @@ pub mod digest;
 pub mod exit;
 pub mod export;
 pub mod fingerprint;
+pub mod gates;
 pub mod journal;
 pub mod lease;
 pub mod lockfile;

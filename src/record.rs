@@ -6,19 +6,22 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::desired::{DesiredTenant, resolve_record};
-use crate::lockfile::{Lockfile, Provisioned};
+use crate::gates;
+use crate::lockfile::{Lockfile, Provisioned, RequestState};
 use crate::plan::Values;
 use crate::platform::n8n::WORKFLOW;
 use crate::resource::Address;
 use crate::symbol::{self, Unknown};
 
-/// The fields of the provisioning request, in the order of the requirements; how its integrations stand follows its state.
-pub const REQUEST: [&str; 12] = [
+/// The fields of the provisioning request, in the order of the requirements; what it waits for and how its integrations stand follow its state.
+pub const REQUEST: [&str; 14] = [
     "request_id",
     "tenant_name",
     "product_type",
     "version",
     "state",
+    "awaits",
+    "deadline",
     "integrations",
     "failures",
     "created_at",
@@ -46,12 +49,12 @@ pub fn records(tenant: &DesiredTenant, lock: &Lockfile, shared: Option<&Lockfile
         .get(&tenant.version)
         .or_else(|| lock.versions.values().next());
     json!({
-        "provisioning_request": provisioned.map(|provisioned| request(tenant, provisioned)),
+        "provisioning_request": provisioned.map(|provisioned| request(tenant, lock, provisioned)),
         "tenant_configuration": configuration(tenant, lock, shared, provisioned),
     })
 }
 
-fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
+fn request(tenant: &DesiredTenant, lock: &Lockfile, provisioned: &Provisioned) -> Value {
     let request = &provisioned.request;
     let mut record = json!({
         "request_id": request.request_id,
@@ -65,6 +68,19 @@ fn request(tenant: &DesiredTenant, provisioned: &Provisioned) -> Value {
         "operator": request.operator,
         "error_log": request.error_log,
     });
+    let awaited: Map<String, Value> = match request.state {
+        RequestState::AwaitingApproval => {
+            let open = gates::open(tenant, lock);
+            open.iter()
+                .map(|gate| (gate.name.clone(), Value::from(&*gate.spec.prompt)))
+                .collect()
+        }
+        _ => Map::new(),
+    };
+    if let (Some(record), false) = (record.as_object_mut(), awaited.is_empty()) {
+        record.insert("awaits".to_owned(), Value::Object(awaited));
+        record.insert("deadline".to_owned(), json!(request.deadline));
+    }
     // Not every version names integrations, and not every one of them fails.
     if let (Some(record), false) = (record.as_object_mut(), request.integrations.is_empty()) {
         record.insert("integrations".to_owned(), json!(request.integrations));

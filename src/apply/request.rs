@@ -7,9 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::Context;
 use super::integrations::{self, Standing};
 use crate::desired::DesiredTenant;
+use crate::gates::{self, Gate};
 use crate::lockfile::{Event, Lockfile, LoggedError, Provisioned, Purpose, Request, RequestState};
 use crate::outside;
 use crate::plan::{Action, Change, base_path};
+use crate::problem::listed;
 use crate::workspace::{Status, Version};
 
 /// What is recorded before the first call: the version with its webhook base, and a request if one is due.
@@ -44,9 +46,13 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
     let again = match (known.request.purpose, known.request.state) {
         // It was taken down and comes back, or the last request failed: that request is closed, this is another.
         (Purpose::Deprovision, _) => true,
-        (Purpose::Provision, RequestState::Failed) => !changes.is_empty() || known.request.is_unsettled(),
+        (Purpose::Provision, RequestState::Failed) => {
+            !changes.is_empty() || known.request.is_unsettled() || gates::is_released(desired, lock)
+        }
         // Unfinished: the same request goes on.
-        (Purpose::Provision, RequestState::Pending | RequestState::Provisioning) => false,
+        (Purpose::Provision, RequestState::Pending | RequestState::Provisioning | RequestState::AwaitingApproval) => {
+            false
+        }
         (Purpose::Provision, RequestState::Completed) => creates && known.provisioned_at.is_none(),
     };
     if !again {
@@ -149,25 +155,23 @@ pub fn end(
         }
         // What is shared fails with nobody's own objects.
         let failed = failed || (current && standing.failed());
-        if interrupted && next.request.is_overdue(&now) {
+        let awaited = match current && !failed {
+            true => gates::open(desired, lock),
+            false => Vec::new(),
+        };
+        if interrupted {
             // What waits is not waited for any longer; what was begun stays pending, and the next request goes on with it.
-            next.request.log(LoggedError {
-                at: now.clone(),
-                address: desired.name.clone(),
-                step: "request".to_owned(),
-                message: format!(
-                    "it was to be done by {}, and is not",
-                    next.request.deadline.as_deref().unwrap_or_default()
-                ),
-            });
+            overdue(&mut next.request, desired, &now, "and is not");
+        } else if next.request.is_open() && failed {
             next.request.comes_to(RequestState::Failed, &now);
-        } else if !interrupted && next.request.is_open() {
-            let ended = match failed {
-                true => RequestState::Failed,
-                false => RequestState::Completed,
-            };
-            next.request.comes_to(ended, &now);
-            if !failed && next.request.purpose == Purpose::Provision {
+        } else if next.request.is_open() && !awaited.is_empty() {
+            let names = awaited.iter().map(|gate| gate.name.as_str());
+            let why = format!("and nobody approved {}", listed(names));
+            await_approval(&mut next.request, &awaited, &now);
+            overdue(&mut next.request, desired, &now, &why);
+        } else if next.request.is_open() {
+            next.request.comes_to(RequestState::Completed, &now);
+            if next.request.purpose == Purpose::Provision {
                 next.provisioned_at.get_or_insert_with(|| now.clone());
             }
         }
@@ -182,4 +186,27 @@ pub fn end(
         }
     }
     events
+}
+
+/// All is done that can be done without a person, who has a time of their own for it.
+fn await_approval(request: &mut Request, awaited: &[&Gate], now: &str) {
+    if request.state != RequestState::AwaitingApproval {
+        request.comes_to(RequestState::AwaitingApproval, now);
+        let until = now.parse().ok().and_then(|now| gates::deadline(awaited, now));
+        request.deadline = until.map(|until| until.to_string());
+    }
+}
+
+/// A request whose time is up fails.
+fn overdue(request: &mut Request, desired: &DesiredTenant, now: &str, why: &str) {
+    if request.is_overdue(now) {
+        let deadline = request.deadline.as_deref().unwrap_or_default();
+        request.log(LoggedError {
+            at: now.to_owned(),
+            address: desired.name.clone(),
+            step: "request".to_owned(),
+            message: format!("it was to be done by {deadline}, {why}"),
+        });
+        request.comes_to(RequestState::Failed, now);
+    }
 }

@@ -18,6 +18,7 @@ use super::survey::Survey;
 use super::{Global, wait_for_signal};
 use crate::apply::Outcome;
 use crate::exit::Exit;
+use crate::gates::{self, Awaited};
 use crate::plan::{Action, Plan};
 use crate::problem::Problem;
 use crate::render::{self, BOLD, counted, styled, tenants_and};
@@ -34,6 +35,9 @@ pub struct ApplyArgs {
     /// Apply only if the plan is the one in this file (from `upa plan --out`)
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
+    /// Exit with 15 when all is done and a person's approval is still waited for
+    #[arg(long)]
+    pub require_complete: bool,
     #[command(flatten)]
     pub rules: RuleArgs,
 }
@@ -76,7 +80,8 @@ async fn proceed(
         approved.check(&survey.plan)?;
     }
     if survey.plan.is_empty() && run.session.leftovers.is_empty() {
-        return Ok(before);
+        report::heard(render::plan::awaited(&mut anstream::stdout(), &survey.plan.awaited))?;
+        return Ok(required(args, before, &survey.plan.awaited));
     }
     if !survey.plan.changes.is_empty() {
         confirm(args, &survey.plan)?;
@@ -99,7 +104,17 @@ async fn proceed(
     let left = run.leftover(&args.tenants, &outcomes, &rules).await?;
     drop(live);
     report_outcomes(&outcomes, &kept, &left)?;
-    Ok(run::exit(before, &outcomes, &left))
+    let awaited = gates::awaited(&survey.desired, &run.session.locks);
+    report::heard(render::plan::awaited(&mut anstream::stdout().lock(), &awaited))?;
+    Ok(required(args, run::exit(before, &outcomes, &left), &awaited))
+}
+
+/// Whether somebody wants to be told that a person is waited for.
+fn required(args: &ApplyArgs, exit: Exit, awaited: &[Awaited]) -> Exit {
+    match exit {
+        Exit::Done if args.require_complete && !awaited.is_empty() => Exit::Waiting,
+        other => other,
+    }
 }
 
 fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {

@@ -14,8 +14,10 @@ use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
 use super::survey;
 use crate::exit::Exit;
+use crate::gates::{self, Awaited};
 use crate::lease::local::{Lease, Taken};
 use crate::lease::{Claim, remote};
+use crate::lockfile::RequestState;
 use crate::outside;
 use crate::plan::{Action, Reason, Rules};
 use crate::problem::{Class, Problem, listed};
@@ -36,6 +38,8 @@ pub async fn run(global: &Global, _args: &DoctorArgs) -> Result<Exit, Failure> {
     findings.extend(claimed);
     findings.extend(interrupted(&session));
     findings.extend(unsettled(&session, &claims));
+    let awaited = gates::awaited(&survey::wanted(&session, &[])?, &session.locks);
+    findings.extend(awaited.iter().map(unapproved));
     live.says("asking every account");
     match orphans::found(&session).await {
         Ok((found, unknown)) => {
@@ -134,6 +138,15 @@ fn began(run: &str) -> String {
     time.map(|time| format!(" of {time}")).unwrap_or_default()
 }
 
+/// A gate that waits for a person.
+fn unapproved(awaited: &Awaited) -> Problem {
+    let finding = Problem::warning(awaited.words()).hint(awaited.hint());
+    match awaited.tenants.first() {
+        Some(tenant) if awaited.tenants.len() == 1 => finding.tenant(&**tenant),
+        _ => finding,
+    }
+}
+
 /// Requests that are open, and changes that were begun, of runs that are not at work.
 fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
     let is_alive = |run: &Uuid| claims.iter().any(|claim| claim.run == *run);
@@ -171,7 +184,7 @@ fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
                 );
                 let hint = format!("`upa apply {tenant}` finishes it, or says that it has failed");
                 findings.push(Problem::warning(message).tenant(&**tenant).hint(hint));
-            } else if request.is_open() && !works_on(tenant) {
+            } else if matches!(request.state, RequestState::Pending | RequestState::Provisioning) && !works_on(tenant) {
                 let message = format!(
                     "the request of tenant `{tenant}` on {version} is {} since {}, and nobody is at work on it",
                     request.state.as_str(),

@@ -3,6 +3,7 @@
 pub mod accounts;
 mod adopt;
 mod apply;
+mod approve;
 pub mod claim;
 mod demo;
 mod doctor;
@@ -83,6 +84,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Make the platforms as Git says, and commit the lockfiles
     Apply(apply::ApplyArgs),
+    /// Write into a tenant's file that somebody has checked what a gate covers
+    Approve(approve::ApproveArgs),
     /// Look for everything that is not as it should be, and say what to type
     Doctor(doctor::DoctorArgs),
     /// List what carries this workspace's mark and is in no lockfile
@@ -146,6 +149,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Validate(args) => validate::run(global, args),
         Command::Plan(args) => block_on(plan::run(global, args)),
         Command::Apply(args) => block_on(apply::run(global, args)),
+        Command::Approve(args) => approve::run(global, args),
         Command::Doctor(args) => block_on(doctor::run(global, args)),
         Command::Orphans(args) => block_on(orphans::run(global, args)),
         Command::Lease(args) => lease::run(global, args),

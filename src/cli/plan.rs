@@ -119,6 +119,9 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     accounts.close().await;
     drop(live);
     print(&session, &survey, args.format)?;
+    if let Format::Text = args.format {
+        report::heard(render::plan::awaited(&mut anstream::stdout(), &survey.plan.awaited))?;
+    }
     progress::print_ledger(global, args.format, &tallies)?;
     if let Some(file) = &args.out {
         write(file, &survey)?;

@@ -14,6 +14,7 @@ pub use secrets::SecretInput;
 pub use shared::Shared;
 use values::{InFile, Values, only_if};
 
+use crate::gates::{self, Gate};
 use crate::lockfile::Lockfile;
 use crate::platform::account::fingerprint;
 use crate::problem::{Place, Problem};
@@ -61,6 +62,8 @@ pub struct DesiredTenant {
     pub credentials: BTreeMap<String, Place>,
     /// What its request reports on, and the objects of each, shared ones too.
     pub integrations: BTreeMap<String, BTreeSet<Address>>,
+    /// What a person must have checked.
+    pub gates: Vec<Gate>,
     /// What the version says about changes made on the platform.
     pub drift: Vec<PlacedRule>,
     /// Where the secrets are that its resources need, by the name of their symbols.
@@ -134,13 +137,14 @@ pub fn desired(workspace: &Workspace, wanted: impl Fn(&str) -> bool) -> (Desired
 }
 
 impl DesiredState {
-    /// Looks after shared objects that nobody asks for any more and that are still recorded.
+    /// Takes in what is recorded: shared objects that nobody asks for any more, and approvals that count for others.
     pub fn remember(&mut self, locks: &BTreeMap<String, Lockfile>) {
         if locks.get(SHARED).is_some_and(|lock| !lock.resources.is_empty()) {
             self.tenants
                 .entry(SHARED.to_owned())
                 .or_insert_with(|| DesiredTenant::everybody(BTreeMap::new(), BTreeSet::new()));
         }
+        gates::grant(self, locks);
     }
 
     /// How many of them are tenants.
@@ -169,6 +173,7 @@ impl DesiredTenant {
             place,
             credentials: BTreeMap::new(),
             integrations: BTreeMap::new(),
+            gates: Vec::new(),
             drift: Vec::new(),
             secrets: BTreeMap::new(),
         }
@@ -206,6 +211,9 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         version_place: tenant.toml.value_place("/version"),
         credentials: credential_places(tenant),
         integrations: BTreeMap::new(),
+        gates: version
+            .map(|version| gates::of_tenant(tenant, version, workspace.tenants.values()))
+            .unwrap_or_default(),
         drift: version.map(drift::rules).unwrap_or_default(),
         secrets: BTreeMap::new(),
     };

@@ -4,10 +4,11 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstContainerNode, CstInputValue, CstNode, CstRootNode};
 use serde_json::Value;
 use similar::{DiffOp, capture_diff_slices};
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{DocumentMut, Item, Table};
 
 use crate::platform::fields::Spot;
 use crate::template::expression::has_expression;
+use crate::workspace::gates::Approval;
 
 /// JSON as it is, without the liberties the parser could take.
 const STRICT: ParseOptions = ParseOptions {
@@ -96,6 +97,34 @@ pub fn toml(text: &str, path: &[&str], value: &Value) -> Option<String> {
     let decor = old.decor().clone();
     *old = toml_value(value)?;
     *old.decor_mut() = decor;
+    Some(document.to_string())
+}
+
+/// A tenant's file with an approval in it, in place of an earlier one of the same gate.
+pub fn approval(text: &str, gate: &str, approval: &Approval) -> Option<String> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    let approvals = document.entry("approvals").or_insert_with(|| {
+        let mut table = Table::new();
+        // Only the tables in it have a heading.
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    let mut table = Table::new();
+    table.insert("by", toml_edit::value(approval.by.as_str()));
+    let at: toml_edit::Datetime = approval.at.to_string().parse().ok()?;
+    table.insert("at", toml_edit::value(at));
+    table.insert("of", toml_edit::value(approval.of.as_str()));
+    let approvals = approvals.as_table_like_mut()?;
+    match approvals.get_mut(gate).and_then(Item::as_table_mut) {
+        Some(old) => {
+            for (key, value) in table {
+                old.insert(&key, value);
+            }
+        }
+        None => {
+            approvals.insert(gate, Item::Table(table));
+        }
+    }
     Some(document.to_string())
 }
 

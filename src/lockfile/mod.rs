@@ -99,10 +99,13 @@ pub enum Purpose {
 
 /// Where a request stands. COMPLETED and FAILED are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RequestState {
+    /// Announced, and nothing of it done.
     Pending,
     Provisioning,
+    /// All is done but for what a person must check: see [`crate::gates`].
+    AwaitingApproval,
     Completed,
     Failed,
 }
@@ -112,6 +115,7 @@ impl RequestState {
         match self {
             RequestState::Pending => "PENDING",
             RequestState::Provisioning => "PROVISIONING",
+            RequestState::AwaitingApproval => "AWAITING_APPROVAL",
             RequestState::Completed => "COMPLETED",
             RequestState::Failed => "FAILED",
         }
@@ -132,7 +136,7 @@ impl Request {
     }
 
     pub fn is_open(&self) -> bool {
-        matches!(self.state, RequestState::Pending | RequestState::Provisioning)
+        !matches!(self.state, RequestState::Completed | RequestState::Failed)
     }
 
     /// Whether it is open although its time is up.
@@ -367,7 +371,11 @@ mod tests {
     fn only_what_is_open_is_overdue() {
         let deadline = Some("2026-11-28T00:00:00Z");
         let (before, after) = ("2026-11-27T23:59:59Z", "2026-11-28T00:00:01Z");
-        for state in [RequestState::Pending, RequestState::Provisioning] {
+        for state in [
+            RequestState::Pending,
+            RequestState::Provisioning,
+            RequestState::AwaitingApproval,
+        ] {
             assert!(request(state, deadline).is_overdue(after));
             assert!(!request(state, deadline).is_overdue(before));
             assert!(!request(state, None).is_overdue(after));

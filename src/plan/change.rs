@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::drift::Kept;
 use crate::desired::Entry;
 use crate::digest::Digest;
+use crate::gates::Awaited;
 use crate::platform::{FieldChange, Step};
 use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind};
@@ -271,8 +272,10 @@ pub struct Plan {
     /// Sorted by address.
     pub changes: Vec<Change>,
     pub problems: Vec<Problem>,
-    /// Tenants whose request can be closed although nothing is left to change.
+    /// Tenants of whom something is to be recorded although nothing is left to change: a request that has ended.
     pub due: BTreeSet<String>,
+    /// What waits for a person although all else is done, as far as it is recorded.
+    pub awaited: Vec<Awaited>,
     /// How many tenants were looked at.
     pub tenants: usize,
     /// How many objects the lockfiles of the workspace record, whoever is selected.

@@ -21,6 +21,7 @@ pub use policy::Rules;
 pub use values::{Known, Values, base_path};
 
 use crate::desired::DesiredState;
+use crate::gates;
 use crate::lockfile::Lockfile;
 use crate::platform::{Answer, Object, Reading, Registry};
 use crate::problem::{Class, Place, Problem, listed};
@@ -78,6 +79,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     let marked = marked(basis.observed);
     let mut plan = Plan {
         objects: basis.locks.values().map(Lockfile::objects).sum(),
+        awaited: gates::awaited(basis.desired, basis.locks),
         ..Plan::default()
     };
     let mut failed_accounts = BTreeSet::new();

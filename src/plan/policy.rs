@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::change::{Action, Plan, Reason};
@@ -29,8 +30,12 @@ pub struct Rules {
 impl Rules {
     /// The day on which the plan is made, in UTC.
     pub fn today(&self) -> Date {
-        let now = jiff::Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
-        now.to_zoned(jiff::tz::TimeZone::UTC).date()
+        self.now().to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
+
+    /// The time at which the plan is made.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now_ms).unwrap_or_default()
     }
 }
 

@@ -29,6 +29,7 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         "webhooks": facts.webhooks,
         "calls": facts.calls,
         "due": plan.due,
+        "awaited": plan.awaited,
         "kept": plan.kept.iter().map(kept).collect::<Vec<_>>(),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
         "problems": plan.problems,

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled, tenants_and};
 use crate::desired::DesiredState;
+use crate::gates::Awaited;
 use crate::plan::{Action, Change, Kept, Mover, Plan, Reason};
 use crate::platform::Step;
 use crate::resource::SHARED;
@@ -125,6 +126,13 @@ fn why(change: &Change) -> String {
     why
 }
 
+/// What waits for a person.
+pub fn awaited(out: &mut dyn Write, awaited: &[Awaited]) -> io::Result<()> {
+    awaited
+        .iter()
+        .try_for_each(|one| writeln!(out, "{}.\n      {}", one.words(), one.hint()))
+}
+
 /// What is left as somebody made it on the platform.
 fn kept(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let ignored: Vec<&Kept> = plan
@@ -161,7 +169,10 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
                 "{}",
                 styled(
                     BOLD,
-                    format!("Nothing to change; {} can be closed by apply.", counted(due, "request"))
+                    format!(
+                        "Nothing to change; apply has something to record of {}.",
+                        counted(due, "tenant")
+                    )
                 )
             ),
             _ => writeln!(

@@ -99,6 +99,12 @@ impl Repo {
         Ok(Some((id, changed)))
     }
 
+    /// Who Git says is at work here: an address, if there is one.
+    pub fn user(&self) -> Option<String> {
+        let signature = self.git.signature().ok()?;
+        Some(signature.email().ok()?.to_owned())
+    }
+
     pub(super) fn signature(&self) -> Result<Signature<'static>, RepoError> {
         let configured = self
             .git

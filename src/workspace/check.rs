@@ -9,7 +9,8 @@ use super::settings::Account;
 use super::toml::{Toml, pointer};
 use super::version::{ResourceSpec, Scope};
 use super::{
-    Files, Settings, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, inputs, integrations, names,
+    Files, Settings, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, gates, inputs, integrations,
+    names,
 };
 use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Place, Problem, did_you_mean, listed};
@@ -219,6 +220,7 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
     problems.extend(names::check(version, registry));
     problems.extend(drift::check(version));
     problems.extend(integrations::check(version));
+    problems.extend(gates::check(version));
     problems
 }
 
@@ -283,6 +285,7 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
     problems.extend(check_credentials(tenant, version));
     problems.extend(check_accounts(workspace, tenant, version));
     problems.extend(check_adopted(tenant, version));
+    problems.extend(gates::check_approvals(tenant, version));
     problems
 }
 

@@ -6,6 +6,7 @@ pub mod check;
 pub mod conditions;
 pub mod drift;
 pub mod files;
+pub mod gates;
 pub mod inputs;
 pub mod integrations;
 pub mod load;

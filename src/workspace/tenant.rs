@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::gates::Approval;
+
 /// The whole file. The file's stem is the tenant's name.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +39,9 @@ pub struct TenantFile {
     /// Existing objects to take over, by id.
     #[serde(default)]
     pub adopt: BTreeMap<String, String>,
+    /// The gates of the version that somebody has passed; `upa approve` writes them.
+    #[serde(default)]
+    pub approvals: BTreeMap<String, Approval>,
 }
 
 /// Where a tenant stands in the promotion of a version.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::drift::DriftRule;
+use super::gates::GateSpec;
 use super::tenant::Tier;
 use crate::platform::compare::same;
 
@@ -36,6 +37,9 @@ pub struct VersionFile {
     pub webhooks: BTreeMap<String, WebhookSlot>,
     /// The objects a tenant consists of.
     pub resources: BTreeMap<String, ResourceSpec>,
+    /// What a person must have checked before a request is complete; `upa approve` says that somebody did.
+    #[serde(default)]
+    pub gates: BTreeMap<String, GateSpec>,
     /// What a request reports on, each by a name: resources, or `webhooks.<name>` for the resource that listens there. What
     /// belongs to none is reported as `other`. Without any, a request reports on nothing.
     #[serde(default)]

@@ -14,6 +14,7 @@ mod conditions;
 mod demo;
 mod drift;
 mod export;
+mod gates;
 mod integrations;
 mod interrupted;
 mod lies;

@@ -15,11 +15,13 @@ use super::decide::Lock;
 use super::drift::Kept;
 use super::{Basis, Known, Marked, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
+use crate::gates;
 use crate::lockfile::{Locked, Lockfile, RequestState};
 use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
+use crate::workspace::gates::Per;
 
 /// What became of planning one tenant.
 #[derive(Default)]
@@ -91,12 +93,25 @@ pub fn plan_tenant(
         );
         out.changes.clear();
     }
-    let open = lock.versions.values().any(|version| {
-        matches!(
-            version.request.state,
-            RequestState::Pending | RequestState::Provisioning
-        )
+    let now = basis.rules.now().to_string();
+    let open = lock.versions.values().any(|version| match version.request.state {
+        RequestState::Pending | RequestState::Provisioning => true,
+        // A person is waited for, as long as there is time.
+        RequestState::AwaitingApproval => {
+            tenant.status == Status::Deprovisioned
+                || version.request.is_overdue(&now)
+                || gates::open(tenant, lock).is_empty()
+        }
+        RequestState::Completed => false,
+        RequestState::Failed => gates::is_released(tenant, lock),
     });
+    // Whose approval counts for all must be known to be on the revision it is for.
+    let behind = || {
+        let current = lock.versions.get(&tenant.version);
+        tenant.status != Status::Deprovisioned
+            && tenant.gates.iter().any(|gate| gate.spec.per == Per::Revision)
+            && current.is_some_and(|known| known.revision != tenant.revision)
+    };
     // An object that tenants share was mended, which is no change of theirs.
     let unsettled = || {
         let current = lock.versions.get(&tenant.version);
@@ -104,7 +119,9 @@ pub fn plan_tenant(
     };
     let left_over = tenant.status == Status::Deprovisioned && !lock.versions.is_empty() && lock.resources.is_empty();
     let blocked = out.problems.iter().any(Problem::is_error);
-    out.due = out.changes.is_empty() && !blocked && ((open || left_over) && !is_finished(tenant, lock) || unsettled());
+    out.due = out.changes.is_empty()
+        && !blocked
+        && ((open || left_over) && !is_finished(tenant, lock) || unsettled() || behind());
     out
 }
 
