@@ -12,13 +12,18 @@ static ONE_LIKE_IT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(text).unwrap()
 });
 
+static UNWANTED: LazyLock<Regex> = LazyLock::new(|| {
+    let text = r"(?P<address>(?P<tenant>[a-z]+)@v1/(?P<resource>[a-z]+)) should go, and an earlier run tried to create it and was cut off";
+    Regex::new(text).unwrap()
+});
+
 /// The tenant of an address.
 pub fn tenant(address: &str) -> &str {
     address.split(['@', '/']).next().unwrap()
 }
 
 /// Looks at the platform, sees that it is theirs, and types what the hint says. The tenants that were asked about.
-pub fn answer(world: &World, said: &str) -> BTreeSet<String> {
+pub async fn answer(world: &World, said: &str) -> BTreeSet<String> {
     let mut asked = BTreeSet::new();
     for question in ONE_LIKE_IT.captures_iter(said) {
         let path = format!("tenants/{}.toml", &question["tenant"]);
@@ -38,5 +43,29 @@ pub fn answer(world: &World, said: &str) -> BTreeSet<String> {
     if !asked.is_empty() {
         world.commit("what was asked is answered");
     }
+    for question in UNWANTED.captures_iter(said) {
+        let address = &question["address"];
+        assert!(
+            said.contains(&format!("--recreate {address}")),
+            "what to type is not said: {said}"
+        );
+        delete_unmarked(world, &question["resource"], &question["tenant"]).await;
+        world.recreate.lock().unwrap().insert(address.parse().unwrap());
+        asked.insert(question["tenant"].to_owned());
+    }
     asked
+}
+
+/// What has the tenant's name and no mark.
+async fn delete_unmarked(world: &World, kind: &str, tenant: &str) {
+    let path = format!("_sandbox/editor/pine/{kind}");
+    let objects = world.look("GET", &path, None).await;
+    for object in objects.as_array().unwrap() {
+        let text = object.to_string();
+        if text.contains(&format!("{tenant}-{kind}")) && !text.contains("upa:sim/") {
+            world.note(format!("a person deletes {}", object["id"]));
+            let id = object["id"].as_str().unwrap();
+            world.look("DELETE", &format!("{path}?id={id}"), None).await;
+        }
+    }
 }

@@ -131,9 +131,10 @@ impl Clone {
     }
 }
 
-fn rules(run: &Run) -> Rules {
+fn rules(run: &Run, world: &World) -> Rules {
     Rules {
         policy: run.session.workspace.settings.policy.clone(),
+        recreate: world.recreate.lock().unwrap().clone(),
         now_ms: upa::outside::now().as_millisecond(),
         ..Rules::default()
     }
@@ -142,7 +143,7 @@ fn rules(run: &Run) -> Rules {
 /// What `upa apply --yes` does, without its terminal.
 async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Failure> {
     let (mut run, desired) = Run::open(&global, &[]).await?;
-    let mut survey = run.survey(desired, &rules(&run)).await;
+    let mut survey = run.survey(desired, &rules(&run, &process.world)).await;
     let mut problems = run.session.warnings.clone();
     problems.extend(survey.plan.problems.iter().cloned());
     let before = Exit::of_problems(&survey.plan.problems);
@@ -151,7 +152,7 @@ async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Fail
     }
     let outcomes = run.execute(&mut survey, &process.interrupted, &Quiet).await?;
     run.record(&survey.plan, &outcomes)?;
-    let left = run.leftover(&[], &outcomes, &rules(&run)).await?;
+    let left = run.leftover(&[], &outcomes, &rules(&run, &process.world)).await?;
     problems.extend(outcomes.iter().flat_map(|outcome| outcome.problems.iter().cloned()));
     problems.extend(left.iter().cloned());
     run.close().await;
@@ -208,7 +209,7 @@ pub async fn until_quiet(world: &Arc<World>, clone: &Clone) -> Result<(), String
             }
             Ended::Exited(code @ (0 | 4 | 7 | 8 | 12), said) => last = format!("{code}: {said}"),
             Ended::Exited(10, said) => {
-                let asked = super::people::answer(world, &said);
+                let asked = super::people::answer(world, &said).await;
                 if asked.is_empty() {
                     return Err(format!("a run asks what nobody can answer: {said}"));
                 }

@@ -1,7 +1,7 @@
 //! A world: one clock, one source of chance, one remote, one sandbox of all platforms. Nothing in it is real but the code
 //! under test, libgit2 on a folder in memory, and the sandbox's rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use upa::outside::{self, Entered};
 use upa::platform::definition::Definition;
+use upa::resource::Address;
 use upa::sandbox::{self, Inside, Memory, Service};
 use upa::workspace::release::released;
 use upa::workspace::{Entry, Origin, load};
@@ -46,6 +47,8 @@ pub struct World {
     pub recorded: Mutex<BTreeMap<String, String>>,
     /// The ends of addresses whose object may be another from now on.
     forgotten: Mutex<Vec<String>>,
+    /// What people say is not there: `--recreate`.
+    pub recreate: Mutex<BTreeSet<Address>>,
 }
 
 fn memory_folder() -> PathBuf {
@@ -101,6 +104,7 @@ impl World {
             trace: Mutex::default(),
             recorded: Mutex::default(),
             forgotten: Mutex::default(),
+            recreate: Mutex::default(),
         });
         world.release();
         world.commit("workspace");
@@ -122,6 +126,7 @@ impl World {
             trace: Mutex::default(),
             recorded: Mutex::new(self.recorded.lock().unwrap().clone()),
             forgotten: Mutex::new(self.forgotten.lock().unwrap().clone()),
+            recreate: Mutex::new(self.recreate.lock().unwrap().clone()),
         })
     }
 

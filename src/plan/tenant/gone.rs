@@ -11,7 +11,7 @@ use crate::plan::decide::{self, Decision, Found};
 use crate::platform::definition::ids;
 use crate::platform::{Activity, KindFacts, Reading, Step};
 use crate::problem::{Class, Problem};
-use crate::resource::{Address, Owner};
+use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
 
 impl<'a> Pass<'a> {
@@ -41,8 +41,11 @@ impl<'a> Pass<'a> {
             .pending
             .as_ref()
             .is_some_and(|pending| pending.step == Step::Delete);
+        // A mark that a second call brings, or none at all: what is there may not say that it is ours.
+        let lost = tells_nothing(&facts, locked);
         let found = match &reading {
             Reading::Present(_) => Found::Same,
+            Reading::Absent if lost && !self.basis.rules.recreate.contains(address) => Found::Unreadable,
             Reading::Absent => Found::Absent,
             Reading::Unreadable(_) if self.basis.rules.recreate.contains(address) => Found::Absent,
             // An earlier run was cut off while it deleted just this object.
@@ -56,6 +59,7 @@ impl<'a> Pass<'a> {
             // What it replaced is still to be deleted.
             Decision::Forget if !locked.retiring.is_empty() => Action::Delete,
             Decision::Forget => Action::Forget,
+            Decision::Stop(_) if lost => return self.stop_at_lost(address, &locked.kind),
             Decision::Stop(_) => return self.stop_gone(address, &reading),
             Decision::Nothing | Decision::Create | Decision::Adopt | Decision::Update => return,
         };
@@ -134,6 +138,19 @@ impl<'a> Pass<'a> {
         true
     }
 
+    /// A creation nobody knows the outcome of, and nobody wants it any more.
+    fn stop_at_lost(&mut self, address: &Address, kind: &Kind) {
+        let problem = Problem::error(
+            Class::Decision,
+            format!(
+                "{address} should go, and an earlier run tried to create it and was cut off: nothing on the platform tells whether it is there"
+            ),
+        );
+        self.refuse(problem.at(self.tenant.place.clone()).hint(format!(
+            "look for a {kind} of this tenant, and delete it there if there is one; then: --recreate {address}"
+        )));
+    }
+
     pub(super) fn stop_gone(&mut self, address: &Address, reading: &Reading) {
         let problem = match reading {
             Reading::Present(object) => Problem::error(
@@ -172,6 +189,15 @@ impl<'a> Pass<'a> {
         }
         found
     }
+}
+
+/// Whether an object may be there that nothing tells from a stranger's: a run tried to create it, and nobody knows its id.
+fn tells_nothing(facts: &KindFacts, locked: &Locked) -> bool {
+    let tried = locked
+        .pending
+        .as_ref()
+        .is_some_and(|pending| pending.step == Step::Create && pending.id.is_none());
+    tried && locked.id().is_none() && !facts.gate && (facts.marked_by_call || !facts.marked)
 }
 
 fn collect_mentioned(document: &Value, ids: &BTreeMap<String, &Address>, found: &mut BTreeSet<Address>) {
