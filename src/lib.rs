@@ -14,6 +14,7 @@
 //! | [`gates`] | what a person must have checked, and whether somebody did | pure |
 //! | [`export`] | a running object → the template that renders to it | pure |
 //! | [`orphans`] | what carries our mark and stands in no lockfile | pure |
+//! | [`recover`] | a lost lockfile, from the marks | pure |
 //! | [`render`] | plans and tables as text and JSON | pure |
 //! | [`apply`] | carries a plan out, tenants side by side, with a [`journal`] and a [`lease`] | effect |
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
@@ -54,6 +55,7 @@ pub mod plan;
 pub mod platform;
 pub mod problem;
 pub mod record;
+pub mod recover;
 pub mod render;
 pub mod repo;
 pub mod resource;

@@ -12,9 +12,9 @@ use crate::desired::{DesiredState, Resource};
 use crate::lockfile::{Locked, Lockfile, Pending};
 use crate::outside;
 use crate::plan::{Known, ObservedState, Values};
-use crate::platform::{Answer, Observer, PlatformError, Question, Reading, Wanted};
+use crate::platform::{Answer, Observer, PlatformError, Question, Reading, Registry, Wanted};
 use crate::record;
-use crate::resource::{Address, SHARED};
+use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{self, Symbol, Unknown, symbols};
 
 /// A platform goes on with a call when its caller is killed: a busy n8n took 1.7 s more to create a workflow (seen), which
@@ -89,6 +89,29 @@ pub fn questions(
         question.mark_prefix.clone_from(&mark_prefix);
     }
     questions
+}
+
+/// Asks for everything that can carry a mark in all of these accounts, each with its platform, whoever wants it.
+pub fn ask_for_everything<'a>(
+    questions: &mut BTreeMap<String, Question>,
+    workspace: &str,
+    registry: &Registry,
+    accounts: impl Iterator<Item = (&'a str, &'a str)>,
+) {
+    for (account, platform) in accounts {
+        let question = questions.entry(account.to_owned()).or_default();
+        question.whole = true;
+        question.mark_prefix = format!("upa:{workspace}/");
+        let Some(platform) = registry.platform(platform) else {
+            continue;
+        };
+        // What lies in another object is found only where that is known.
+        let kinds = platform.kinds().into_iter().map(Kind::new).filter(|kind| {
+            let facts = platform.facts(kind);
+            facts.is_some_and(|facts| facts.marked && facts.inputs.is_empty())
+        });
+        question.kinds.extend(kinds);
+    }
 }
 
 /// The object of an address nobody knows the id of, if it is one.

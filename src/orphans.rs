@@ -3,26 +3,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use crate::desired::DesiredState;
 use crate::lockfile::Lockfile;
 use crate::plan::ObservedState;
-use crate::platform::{Object, Reading};
+use crate::platform::{Activity, Object, Reading};
 use crate::resource::{Address, Kind};
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Orphan {
     pub account: String,
     pub kind: Kind,
     pub id: String,
     pub title: String,
+    pub mark: String,
+    /// Whether it works: it is stopped before it is deleted.
+    pub runs: bool,
     /// What its mark says behind the workspace's name: an address, or the head of a long one.
     pub address: String,
     pub origin: Origin,
 }
 
 /// Where it probably comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Another object is recorded for its address: somebody made a copy.
     Copy { recorded: String },
@@ -44,12 +50,14 @@ impl Origin {
     /// What a person can do about it.
     pub fn hint(&self, id: &str) -> String {
         match self {
-            Origin::Copy { .. } => format!("if nobody needs the copy, delete {id} on the platform"),
+            Origin::Copy { .. } => format!("if nobody needs the copy: upa orphans --delete {id}"),
             Origin::Unrecorded { tenant, adopt } => format!(
-                "if tenants/{tenant}.lock was lost, restore it with git; to take it over add `{adopt} = \"{id}\"` to `[adopt]` of tenants/{tenant}.toml; else delete it on the platform"
+                "if tenants/{tenant}.lock was lost, restore it with git, or rebuild it: upa recover {tenant}; to take this alone over add `{adopt} = \"{id}\"` to `[adopt]` of tenants/{tenant}.toml; if nobody needs it: upa orphans --delete {id}"
             ),
             Origin::Masterless => {
-                "if the tenant's file and lockfile were removed, restore both with git and set `status = \"deprovisioned\"`; else delete it on the platform".to_owned()
+                format!(
+                    "if the tenant's file and lockfile were removed, restore both with git and set `status = \"deprovisioned\"`; else: upa orphans --delete {id}"
+                )
             }
         }
     }
@@ -127,6 +135,8 @@ fn orphan(
         kind: kind.clone(),
         id: object.id.clone(),
         title: object.title.clone(),
+        mark,
+        runs: matches!(object.activity, Activity::Running | Activity::Outdated),
         address: address.to_owned(),
         origin,
     }

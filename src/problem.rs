@@ -129,6 +129,14 @@ impl Problem {
         Self::new(Severity::Warning, Class::Failure, message)
     }
 
+    /// The same, where it stops nothing.
+    pub fn into_warning(self) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..self
+        }
+    }
+
     pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 37] = [
+const PURE: [&str; 38] = [
     "desired",
     "digest.rs",
     "exit.rs",
@@ -22,6 +22,7 @@ const PURE: [&str; 37] = [
     "plan",
     "problem.rs",
     "record.rs",
+    "recover.rs",
     "render",
     "resource.rs",
     "secret.rs",

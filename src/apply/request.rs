@@ -1,9 +1,5 @@
 //! Requests: the record of provisioning or deprovisioning one tenant. Fixes and repairs are runs, not requests.
 
-use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
-
 use super::Context;
 use super::integrations::{self, Standing};
 use crate::desired::DesiredTenant;
@@ -66,37 +62,17 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
 
 /// A request that has just been opened.
 fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> Request {
-    let now = (context.now)();
-    let mut request = Request {
-        request_id: outside::run_id(),
-        purpose,
-        state: RequestState::Pending,
-        created_at: now.clone(),
-        updated_at: now.clone(),
-        deadline: deadline(&now, context.request_hours),
-        schema_ref: format!(
-            "{}@{}",
-            Version::path(&desired.product, &desired.version),
-            context.commit
-        ),
-        operator: desired.operator.clone(),
-        integrations: match purpose {
-            Purpose::Provision => integrations::pending(desired),
-            Purpose::Deprovision => BTreeMap::new(),
-        },
-        failures: BTreeMap::new(),
-        history: Vec::new(),
-        error_log: Vec::new(),
-    };
-    request.comes_to(RequestState::Pending, &now);
+    let version = Version::path(&desired.product, &desired.version);
+    let mut request = Request::opened(
+        (outside::run_id(), purpose),
+        &(context.now)(),
+        context.request_hours,
+        (format!("{version}@{}", context.commit), desired.operator.clone()),
+    );
+    if purpose == Purpose::Provision {
+        request.integrations = integrations::pending(desired);
+    }
     request
-}
-
-/// So many hours later.
-fn deadline(now: &str, hours: u32) -> Option<String> {
-    let now: Timestamp = now.parse().ok()?;
-    let later = now.checked_add(SignedDuration::from_hours(hours.into())).ok()?;
-    Some(later.to_string())
 }
 
 /// The work on what is open begins: what was announced is being done.

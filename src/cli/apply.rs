@@ -1,7 +1,7 @@
 //! `upa apply`: make the platforms as Git says, and commit the lockfiles.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,27 +121,18 @@ fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
     if args.yes || args.plan.is_some() {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "nobody is there to ask")
-            .hint("say `--yes`, or `--plan FILE` to apply a plan that was reviewed"));
-    }
     let deletes = plan.count(Action::Delete);
     let warning = if deletes > 0 {
         format!(" and delete {}", counted(deletes, "object"))
     } else {
         String::new()
     };
-    write!(
-        anstream::stderr(),
-        "\nApply {}{warning}? Only `yes` does: ",
-        counted(plan.changes.len(), "change")
-    )?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if answer.trim() == "yes" {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Failed, "not confirmed, nothing was changed"))
+    let question = format!("Apply {}{warning}", counted(plan.changes.len(), "change"));
+    super::confirm(
+        false,
+        &question,
+        "say `--yes`, or `--plan FILE` to apply a plan that was reviewed",
+    )
 }
 
 /// A plan that was reviewed.

@@ -5,10 +5,12 @@ use std::io::Write as _;
 
 use clap::Args;
 use jiff::Timestamp;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::Global;
 use super::orphans;
+use super::plan::Format;
 use super::progress::Live;
 use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
@@ -27,9 +29,12 @@ use crate::workspace::Status;
 /// Look for everything that is not as it should be: interrupted runs, stale claims, open requests, objects nobody records,
 /// webhooks that do not answer. Says of each what to type; changes nothing.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {}
+pub struct DoctorArgs {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
 
-pub async fn run(global: &Global, _args: &DoctorArgs) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
     let live = Live::start("looking at what is recorded");
     let session = Session::look_with(global, At::WorkTree, &[], Fetch::Try)?;
     let mut findings: Vec<Problem> = session.errors();
@@ -59,13 +64,18 @@ pub async fn run(global: &Global, _args: &DoctorArgs) -> Result<Exit, Failure> {
     let mut seen = BTreeSet::new();
     findings.retain(|problem| seen.insert(problem.message.clone()));
     let mut out = anstream::stdout().lock();
-    if findings.is_empty() {
+    if let Format::Json = args.format {
+        report::heard(writeln!(out, "{:#}", json!({ "findings": findings })))?;
+    } else if findings.is_empty() {
         report::heard(writeln!(out, "Nothing is wrong."))?;
+    } else {
+        report::heard(write!(out, "{}", report::problems(&findings)))?;
+        let count = counted(findings.len(), "finding");
+        report::heard(writeln!(out, "{count}."))?;
+    }
+    if findings.is_empty() {
         return Ok(Exit::Done);
     }
-    report::heard(write!(out, "{}", report::problems(&findings)))?;
-    let count = counted(findings.len(), "finding");
-    report::heard(writeln!(out, "{count}."))?;
     Ok(match Exit::of_problems(&findings) {
         Exit::Done => Exit::Failed,
         exit => exit,

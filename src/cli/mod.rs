@@ -17,6 +17,7 @@ mod plan;
 mod platform;
 mod progress;
 pub mod publish;
+mod recover;
 mod release;
 pub mod report;
 pub mod run;
@@ -29,7 +30,7 @@ pub mod survey;
 mod trace;
 mod validate;
 
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -90,6 +91,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// List what carries this workspace's mark and is in no lockfile
     Orphans(orphans::OrphansArgs),
+    /// Rebuild a lost lockfile from the marks that objects carry
+    Recover(recover::RecoverArgs),
     /// Show who is applying now, or take a claim away
     Lease(lease::LeaseArgs),
     /// Show the fleet as a table
@@ -152,6 +155,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Approve(args) => approve::run(global, args),
         Command::Doctor(args) => block_on(doctor::run(global, args)),
         Command::Orphans(args) => block_on(orphans::run(global, args)),
+        Command::Recover(args) => block_on(recover::run(global, args)),
         Command::Lease(args) => lease::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Show(args) => show::run(global, args),
@@ -172,6 +176,23 @@ fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, F
         .enable_all()
         .build()?
         .block_on(work)
+}
+
+/// Asks a person, unless they have said yes already; where nobody is, `else_say` is what they could have said.
+fn confirm(yes: bool, question: &str, else_say: &str) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "nobody is there to ask").hint(else_say));
+    }
+    write!(anstream::stderr(), "\n{question}? Only `yes` does: ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, "not confirmed, nothing was changed"))
 }
 
 /// Ctrl-C, or SIGTERM, as CI cancels.

@@ -72,14 +72,31 @@ fn not_begun(error: &RepoError) -> Failure {
 
 /// Commits every lockfile that changed, in one commit, and removes the journals it holds.
 pub fn keep(session: &mut Session, (run, hold): (Uuid, &Hold), plan: &Plan, unfinished: bool) -> Result<Kept, Failure> {
+    commit(session, hold, |session, changed| {
+        let unfinished = if unfinished { ", unfinished" } else { "" };
+        let message = message(session, (run, hold), plan, changed);
+        let (head, trailers) = message.split_once('\n').unwrap_or((&message, ""));
+        format!("upa apply: {head}{unfinished}\n{trailers}")
+    })
+}
+
+/// Commits the lockfile of a tenant that was rebuilt.
+pub fn recover(session: &mut Session, (run, hold): (Uuid, &Hold), tenant: &str) -> Result<Kept, Failure> {
+    commit(session, hold, |session, _| {
+        format!("upa recover: {tenant}\n\n{}", trailers(session, (run, hold)))
+    })
+}
+
+fn commit(
+    session: &mut Session,
+    hold: &Hold,
+    message: impl FnOnce(&Session, &[Lockfile]) -> String,
+) -> Result<Kept, Failure> {
     let changed: Vec<Lockfile> = changed(session, hold).into_iter().cloned().collect();
     let mut kept = Kept::default();
     if !changed.is_empty() {
         hold.confirm(session)?;
-        let unfinished = if unfinished { ", unfinished" } else { "" };
-        let message = message(session, (run, hold), plan, &changed);
-        let (head, trailers) = message.split_once('\n').unwrap_or((&message, ""));
-        let message = format!("upa apply: {head}{unfinished}\n{trailers}");
+        let message = message(session, &changed);
         let made = session
             .store
             .keep(&session.repo, &changed, session.base.as_deref(), &message);
@@ -148,13 +165,18 @@ fn message(session: &Session, (run, hold): (Uuid, &Hold), plan: &Plan, changed: 
     } else {
         counts.join(", ")
     };
+    format!(
+        "{what} ({whose})\n\n{}Upa-Plan: {}\n",
+        trailers(session, (run, hold)),
+        plan.digest()
+    )
+}
+
+/// Who did it, and under which claim.
+fn trailers(session: &Session, (run, hold): (Uuid, &Hold)) -> String {
     let fence = hold
         .fence()
         .map(|fence| format!("Upa-Fence: {fence}\n"))
         .unwrap_or_default();
-    format!(
-        "{what} ({whose})\n\nUpa-Run: {run}\nUpa-Operator: {}\nUpa-Plan: {}\n{fence}",
-        session.repo.operator(),
-        plan.digest()
-    )
+    format!("Upa-Run: {run}\nUpa-Operator: {}\n{fence}", session.repo.operator())
 }

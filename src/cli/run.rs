@@ -41,9 +41,17 @@ pub fn stops(before: Exit) -> bool {
     matches!(before, Exit::Configuration | Exit::Threshold)
 }
 
-impl Run {
-    /// Takes the lease and opens everything; what Git wants of the selected tenants comes beside it.
-    pub async fn open(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
+/// A run that holds its lease and has not opened any account.
+struct Opening {
+    session: Session,
+    hold: Hold,
+    id: Uuid,
+    commit: String,
+    desired: DesiredState,
+}
+
+impl Opening {
+    fn new(global: &Global, selected: &[String]) -> Result<Self, Failure> {
         // What is only tried in the sandbox need not be committed.
         let at = if global.sandbox {
             At::WorkTree
@@ -74,15 +82,40 @@ impl Run {
         let commit = session.repo.head()?;
         session.warnings.extend(refuse_unpushed(&session, &commit)?);
         let desired = survey::wanted(&session, selected)?;
-        let accounts = survey::open_accounts(&session, &desired).await?;
-        let run = Self {
+        Ok(Self {
             session,
-            accounts,
             hold,
             id,
             commit,
+            desired,
+        })
+    }
+
+    fn with(self, accounts: Accounts) -> (Run, DesiredState) {
+        let run = Run {
+            session: self.session,
+            accounts,
+            hold: self.hold,
+            id: self.id,
+            commit: self.commit,
         };
-        Ok((run, desired))
+        (run, self.desired)
+    }
+}
+
+impl Run {
+    /// Takes the lease and opens everything; what Git wants of the selected tenants comes beside it.
+    pub async fn open(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
+        let opening = Opening::new(global, selected)?;
+        let accounts = survey::open_accounts(&opening.session, &opening.desired).await?;
+        Ok(opening.with(accounts))
+    }
+
+    /// Likewise, with every account of the workspace.
+    pub async fn open_everywhere(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
+        let opening = Opening::new(global, selected)?;
+        let accounts = survey::open_all_accounts(&opening.session).await?;
+        Ok(opening.with(accounts))
     }
 
     /// Asks and plans.
@@ -216,7 +249,8 @@ impl Run {
     }
 }
 
-fn now() -> String {
+/// To the second, RFC 3339.
+pub fn now() -> String {
     let now = outside::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }

@@ -1,14 +1,15 @@
 //! The first half of every plan and apply: desired → observe → plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::Accounts;
 use super::history;
 use super::report::Failure;
 use super::session::Session;
 use crate::desired::{DesiredState, desired};
-use crate::observe::{Observers, accounts, observe, observe_with_patience, questions};
+use crate::observe::{Observers, accounts, ask_for_everything, observe, observe_with_patience, questions};
 use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
+use crate::platform::Question;
 use crate::problem::Problem;
 use crate::secret::Secrets;
 
@@ -38,6 +39,28 @@ pub async fn open_accounts(session: &Session, desired: &DesiredState) -> Result<
     let questions = questions(session.name(), desired, &session.locks);
     let names: BTreeSet<&str> = accounts(&questions);
     Accounts::open(&session.workspace, &session.repo, &session.resolver, &names).await
+}
+
+/// Opens every account of the workspace.
+pub async fn open_all_accounts(session: &Session) -> Result<Accounts, Failure> {
+    let accounts = session.workspace.settings.accounts.keys();
+    let names: BTreeSet<&str> = accounts.map(String::as_str).collect();
+    Accounts::open(&session.workspace, &session.repo, &session.resolver, &names).await
+}
+
+/// Everything in them that carries a mark of this workspace. What it would have been asked for without that is beside it.
+pub async fn everything(
+    session: &Session,
+    desired: &DesiredState,
+    accounts: &Accounts,
+) -> (ObservedState, BTreeMap<String, Question>) {
+    let usual = questions(session.name(), desired, &session.locks);
+    let mut all = usual.clone();
+    let workspace = &session.workspace;
+    let names = workspace.settings.accounts.keys();
+    let places = names.map(|name| (name.as_str(), workspace.platform_of(name)));
+    ask_for_everything(&mut all, session.name(), &workspace.registry, places);
+    (observe(&all, &accounts.observers()).await, usual)
 }
 
 /// Asks and plans. It is given observers only, so it cannot write.

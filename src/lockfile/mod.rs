@@ -9,6 +9,7 @@ mod format;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -123,6 +124,32 @@ impl RequestState {
 }
 
 impl Request {
+    /// One that is opened now, for so many hours, made from a version file and answered for by an operator.
+    pub fn opened(
+        (request_id, purpose): (Uuid, Purpose),
+        now: &str,
+        hours: u32,
+        (schema_ref, operator): (String, String),
+    ) -> Self {
+        let until = |now: Timestamp| now.checked_add(SignedDuration::from_hours(hours.into())).ok();
+        let mut request = Self {
+            request_id,
+            purpose,
+            state: RequestState::Pending,
+            created_at: now.to_owned(),
+            updated_at: now.to_owned(),
+            deadline: now.parse().ok().and_then(until).map(|until| until.to_string()),
+            schema_ref,
+            operator,
+            integrations: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            history: Vec::new(),
+            error_log: Vec::new(),
+        };
+        request.comes_to(RequestState::Pending, now);
+        request
+    }
+
     /// Comes to a state. One it is in already is none.
     pub fn comes_to(&mut self, state: RequestState, at: &str) {
         if self.state != state || self.history.is_empty() {
@@ -141,7 +168,7 @@ impl Request {
 
     /// Whether it is open although its time is up.
     pub fn is_overdue(&self, now: &str) -> bool {
-        let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        let time = |text: &str| text.parse::<Timestamp>().ok();
         let deadline = self.deadline.as_deref().and_then(time);
         self.is_open() && deadline.zip(time(now)).is_some_and(|(deadline, now)| now > deadline)
     }

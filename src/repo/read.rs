@@ -128,6 +128,27 @@ impl Repo {
         }
     }
 
+    /// The newest commit, from one or from the checked out one backwards, that holds a file of the workspace.
+    pub fn last_with(&self, path: &str, from: Option<&str>) -> Result<Option<String>, RepoError> {
+        let from = match from {
+            Some(from) => from.to_owned(),
+            None => self.head()?,
+        };
+        let path = format!("{}{path}", self.prefix);
+        let mut walk = self.git.revwalk()?;
+        walk.push(Oid::from_str(&from)?)?;
+        for id in walk {
+            // A shallow clone ends somewhere.
+            let Ok(commit) = id.and_then(|id| self.git.find_commit(id)) else {
+                break;
+            };
+            if commit.tree()?.get_path(Path::new(&path)).is_ok() {
+                return Ok(Some(commit.id().to_string()));
+            }
+        }
+        Ok(None)
+    }
+
     /// The lockfiles in a commit: tenant → text.
     pub fn lockfiles_at(&self, commit: &str) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
         self.lockfiles_of(&self.git.find_commit(Oid::from_str(commit)?)?.tree()?)

@@ -177,21 +177,21 @@ fn a_lockfile_that_was_deleted() {
     15 | [resources.answer]
        |            ^^^^^^
        |
-    help: if tenants/ana.lock was deleted, restore it with git; to take the object over add `answer = "[ID]"` to `[adopt]` of the tenant; else delete it there
+    help: if tenants/ana.lock was deleted, restore it with git, or rebuild it with `upa recover ana`; to take the object over add `answer = "[ID]"` to `[adopt]` of the tenant; else delete it there
     error: ana@v1/assistant: an object with its mark exists ([UUID]), but no lockfile records it
       --> versions/bot/v1.toml:25:12
        |
     25 | [resources.assistant]
        |            ^^^^^^^^^
        |
-    help: if tenants/ana.lock was deleted, restore it with git; to take the object over add `assistant = "[UUID]"` to `[adopt]` of the tenant; else delete it there
+    help: if tenants/ana.lock was deleted, restore it with git, or rebuild it with `upa recover ana`; to take the object over add `assistant = "[UUID]"` to `[adopt]` of the tenant; else delete it there
     error: ana@v1/record: an object with its mark exists ([ID]), but no lockfile records it
       --> versions/bot/v1.toml:20:12
        |
     20 | [resources.record]
        |            ^^^^^^
        |
-    help: if tenants/ana.lock was deleted, restore it with git; to take the object over add `record = "[ID]"` to `[adopt]` of the tenant; else delete it there
+    help: if tenants/ana.lock was deleted, restore it with git, or rebuild it with `upa recover ana`; to take the object over add `record = "[ID]"` to `[adopt]` of the tenant; else delete it there
     3 errors
     "#);
     // Whatever happens, there are no twins.

@@ -26,6 +26,7 @@ mod orphans;
 mod plan;
 mod platform;
 mod races;
+mod recover;
 mod refusals;
 mod release;
 mod remote;

@@ -29,10 +29,7 @@ fn what_no_lockfile_records_is_named_and_left_alone() {
             row.contains("ana@v1/record") && row.contains(&format!("a copy of {recorded}")),
             "{run}"
         );
-        assert!(
-            run.stdout.contains(&format!("delete {copied} on the platform")),
-            "{run}"
-        );
+        assert!(run.stdout.contains(&format!("upa orphans --delete {copied}")), "{run}");
 
         // The lockfile is lost: everything of hers is named, with what to type.
         space.remove("tenants/ana.lock");
@@ -123,5 +120,37 @@ fn a_doctor_names_the_run_that_was_cut_off() {
         assert_eq!(server.writes(), before, "it looks and changes nothing");
         space.apply();
         space.upa(&["doctor"]).exits(0);
+    });
+}
+
+#[test]
+fn only_what_is_named_is_deleted_and_only_if_nobody_records_it() {
+    let space = Space::with(&["ana"]);
+    server::on(&space, |server: &Server| {
+        space.apply();
+        let recorded = space.id("ana", "ana@v1/record");
+        let (one, other) = (copy(server, &recorded), copy(server, &recorded));
+        let commits = space.commits();
+        // What is recorded, what does not exist, and what nobody confirms.
+        for wrong in [&*recorded, "nothing-like-it"] {
+            let run = space.upa(&["orphans", "--delete", wrong, "--yes"]).exits(64);
+            assert!(run.stderr.contains("without being recorded"), "{run}");
+        }
+        let run = space.upa(&["orphans", "--delete", &one]).exits(64);
+        assert!(run.stderr.contains("nobody is there to ask"), "{run}");
+        assert_eq!(server.workflows().len(), 4);
+        space.upa(&["orphans", "--delete", &one, "--yes"]).exits(0);
+        assert_eq!(server.workflows().len(), 3);
+        let listed = space.upa(&["orphans", "--format", "json"]).exits(0).json();
+        let listed = listed["orphans"].as_array().unwrap();
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert_eq!(
+            (&listed[0]["id"], &listed[0]["kind"]),
+            (&other.into(), &"n8n.workflow".into())
+        );
+        assert_eq!(space.commits(), commits);
+        space.settled();
+        let doctor = space.upa(&["doctor", "--format", "json"]).exits(10).json();
+        assert_eq!(doctor["findings"].as_array().unwrap().len(), 1, "{doctor}");
     });
 }

@@ -334,7 +334,7 @@ fn one_that_cannot_be_read_hinders_only_its_users() {
     13 | [resources.voice]
        |            ^^^^^
        |
-    help: if tenants/@shared.lock was deleted, restore it with git; to take the object over add `voice = "[UUID]"` to `[adopt]` of the tenant; else delete it there
+    help: if tenants/@shared.lock was deleted, restore it with git, or rebuild it with `upa recover @shared`; to take the object over add `voice = "[UUID]"` to `[adopt]` of the tenant; else delete it there
     error: tenant `ana` was not planned: it uses @shared:vapi/voice, which could not be planned
     2 errors
     "#);

@@ -398,7 +398,8 @@ impl<'a> Pass<'a> {
                 ),
             )
             .hint(format!(
-                "if tenants/{}.lock was deleted, restore it with git; to take the object over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
+                "if tenants/{}.lock was deleted, restore it with git, or rebuild it with `upa recover {}`; to take the object over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
+                address.tenant(),
                 address.tenant(),
                 address.adopt_key(),
                 object.id

@@ -1,0 +1,203 @@
+//! `upa recover`: a lost lockfile, rebuilt from the marks that objects carry.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::Global;
+use super::progress::Live;
+use super::publish;
+use super::report::{self, Failure};
+use super::run::{self, Run};
+use super::survey;
+use crate::desired::DesiredState;
+use crate::exit::Exit;
+use crate::lockfile::{Lockfile, Purpose, Request};
+use crate::lockstore;
+use crate::outside;
+use crate::plan::ObservedState;
+use crate::platform::account::fingerprint;
+use crate::problem::Problem;
+use crate::recover::{Found, Ground, Recovery, recover};
+use crate::render::table::table;
+use crate::render::{BOLD, counted, styled};
+use crate::resource::{Address, SHARED};
+use crate::workspace::{Version, Workspace};
+
+/// Rebuild a lost lockfile, or what is missing in one, from the marks that objects carry. Writes nothing but the lockfile.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// The tenant; `@shared` for what several tenants share
+    pub tenant: String,
+    /// Which object it is, where copies carry the same mark
+    #[arg(long, value_name = "ADDRESS=ID", value_parser = taken)]
+    pub take: Vec<(Address, String)>,
+    /// Also when a commit still holds the lockfile, which says more
+    #[arg(long)]
+    pub from_marks: bool,
+}
+
+fn taken(text: &str) -> Result<(Address, String), String> {
+    let (address, id) = text
+        .split_once('=')
+        .filter(|(_, id)| !id.is_empty())
+        .ok_or("say `ADDRESS=ID`")?;
+    let address = address.parse::<Address>().map_err(|error| error.to_string())?;
+    Ok((address, id.to_owned()))
+}
+
+pub async fn run(global: &Global, args: &RecoverArgs) -> Result<Exit, Failure> {
+    let live = Live::start("reading the workspace");
+    // What is shared comes with its users.
+    let selected = match args.tenant.as_str() {
+        SHARED => Vec::new(),
+        tenant => vec![tenant.to_owned()],
+    };
+    let (mut run, desired) = Run::open_everywhere(global, &selected).await?;
+    let result = proceed(args, &mut run, &desired, live).await;
+    run.close().await;
+    result
+}
+
+async fn proceed(args: &RecoverArgs, run: &mut Run, desired: &DesiredState, live: Live) -> Result<Exit, Failure> {
+    if !args.from_marks {
+        refuse_known(args, run)?;
+    }
+    live.says("asking every account");
+    let (observed, asked) = survey::everything(&run.session, desired, &run.accounts).await;
+    drop(live);
+    let failed = failures(&observed, |account| asked.contains_key(account));
+    if !failed.is_empty() {
+        return Err(Failure::problems(failed));
+    }
+    // Where the tenant has nothing now, something that is wanted no longer may be.
+    let unknown = failures(&observed, |account| !asked.contains_key(account));
+    let unknown = unknown.into_iter().map(Problem::into_warning).collect::<Vec<_>>();
+    report::heard(write!(anstream::stderr(), "{}", report::problems(&unknown)))?;
+    let recovery = recovered(args, run, desired, &observed)?;
+    if !recovery.problems.is_empty() {
+        return Err(Failure::problems(recovery.problems));
+    }
+    let mut out = anstream::stdout().lock();
+    if recovery.found.is_empty() {
+        let line = format!("Nothing is missing in the lockfile of `{}`.", args.tenant);
+        report::heard(writeln!(out, "{line}"))?;
+        return Ok(Exit::Done);
+    }
+    report::heard(write!(out, "{}", listing(&recovery.found)))?;
+    run.session.locks.insert(args.tenant.clone(), recovery.lock);
+    let kept = publish::recover(&mut run.session, (run.id, &run.hold), &args.tenant)?;
+    let count = counted(recovery.found.len(), "resource");
+    let line = format!("Recorded {count} as unfinished.");
+    report::heard(writeln!(out, "{}", styled(BOLD, line)))?;
+    if let Some(commit) = &kept.commit {
+        let commit = commit.get(..10).unwrap_or(commit);
+        report::heard(writeln!(out, "Recorded in commit {commit}."))?;
+    }
+    let next = match args.tenant.as_str() {
+        SHARED => "upa plan".to_owned(),
+        tenant => format!("upa plan {tenant}"),
+    };
+    report::heard(writeln!(
+        out,
+        "`{next}` shows what is left to do; `upa apply` settles it."
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// A commit that holds the lockfile says more than the marks do.
+fn refuse_known(args: &RecoverArgs, run: &Run) -> Result<(), Failure> {
+    let session = &run.session;
+    if session.texts.contains_key(&args.tenant) {
+        return Ok(());
+    }
+    let path = lockstore::path(&args.tenant);
+    let Some(commit) = session.repo.last_with(&path, session.base.as_deref())? else {
+        return Ok(());
+    };
+    let commit = commit.get(..10).unwrap_or(&commit).to_owned();
+    Err(Failure::new(
+        Exit::Decision,
+        format!("`{path}` is not lost: commit {commit} holds it"),
+    )
+    .hint(format!(
+        "git checkout {commit} -- {path}, and commit it; to go by the marks all the same: --from-marks"
+    )))
+}
+
+/// Accounts that could not be read.
+fn failures(observed: &ObservedState, which: impl Fn(&str) -> bool) -> Vec<Problem> {
+    let answers = observed.accounts.iter().filter(|(account, _)| which(account));
+    answers
+        .filter_map(|(account, answer)| Some(answer.failure.as_ref()?.problem(account)))
+        .collect()
+}
+
+fn recovered(
+    args: &RecoverArgs,
+    run: &Run,
+    desired: &DesiredState,
+    observed: &ObservedState,
+) -> Result<Recovery, Failure> {
+    let session = &run.session;
+    let Some(tenant) = desired.tenants.get(&args.tenant) else {
+        let failure = Failure::new(Exit::Configuration, format!("tenant `{}` has no file", args.tenant));
+        return Err(failure.hint("restore it with git: what Git wants is needed to tell what is whose"));
+    };
+    let empty = Lockfile::new(&*args.tenant);
+    let taken: BTreeMap<Address, String> = args.take.iter().cloned().collect();
+    if let Some(address) = taken.keys().find(|address| !tenant.resources.contains_key(*address)) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("tenant `{}` has no `{address}`", args.tenant),
+        ));
+    }
+    let version = Version::path(&tenant.product, &tenant.version);
+    let request = Request::opened(
+        (outside::run_id(), Purpose::Provision),
+        &run::now(),
+        session.workspace.settings.policy.request_hours,
+        (format!("{version}@{}", run.commit), tenant.operator.clone()),
+    );
+    Ok(recover(Ground {
+        workspace: session.name(),
+        registry: &session.workspace.registry,
+        tenant,
+        lock: session.locks.get(&args.tenant).unwrap_or(&empty),
+        observed,
+        taken: &taken,
+        fingerprints: &fingerprints(&session.workspace),
+        run: run.id,
+        base: outside::random_id(),
+        request,
+    }))
+}
+
+fn fingerprints(workspace: &Workspace) -> BTreeMap<String, String> {
+    let accounts = workspace.settings.accounts.iter();
+    accounts
+        .map(|(name, account)| {
+            let print = fingerprint(account.base_url.as_deref(), account.sandbox, name);
+            (name.clone(), print)
+        })
+        .collect()
+}
+
+fn listing(found: &[Found]) -> String {
+    let rows = found.iter().map(|one| {
+        let what = match (&one.id, one.wanted) {
+            (None, _) => "carries no mark: apply looks for it, and asks",
+            (Some(_), true) => "found",
+            (Some(_), false) => "found; Git does not want it any more",
+        };
+        vec![
+            one.address.to_string(),
+            one.kind.to_string(),
+            one.id.clone().unwrap_or_else(|| "-".to_owned()),
+            one.title.clone(),
+            what.to_owned(),
+        ]
+    });
+    table(&["address", "kind", "id", "title", "what it is"], rows)
+}

@@ -1,0 +1,288 @@
+//! A lost lockfile, rebuilt from the marks: decided from what Git wants and what was observed.
+//!
+//! What is found is recorded as begun and not finished, so that the next apply settles it as it settles any run that was
+//! cut off: it compares, writes what differs, and asks where nothing tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use crate::desired::{DesiredTenant, Resource};
+use crate::lockfile::{Locked, Lockfile, Pending, Provisioned, Request};
+use crate::plan::{ObservedState, base_path};
+use crate::platform::{Object, Reading, Registry, Step};
+use crate::problem::{Class, Problem, listed};
+use crate::resource::{Address, Kind};
+
+/// What a lockfile is rebuilt from.
+pub struct Ground<'a> {
+    pub workspace: &'a str,
+    pub registry: &'a Registry,
+    pub tenant: &'a DesiredTenant,
+    /// What is recorded; it stays as it is.
+    pub lock: &'a Lockfile,
+    pub observed: &'a ObservedState,
+    /// Which object is meant where several carry one mark.
+    pub taken: &'a BTreeMap<Address, String>,
+    /// The account an object is in, by its name: how it is told from others of that name.
+    pub fingerprints: &'a BTreeMap<String, String>,
+    pub run: Uuid,
+    /// The base of webhooks that nobody knows any more.
+    pub base: Uuid,
+    /// The request that the next apply ends.
+    pub request: Request,
+}
+
+/// What came of it.
+pub struct Recovery {
+    pub lock: Lockfile,
+    pub found: Vec<Found>,
+    pub problems: Vec<Problem>,
+}
+
+/// One address that is recorded again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    pub address: Address,
+    pub kind: Kind,
+    pub account: String,
+    /// `None` where an object may be there that carries no mark: apply looks for it, and asks.
+    pub id: Option<String>,
+    pub title: String,
+    /// Whether Git still wants it.
+    pub wanted: bool,
+}
+
+/// An object that carries our mark, and where it is.
+struct Marked<'a> {
+    account: &'a str,
+    kind: &'a Kind,
+    object: &'a Object,
+}
+
+/// Rebuilds what is missing.
+pub fn recover(ground: Ground<'_>) -> Recovery {
+    let mut recovery = Recovery {
+        lock: ground.lock.clone(),
+        found: Vec::new(),
+        problems: Vec::new(),
+    };
+    let marked = marked(&ground);
+    for resource in ground.tenant.resources.values() {
+        if !ground.lock.resources.contains_key(&resource.address) {
+            recovery.wanted(&ground, &marked, resource);
+        }
+    }
+    recovery.unwanted(&ground, &marked);
+    recovery.version(&ground);
+    recovery
+}
+
+/// Everything that carries a mark of this workspace, by mark.
+fn marked<'a>(ground: &Ground<'a>) -> BTreeMap<&'a str, Vec<Marked<'a>>> {
+    let mut marked: BTreeMap<&str, Vec<Marked<'_>>> = BTreeMap::new();
+    for (account, answer) in &ground.observed.accounts {
+        for ((kind, _), reading) in &answer.objects {
+            if let Reading::Present(object) = reading
+                && let Some(mark) = &object.mark
+            {
+                let found = Marked { account, kind, object };
+                marked.entry(mark).or_default().push(found);
+            }
+        }
+    }
+    marked
+}
+
+impl Recovery {
+    /// Something Git wants and nobody records.
+    fn wanted(&mut self, ground: &Ground<'_>, marked: &BTreeMap<&str, Vec<Marked<'_>>>, resource: &Resource) {
+        let address = &resource.address;
+        let mark = address.mark(ground.workspace);
+        let its = |found: &&Marked<'_>| found.account == resource.account && *found.kind == resource.kind;
+        let candidates: Vec<&Marked<'_>> = marked.get(&*mark).into_iter().flatten().filter(its).collect();
+        let taken = ground.taken.get(address);
+        let meant = |found: &&&Marked<'_>| taken.is_none_or(|id| *id == found.object.id);
+        let chosen: Vec<&&Marked<'_>> = candidates.iter().filter(meant).collect();
+        match (chosen.as_slice(), taken) {
+            ([found], _) => self.record(
+                ground,
+                address,
+                &resource.kind,
+                &resource.account,
+                Some(found.object),
+                true,
+            ),
+            ([], Some(id)) => self.problems.push(
+                Problem::error(Class::Decision, format!("{address}: no object {id} carries its mark"))
+                    .hint("`upa orphans` lists those that do"),
+            ),
+            ([], None) => self.unseen(ground, resource),
+            (several, _) => {
+                let ids: Vec<String> = several
+                    .iter()
+                    .map(|found| format!("\"{}\" ({})", found.object.title, found.object.id))
+                    .collect();
+                let first = several.first().map_or("", |found| found.object.id.as_str());
+                let message = format!(
+                    "{address}: {} objects carry its mark, and nothing tells the original from its copies: {}",
+                    ids.len(),
+                    listed(ids.iter().map(String::as_str))
+                );
+                self.problems
+                    .push(Problem::error(Class::Decision, message).hint(format!(
+                        "delete the copies on the platform, or say which it is: --take {address}={first}"
+                    )));
+            }
+        }
+    }
+
+    /// Nothing carries its mark: it is not there, or it could not carry one, or not everything was seen.
+    fn unseen(&mut self, ground: &Ground<'_>, resource: &Resource) {
+        let address = &resource.address;
+        let platform = ground.registry.of_kind(&resource.kind);
+        let Some(facts) = platform.and_then(|platform| platform.facts(&resource.kind)) else {
+            return;
+        };
+        if facts.gate {
+            return;
+        }
+        if !facts.marked || facts.marked_later {
+            return self.record(ground, address, &resource.kind, &resource.account, None, true);
+        }
+        let answer = ground.observed.accounts.get(&resource.account);
+        let searched = answer.is_some_and(|answer| answer.searches.contains_key(address));
+        if !ground.observed.is_complete(&resource.account, &resource.kind) && !searched {
+            let message = format!(
+                "{address}: account `{}` shows no whole list of {}: it may be there",
+                resource.account, resource.kind
+            );
+            self.problems
+                .push(Problem::error(Class::Platform, message).hint("run it again"));
+        }
+    }
+
+    /// Objects of the tenant that Git does not want any more: the next apply takes them away.
+    fn unwanted(&mut self, ground: &Ground<'_>, marked: &BTreeMap<&str, Vec<Marked<'_>>>) {
+        let prefix = format!("upa:{}/", ground.workspace);
+        for (mark, found) in marked {
+            let Some(address) = mark.strip_prefix(&prefix).and_then(|text| text.parse::<Address>().ok()) else {
+                continue;
+            };
+            let known = ground.tenant.resources.contains_key(&address)
+                || ground.lock.resources.contains_key(&address)
+                || ground.tenant.kept.contains(&address);
+            // A long mark is cut, and is nobody's address.
+            if address.tenant() != ground.tenant.name || known || address.mark(ground.workspace) != **mark {
+                continue;
+            }
+            match found.as_slice() {
+                [one] => self.record(ground, &address, one.kind, one.account, Some(one.object), false),
+                several => self.problems.push(
+                    Problem::error(
+                        Class::Decision,
+                        format!(
+                            "{address}: {} objects carry its mark, and Git wants none of them",
+                            several.len()
+                        ),
+                    )
+                    .hint("delete them on the platform; `upa orphans` lists them"),
+                ),
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        ground: &Ground<'_>,
+        address: &Address,
+        kind: &Kind,
+        account: &str,
+        object: Option<&Object>,
+        wanted: bool,
+    ) {
+        let attempt = object.and_then(|object| object.attempt.as_ref()?.parse().ok());
+        let pending = Pending {
+            run: ground.run,
+            attempt: attempt.unwrap_or(ground.run),
+            step: if object.is_some() { Step::Fill } else { Step::Create },
+            id: object.map(|object| object.id.clone()),
+            out: BTreeMap::new(),
+        };
+        let locked = Locked {
+            kind: kind.clone(),
+            account: account.to_owned(),
+            fingerprint: ground.fingerprints.get(account).cloned().unwrap_or_default(),
+            pending: Some(pending),
+            applied: None,
+            retiring: BTreeMap::new(),
+        };
+        self.lock.resources.insert(address.clone(), locked);
+        self.found.push(Found {
+            address: address.clone(),
+            kind: kind.clone(),
+            account: account.to_owned(),
+            id: object.map(|object| object.id.clone()),
+            title: object.map(|object| object.title.clone()).unwrap_or_default(),
+            wanted,
+        });
+    }
+
+    /// The version the tenant is on: the base of its webhooks stands in the paths of what is there.
+    fn version(&mut self, ground: &Ground<'_>) {
+        let tenant = ground.tenant;
+        if tenant.is_shared() || self.found.is_empty() || self.lock.versions.contains_key(&tenant.version) {
+            return;
+        }
+        let bases = bases(ground, &self.found);
+        let base = match bases.iter().copied().collect::<Vec<_>>()[..] {
+            [] => ground.base,
+            [base] => base,
+            ref several => {
+                let several: Vec<String> = several.iter().map(Uuid::to_string).collect();
+                let message = format!(
+                    "the webhooks of tenant `{}` are at several bases ({}): they are not all of one version",
+                    tenant.name,
+                    listed(several.iter().map(String::as_str))
+                );
+                self.problems
+                    .push(Problem::error(Class::Decision, message).hint("delete what is not the tenant's any more"));
+                return;
+            }
+        };
+        let provisioned = Provisioned {
+            product: tenant.product.clone(),
+            revision: tenant.revision,
+            webhook_base_path: base_path(&tenant.name, base, tenant.named_paths),
+            base,
+            provisioned_at: None,
+            request: ground.request.clone(),
+        };
+        self.lock.versions.insert(tenant.version.clone(), provisioned);
+    }
+}
+
+/// The bases in the paths on which the found objects listen.
+fn bases(ground: &Ground<'_>, found: &[Found]) -> BTreeSet<Uuid> {
+    let mut bases = BTreeSet::new();
+    for one in found {
+        let (Some(id), Some(platform)) = (&one.id, ground.registry.of_kind(&one.kind)) else {
+            continue;
+        };
+        let Reading::Present(object) = ground.observed.reading(&one.account, &one.kind, id) else {
+            continue;
+        };
+        for (_, path) in platform.listening(&one.kind, &object.document) {
+            let named = format!("{}-", ground.tenant.name);
+            let segments = path.split('/');
+            bases.extend(segments.filter_map(|segment| {
+                let base: Uuid = segment.strip_prefix(&named).unwrap_or(segment).parse().ok()?;
+                // Others are derived from it.
+                let random = base.get_version_num() == 4;
+                let tenants = base_path(&ground.tenant.name, base, segment.starts_with(&named)) == segment;
+                (random && tenants).then_some(base)
+            }));
+        }
+    }
+    bases
+}
