@@ -92,6 +92,7 @@ impl Journal {
 }
 
 /// A journal that a run left behind.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Leftover {
     pub path: PathBuf,
     /// The commit whose lockfiles the events continue, where a remote holds them.

@@ -78,7 +78,7 @@ impl Opening {
         }
         refuse_uncommitted(&session, global)?;
         // Somebody may have finished a run between reading the lockfiles and taking the lease.
-        let mut session = Session::open_with(global, at, selected, Fetch::Always)?;
+        let mut session = session.again(global, at, selected)?;
         let commit = session.repo.head()?;
         session.warnings.extend(refuse_unpushed(&session, &commit)?);
         let desired = survey::wanted(&session, selected)?;

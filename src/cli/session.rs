@@ -57,6 +57,8 @@ pub struct Session {
     pub journals: PathBuf,
     /// Whether every account is in the sandbox, whatever the files say.
     only_sandbox: bool,
+    /// The commit the files are from; `None` = the work tree.
+    commit: Option<String>,
     /// What loading found: with `open` warnings only.
     pub warnings: Vec<Problem>,
 }
@@ -82,6 +84,22 @@ impl Session {
         Ok(session)
     }
 
+    /// The same, after time has passed: the remote is asked again, and what has not moved is not read again.
+    pub fn again(self, global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
+        if let Some(wanted) = &self.wanted {
+            fetched(global, &self.repo, wanted, &self.store, Fetch::Always)?;
+        }
+        let unmoved = self.commit.is_some()
+            && self.commit == commit(&self.repo, at)?
+            && self.base == self.store.base(&self.repo)
+            && self.texts == self.store.texts(&self.repo)?
+            && self.leftovers == journal::leftovers(&self.journals)?;
+        if unmoved {
+            return Ok(self);
+        }
+        Self::open_with(global, at, selected, Fetch::No)
+    }
+
     /// Opens a workspace to look at what is recorded: errors in files are told and stop nothing.
     pub fn look(global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
         Self::look_with(global, at, selected, Fetch::No)
@@ -90,9 +108,10 @@ impl Session {
     /// Likewise, with the remote's lockfiles.
     pub fn look_with(global: &Global, at: At<'_>, selected: &[String], fetch: Fetch) -> Result<Self, Failure> {
         let repo = Repo::open_in(&global.dir, global.outside.clone())?;
-        let files = match at {
-            At::WorkTree => repo.work_tree()?,
-            At::Revision(revision) => repo.at(&repo.resolve(revision)?)?,
+        let commit = commit(&repo, at)?;
+        let files = match &commit {
+            None => repo.work_tree()?,
+            Some(commit) => repo.at(commit)?,
         };
         let Loaded {
             workspace,
@@ -146,6 +165,7 @@ impl Session {
             leftovers,
             journals,
             only_sandbox: global.sandbox,
+            commit,
             warnings: problems,
         })
     }
@@ -174,6 +194,13 @@ impl Session {
     /// The name that stands in marks.
     pub fn name(&self) -> &str {
         &self.workspace.settings.workspace.name
+    }
+}
+
+fn commit(repo: &Repo, at: At<'_>) -> Result<Option<String>, RepoError> {
+    match at {
+        At::WorkTree => Ok(None),
+        At::Revision(revision) => repo.resolve(revision).map(Some),
     }
 }
 
