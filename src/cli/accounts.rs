@@ -20,9 +20,6 @@ use crate::secret::Secret;
 use crate::secrets::Resolver;
 use crate::workspace::Workspace;
 
-/// The key that opens everything in the sandbox. It protects nothing: the sandbox listens on loopback only.
-pub const SANDBOX_KEY: &str = "sandbox";
-
 /// Accounts that are open.
 pub struct Accounts {
     connections: BTreeMap<String, Arc<dyn Connection>>,
@@ -157,7 +154,7 @@ async fn account(
         // The sandbox's key opens everything but cannot sign.
         let way = ways.into_iter().find(|way| !way.signs).unwrap_or_default();
         let names = way.required.into_iter();
-        credentials.extend(names.map(|name| (name, Secret::new(SANDBOX_KEY))));
+        credentials.extend(names.map(|name| (name, Secret::new(sandbox::KEY))));
         format!("{sandbox_url}/{name}")
     } else {
         for (credential, source) in &settings.credentials {

@@ -7,7 +7,6 @@ use clap::Args;
 use include_dir::{Dir, include_dir};
 use serde_json::{Value, json};
 
-use super::accounts::SANDBOX_KEY;
 use super::plan::{Format, PlanArgs, RuleArgs};
 use super::report::{self, Failure};
 use super::session::{At, Session};
@@ -16,6 +15,7 @@ use crate::exit::Exit;
 use crate::outside;
 use crate::render::{BOLD, CYAN, styled};
 use crate::repo::Repo;
+use crate::sandbox;
 use crate::sandbox::n8n::Options;
 
 static TENANTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tenants");
@@ -333,7 +333,7 @@ impl SandboxClient {
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
         let url = format!("{}/api/v1/{path}", self.sandbox.account_url(account));
-        let request = self.http.request(method, url).header("X-N8N-API-KEY", SANDBOX_KEY);
+        let request = self.http.request(method, url).header("X-N8N-API-KEY", sandbox::KEY);
         let request = match body {
             Some(body) => request.json(body),
             None => request,

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use clap::{Args, ValueEnum};
 
 use super::Global;
-use super::accounts::{SANDBOX_KEY, start_sandbox, url_file};
+use super::accounts::{start_sandbox, url_file};
 use super::report::Failure;
 use super::session::{At, Session};
 use crate::exit::Exit;
-use crate::sandbox::SandboxError;
 use crate::sandbox::n8n::{Endpoints, Options, Publication};
+use crate::sandbox::{self, SandboxError};
 
 /// Serve the sandbox on a loopback port until it is stopped. Other commands use it while it runs.
 #[derive(Debug, Args)]
@@ -66,8 +66,9 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let mut out = anstream::stdout().lock();
     writeln!(
         out,
-        "The sandbox listens on {} (key: {SANDBOX_KEY}). Ctrl-C stops it.",
-        sandbox.url()
+        "The sandbox listens on {} (key: {}). Ctrl-C stops it.",
+        sandbox.url(),
+        sandbox::KEY
     )?;
     for (name, _) in session
         .workspace

@@ -52,6 +52,10 @@ use store::StoreError;
 use wire::Scissors;
 use wire::Wires;
 
+/// The key that opens everything in the sandbox. It protects nothing, because the sandbox listens on loopback only; but
+/// upa treats it as any other key, and a search tells whether it stands somewhere.
+pub const KEY: &str = "key-of-the-sandbox";
+
 /// What an account imitates: something that makes a router from the store and the account's name.
 #[derive(Debug, Clone)]
 pub enum Service {

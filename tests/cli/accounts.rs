@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::product;
 use crate::support::{Server, Space, server};
 
-const SCOPED: &str = "sandbox:workflow:list,workflow:read";
+const SCOPED: &str = "key-of-the-sandbox:workflow:list,workflow:read";
 
 /// `ana` is on a real n8n at `url`, `bo` and everything else in the sandbox.
 fn half_real(url: &str) -> Space {
@@ -89,7 +89,7 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         help: check the key that `accounts.n8n-real.credentials` in upa.toml names: it is wrong, expired or of another instance
         2 errors
         "#);
-        assert_snapshot!(space.upa_with(&["plan", "ana"], &[("N8N_KEY", "sandbox:tag:list")]).exits(6), @r#"
+        assert_snapshot!(space.upa_with(&["plan", "ana"], &[("N8N_KEY", "key-of-the-sandbox:tag:list")]).exits(6), @r#"
         exit 6
         --- stdout
         No changes; 1 tenant could not be planned.
@@ -129,7 +129,7 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         "#);
         assert_eq!(real.workflows().len(), 0);
         // With the right key everything is settled.
-        let right = [("N8N_KEY", "sandbox")];
+        let right = [("N8N_KEY", "key-of-the-sandbox")];
         space.upa_with(&["apply", "--yes"], &right).exits(0);
         space.upa_with(&["plan", "--detailed-exitcode"], &right).exits(0);
         assert_eq!(real.workflows().len(), 2);
@@ -141,7 +141,7 @@ fn no_secret_is_shown_or_kept() {
     let platform = Space::with(&[]);
     server::on(&platform, |real: &Server| {
         let space = half_real(&format!("{}/n8n", real.url));
-        let key = "sandbox:workflow:list,workflow:read,workflow:create,workflow:update,workflow:activate,workflow:deactivate,workflow:delete,s3cr3t";
+        let key = "key-of-the-sandbox:workflow:list,workflow:read,workflow:create,workflow:update,workflow:activate,workflow:deactivate,workflow:delete,s3cr3t";
         let run = space.upa_with(&["apply", "--yes"], &[("N8N_KEY", key), ("UPA_LOG", "trace")]);
         assert!(!run.to_string().contains("s3cr3t"), "{run}");
         assert!(!run.stderr.contains("s3cr3t") && !run.stdout.contains("s3cr3t"));

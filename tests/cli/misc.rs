@@ -205,7 +205,7 @@ fn help() {
      11  another run is working
      12  the plan is stale: what it was made from has moved
      14  a threshold of [policy] was exceeded
-     15  waiting for an approval (not used yet)
+     15  apply --require-complete: waiting for an approval
      64  wrong usage of the command line
     "#);
     assert_eq!(
@@ -228,8 +228,10 @@ fn help() {
       validate  Check every file of the workspace, without asking any platform
       plan      Show what apply would do, and why
       apply     Make the platforms as Git says, and commit the lockfiles
+      approve   Write into a tenant's file that somebody has checked what a gate covers
       doctor    Look for everything that is not as it should be, and say what to type
       orphans   List what carries this workspace's mark and is in no lockfile
+      recover   Rebuild a lost lockfile from the marks that objects carry
       lease     Show who is applying now, or take a claim away
       status    Show the fleet as a table
       show      Show what is recorded of a tenant

@@ -41,6 +41,7 @@ fn statuses_say_whether_there_are_changes() {
     exit 0
     --- stdout
     {
+      "awaited": [],
       "calls": 0,
       "changes": [],
       "commit": null,

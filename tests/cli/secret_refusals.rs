@@ -9,6 +9,7 @@ use crate::support::product;
 #[test]
 fn a_secret_that_stands_in_the_workspace_is_refused_and_not_repeated() {
     let space = from_environment();
+    space.plants_a_secret();
     space.edit(
         "tenants/ana.toml",
         "{ env = \"HOOK_SECRET\" }",
@@ -62,6 +63,7 @@ fn a_secret_that_stands_in_the_workspace_is_refused_and_not_repeated() {
         ("[\"canary-list\"]", "a secret never stands in the workspace"),
     ] {
         let space = space_with(form);
+        space.plants_a_secret();
         let run = space.upa(&["validate"]).exits(5);
         assert!(
             run.stderr.contains(why) && !run.stderr.contains("canary-list"),

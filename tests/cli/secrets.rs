@@ -343,6 +343,7 @@ fn a_file_that_is_mounted() {
     space.upa_with(&["plan", "--detailed-exitcode"], &[KEY]).exits(2);
     std::fs::remove_file(&path).unwrap();
     // A link from outside into the workspace leads inside.
+    space.plants_a_secret();
     space.write("inside", CANARY);
     std::os::unix::fs::symlink(space.path("inside"), &path).unwrap();
     space.edit("tenants/ana.toml", "Hello from ana", "Good day from ana");

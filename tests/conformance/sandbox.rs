@@ -107,7 +107,7 @@ async fn an_answer_is_lost_after_the_write_or_before_it() {
     let post = |name: &'static str| {
         let request = server
             .request("POST", "/api/v1/workflows")
-            .header("X-N8N-API-KEY", "sandbox");
+            .header("X-N8N-API-KEY", "key-of-the-sandbox");
         request.json(&workflow(name, json!([no_op("A")]))).send()
     };
     fault(

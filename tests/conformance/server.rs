@@ -40,7 +40,8 @@ pub struct Reply {
     pub json: Value,
 }
 
-const READ_ONLY: &str = "sandbox:workflow:list,workflow:read,credential:list,credential:read,tag:list,execution:list";
+const READ_ONLY: &str =
+    "key-of-the-sandbox:workflow:list,workflow:read,credential:list,credential:read,tag:list,execution:list";
 
 impl Server {
     pub fn sandbox(url: &str, mode: Mode) -> Server {
@@ -48,7 +49,7 @@ impl Server {
             name: "sandbox",
             url: url.to_owned(),
             mode,
-            key: "sandbox".to_owned(),
+            key: "key-of-the-sandbox".to_owned(),
             read_only_key: READ_ONLY.to_owned(),
             client: client(),
             keys: Mutex::default(),
@@ -72,7 +73,7 @@ impl Server {
     /// A key that may do only this; on a real n8n it lasts until the sweep after the check.
     pub async fn key_for(&self, scopes: &[&str]) -> String {
         if self.name == "sandbox" {
-            return format!("sandbox:{}", scopes.join(","));
+            return format!("key-of-the-sandbox:{}", scopes.join(","));
         }
         let key = owner::make_key(&self.client, &self.url, scopes).await;
         let text = key.text.clone();

@@ -7,6 +7,8 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+#[path = "../support/canary.rs"]
+mod canary;
 #[path = "../support/small.rs"]
 mod small;
 
@@ -22,6 +24,12 @@ struct World {
     _server: small::Server,
     url: String,
     http: reqwest::Client,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        canary::refuse_in(self.folder.path());
+    }
 }
 
 impl World {
@@ -49,8 +57,8 @@ impl World {
         let request = self
             .http
             .get(format!("{}/{path}", self.url))
-            .header("X-N8N-API-KEY", "sandbox")
-            .bearer_auth("sandbox");
+            .header("X-N8N-API-KEY", "key-of-the-sandbox")
+            .bearer_auth("key-of-the-sandbox");
         serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
     }
 

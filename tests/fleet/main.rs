@@ -6,6 +6,8 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+#[path = "../support/canary.rs"]
+mod canary;
 #[path = "../support/small.rs"]
 mod small;
 mod terminal;
@@ -53,4 +55,5 @@ async fn a_plan_of_200_tenants_makes_list_calls_only() {
         ("GET /assistant".to_owned(), 1),
     ]);
     assert_eq!(counts, expected);
+    canary::refuse_in(folder);
 }

@@ -99,7 +99,9 @@ impl Sandbox {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Value {
-        let request = request.header("X-N8N-API-KEY", "sandbox").bearer_auth("sandbox");
+        let request = request
+            .header("X-N8N-API-KEY", "key-of-the-sandbox")
+            .bearer_auth("key-of-the-sandbox");
         let answer = request.send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert!(status.is_success(), "{status} {text}");

@@ -23,7 +23,7 @@ const PAGE: usize = 2;
 const LOOKS: usize = 3;
 
 pub const USER: &str = "ana";
-pub const SECRET: &str = "correct horse";
+pub const SECRET: &str = "canary-horse";
 
 #[derive(Debug, Clone)]
 pub struct Mailbox {

@@ -8,6 +8,8 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+#[path = "../support/canary.rs"]
+mod canary;
 mod mailroom;
 mod page;
 mod space;

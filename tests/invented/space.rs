@@ -5,12 +5,19 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::canary;
 use crate::mailroom::{SECRET, USER};
 use crate::page::{self, Shown};
 
-pub const PIN: &str = "pin-9041-of-welcs";
+pub const PIN: &str = "canary-pin-9041-of-welcs";
 
 pub struct Space(TempDir);
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        canary::refuse_in(self.0.path());
+    }
+}
 
 /// What a person sees of a run.
 #[derive(Debug)]
@@ -137,10 +144,13 @@ impl Space {
 impl Run {
     fn of(mut command: Command) -> Self {
         let output = command.output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        canary::refuse(&out);
+        canary::refuse(&err);
         Self {
             status: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
+            out,
+            err,
         }
     }
 

@@ -8,6 +8,8 @@
     reason = "a test may end, and says when it is skipped"
 )]
 
+#[path = "../support/canary.rs"]
+mod canary;
 mod exports;
 mod place;
 

@@ -7,6 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::canary;
+
 pub const TENANTS: [&str; 2] = ["ana", "bea"];
 
 pub struct Place {
@@ -14,6 +16,12 @@ pub struct Place {
     http: reqwest::Client,
     pub url: String,
     key: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        canary::refuse_in(self.folder.path());
+    }
 }
 
 impl Place {
@@ -133,7 +141,11 @@ impl Place {
             .env("NO_COLOR", "1")
             .output()
             .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let text = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            canary::refuse(&text);
+            text
+        };
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 

@@ -98,7 +98,7 @@ impl World {
             sandbox: sandbox(Memory::default()),
             folder,
             files: Mutex::new(product::files(
-                &secret_file("key", "sandbox"),
+                &secret_file("key", "key-of-the-sandbox"),
                 &secret_file("fingerprints", &"f".repeat(32)),
             )),
             trace: Mutex::default(),
@@ -235,7 +235,7 @@ impl World {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://127.0.0.1:1/{path}"))
-            .header("x-n8n-api-key", "sandbox")
+            .header("x-n8n-api-key", "key-of-the-sandbox")
             .header("content-type", "application/json")
             .body(body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
             .unwrap();

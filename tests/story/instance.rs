@@ -20,7 +20,7 @@ impl Instance {
         Self {
             http: reqwest::Client::new(),
             url,
-            key: "sandbox".to_owned(),
+            key: "key-of-the-sandbox".to_owned(),
             real: false,
         }
     }

@@ -10,6 +10,8 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+#[path = "../support/canary.rs"]
+mod canary;
 mod instance;
 mod traffic;
 mod workspace;

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::canary;
+
 use super::instance::Instance;
 
 /// The tenants of the shipped workspace.
@@ -26,6 +28,7 @@ impl Drop for Workspace {
             let _ = server.kill();
             let _ = server.wait();
         }
+        canary::refuse_in(self.folder.path());
     }
 }
 
@@ -103,6 +106,8 @@ impl Workspace {
             .env("HOME", self.folder.path())
             .env("UPA_TEST_N8N_KEY", &self.key)
             .env("NO_COLOR", "1")
+            .env("UPA_LOG", "upa=trace")
+            .env("UPA_LOG_FILE", self.folder.path().join(".upa/log"))
             .stdin(Stdio::null());
         command
     }
@@ -110,7 +115,11 @@ impl Workspace {
     /// Runs upa: status, stdout, stderr.
     pub fn upa(&self, args: &[&str]) -> (i32, String, String) {
         let output = self.command(args).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let text = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            canary::refuse(&text);
+            text
+        };
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 

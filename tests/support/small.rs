@@ -5,6 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::canary;
+
 /// A small product: the counts follow from the pages, and pages from the number of objects.
 const VERSION: &str = r#"
 product = "small"
@@ -73,6 +75,8 @@ pub fn upa(folder: &Path, args: &[&str]) -> Command {
 pub fn run(folder: &Path, args: &[&str]) -> String {
     let output = upa(folder, args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    canary::refuse(&text);
+    canary::refuse(&String::from_utf8_lossy(&output.stderr));
     assert!(
         output.status.success(),
         "{args:?}: {text}{}",

@@ -1,5 +1,6 @@
-//! API keys: `sandbox` may do everything, `sandbox:workflow:list,workflow:read` only that, anything else is nobody.
+//! API keys: [`KEY`] may do everything, `KEY:workflow:list,workflow:read` only that, anything else is nobody.
 
+use super::super::KEY;
 use super::super::http::Request;
 
 /// A key that was accepted.
@@ -16,7 +17,7 @@ impl Key {
     }
 
     fn parse(text: &str) -> Option<Key> {
-        match text.strip_prefix("sandbox")? {
+        match text.strip_prefix(KEY)? {
             "" => Some(Key::Everything),
             rest => {
                 let scopes = rest.strip_prefix(':')?.split(',');
@@ -39,10 +40,10 @@ mod tests {
 
     #[test]
     fn a_key_names_its_scopes() {
-        assert_eq!(Key::parse("sandbox"), Some(Key::Everything));
-        assert_eq!(Key::parse("sandboxed"), None);
+        assert_eq!(Key::parse(KEY), Some(Key::Everything));
+        assert_eq!(Key::parse(&format!("{KEY}ed")), None);
         assert_eq!(Key::parse("eyJhbGciOi"), None);
-        let key = Key::parse("sandbox:workflow:list,tag:list").expect("a key");
+        let key = Key::parse("key-of-the-sandbox:workflow:list,tag:list").expect("a key");
         assert!(key.may("workflow:list") && key.may("tag:list"));
         assert!(!key.may("workflow:read"));
     }

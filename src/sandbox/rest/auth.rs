@@ -10,12 +10,11 @@ use crate::platform::definition::auth::{Auth, Session, TokenPlace};
 use crate::platform::definition::call::Call;
 use crate::platform::definition::file::Encoding;
 use crate::platform::definition::placeholder::{Root, Scope, Text};
+use crate::sandbox::KEY;
 use crate::sandbox::http::{Answer, Request};
 use crate::sandbox::store::StoreError;
 use crate::secret::Secret;
 
-/// The key that opens everything in the sandbox.
-const KEY: &str = "sandbox";
 /// How long a token is said to last, in seconds.
 const LIFE: u64 = 3600;
 /// Where tokens are stored; no kind is called like this.

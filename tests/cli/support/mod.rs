@@ -1,5 +1,7 @@
 //! Workspaces for tests, and what a person sees of a run.
 
+#[path = "../../support/canary.rs"]
+pub mod canary;
 pub mod duo;
 pub mod origin;
 pub mod product;
@@ -18,6 +20,16 @@ pub use transcript::Run;
 /// A workspace in a Git repository of its own.
 pub struct Space {
     folder: TempDir,
+    /// Whether a test itself has put a secret where none may be.
+    planted: std::cell::Cell<bool>,
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        if !self.planted.get() {
+            canary::refuse_in(self.folder.path());
+        }
+    }
 }
 
 impl Space {
@@ -25,6 +37,7 @@ impl Space {
     pub fn bare() -> Self {
         let space = Self {
             folder: tempfile::tempdir().unwrap(),
+            planted: false.into(),
         };
         std::fs::create_dir(space.root()).unwrap();
         std::fs::create_dir(space.folder.path().join("home")).unwrap();
@@ -56,6 +69,11 @@ impl Space {
         }
         space.commit("workspace");
         space
+    }
+
+    /// A test puts a secret into a file of the workspace: it is not searched for when all is over.
+    pub fn plants_a_secret(&self) {
+        self.planted.set(true);
     }
 
     pub fn root(&self) -> PathBuf {
@@ -128,7 +146,10 @@ impl Space {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("NO_COLOR", "1")
             .env("TERM", "dumb")
-            .env("TZ", "UTC");
+            .env("TZ", "UTC")
+            // What upa does is logged as closely as can be, and searched for secrets.
+            .env("UPA_LOG", "upa=trace")
+            .env("UPA_LOG_FILE", self.folder.path().join("log"));
         command
     }
 
@@ -147,6 +168,9 @@ impl Space {
     pub fn upa_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         let mut command = self.command(args);
         command.envs(variables.iter().copied());
+        if variables.iter().any(|(name, _)| *name == "UPA_LOG") {
+            command.env_remove("UPA_LOG_FILE");
+        }
         Run::of(command.output().unwrap(), self.folder.path())
     }
 

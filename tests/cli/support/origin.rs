@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Server, Space, product};
+use super::{Server, Space, canary, product};
 
 /// A bare repository, and one sandbox for all its clones.
 pub struct Origin {
@@ -168,6 +168,7 @@ impl Drop for Origin {
             let _ = child.kill();
             let _ = child.wait();
         }
+        canary::refuse_in(self.folder.path());
     }
 }
 

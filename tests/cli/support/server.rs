@@ -55,14 +55,14 @@ impl Server {
     /// A call that must succeed.
     #[track_caller]
     pub fn ok(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let (mut status, mut answer) = self.send(method, path, "sandbox", body);
+        let (mut status, mut answer) = self.send(method, path, "key-of-the-sandbox", body);
         // Unpublishing takes a moment, as in the real n8n.
         for _ in 0..100 {
             if status != 409 {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
-            (status, answer) = self.send(method, path, "sandbox", body);
+            (status, answer) = self.send(method, path, "key-of-the-sandbox", body);
         }
         assert!(status < 300, "{method} {path}: {status} {answer}");
         answer

@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::canary;
+
 /// What became of one command.
 pub struct Run {
     pub stdout: String,
@@ -20,9 +22,12 @@ impl Run {
     pub fn of(output: Output, temporary: &Path) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         let status = output.status;
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        canary::refuse(&stdout);
+        canary::refuse(&stderr);
         Self {
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            stdout,
+            stderr,
             status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
             temporary: temporary.canonicalize().unwrap().display().to_string(),
         }

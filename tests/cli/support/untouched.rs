@@ -62,7 +62,9 @@ impl Space {
                 (format!("{}/vapi/assistant?limit=1000", sandbox.url()), ""),
             ] {
                 let request = reqwest::Client::new().get(url);
-                let request = request.header("X-N8N-API-KEY", "sandbox").bearer_auth("sandbox");
+                let request = request
+                    .header("X-N8N-API-KEY", "key-of-the-sandbox")
+                    .bearer_auth("key-of-the-sandbox");
                 let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
                 count += answer.pointer(list).unwrap().as_array().unwrap().len();
             }
