@@ -3,6 +3,7 @@
 pub mod accounts;
 mod adopt;
 mod apply;
+pub mod approved;
 pub mod claim;
 mod demo;
 mod doctor;
