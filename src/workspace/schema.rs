@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::secret;
 use super::toml::Toml;
-use crate::problem::{Problem, did_you_mean, listed};
+use crate::problem::{ENOUGH, Place, Problem, did_you_mean, listed};
 
 /// A schema, compiled.
 pub struct Schema {
@@ -53,11 +53,20 @@ impl Schema {
                     .iter()
                     .any(|other| is_choice(other) && other.instance_path() == error.instance_path())
         };
-        errors
-            .iter()
-            .filter(|error| !said(error))
+        let told = errors.iter().filter(|error| !said(error));
+        let mut problems: Vec<Problem> = told
             .flat_map(|error| self.word(error, toml, base))
-            .collect()
+            .take(ENOUGH + 1)
+            .collect();
+        if problems.len() > ENOUGH {
+            problems.truncate(ENOUGH);
+            problems.push(
+                Problem::configuration("more than this is wrong in this file")
+                    .at(Place::file(&*toml.file))
+                    .hint("mend what is told above first"),
+            );
+        }
+        problems
     }
 
     /// The table itself is missing: everything it requires is.
@@ -75,6 +84,7 @@ impl Schema {
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
                 .iter()
+                .take(ENOUGH + 1)
                 .map(|key| self.unknown_key(error, toml, &at, key))
                 .collect(),
             ValidationErrorKind::Required { property } => {

@@ -25,6 +25,8 @@ pub struct Toml {
     pub value: Value,
     /// JSON pointer → the bytes of the key and of its value.
     spans: BTreeMap<String, (Range<usize>, Range<usize>)>,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
 }
 
 impl Toml {
@@ -80,6 +82,9 @@ impl Toml {
             text: text.clone(),
             value,
             spans: walk.spans,
+            lines: std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect(),
         })
     }
 
@@ -97,7 +102,9 @@ impl Toml {
         let mut at = pointer;
         loop {
             if let Some(spans) = self.spans.get(at) {
-                return Place::new(&*self.file, &self.text, pick(spans));
+                let span = pick(spans);
+                let line = self.lines.partition_point(|begin| *begin <= span.start);
+                return Place::on_line(&*self.file, &self.text, span, line);
             }
             match at.rfind('/') {
                 Some(cut) => at = &at[..cut],
