@@ -167,6 +167,20 @@ impl Problem {
     }
 }
 
+/// The first [`ENOUGH`] of the findings about a file, and that there are more.
+pub fn enough(file: &str, found: impl IntoIterator<Item = Problem>) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = found.into_iter().take(ENOUGH + 1).collect();
+    if problems.len() > ENOUGH {
+        problems.truncate(ENOUGH);
+        problems.push(
+            Problem::configuration("more than this is wrong in this file")
+                .at(Place::file(file))
+                .hint("mend what is told above first"),
+        );
+    }
+    problems
+}
+
 /// The word of `known` that `typed` was probably meant to be.
 pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

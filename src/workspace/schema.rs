@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::secret;
 use super::toml::Toml;
-use crate::problem::{ENOUGH, Place, Problem, did_you_mean, listed};
+use crate::problem::{ENOUGH, Problem, did_you_mean, enough, listed};
 
 /// A schema, compiled.
 pub struct Schema {
@@ -54,19 +54,7 @@ impl Schema {
                     .any(|other| is_choice(other) && other.instance_path() == error.instance_path())
         };
         let told = errors.iter().filter(|error| !said(error));
-        let mut problems: Vec<Problem> = told
-            .flat_map(|error| self.word(error, toml, base))
-            .take(ENOUGH + 1)
-            .collect();
-        if problems.len() > ENOUGH {
-            problems.truncate(ENOUGH);
-            problems.push(
-                Problem::configuration("more than this is wrong in this file")
-                    .at(Place::file(&*toml.file))
-                    .hint("mend what is told above first"),
-            );
-        }
-        problems
+        enough(&toml.file, told.flat_map(|error| self.word(error, toml, base)))
     }
 
     /// The table itself is missing: everything it requires is.

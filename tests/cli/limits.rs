@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use crate::support::Space;
+use crate::support::product::TEMPLATES;
 
 /// Deep enough to end any program that follows it down on its stack.
 const DEEP: usize = 10_000;
@@ -139,4 +140,39 @@ fn numbers_that_nothing_can_keep_are_refused_and_not_lost() {
             &["this number is none that upa can keep", "tenants/ana.toml"],
         );
     }
+}
+
+#[test]
+fn a_workflow_has_a_deepest_nesting_and_a_largest_number_of_nodes() {
+    let space = Space::with(&["ana"]);
+    let template = format!("{TEMPLATES}/record.json");
+    let node = r#"{"name": "N", "type": "n8n-nodes-base.set", "typeVersion": 3, "parameters": {"path": "p"}}"#;
+    for (nodes, words) in [
+        (nested("[", "]"), "nest it less than 128 deep"),
+        (format!("[{}]", vec![node; 5_001].join(",")), "it has 5001 nodes"),
+        // Findings are many here, and each is looked up in the file.
+        (format!("[{}]", vec![node; 5_000].join(",")), "two nodes are called"),
+    ] {
+        space.write(
+            &template,
+            format!(r#"{{"name": "Record", "connections": {{}}, "nodes": {nodes}}}"#),
+        );
+        refused(&space, &["validate"], &[words, &template]);
+    }
+}
+
+#[test]
+fn a_definition_has_a_deepest_nesting_in_its_bodies() {
+    let space = Space::with(&["ana"]);
+    let kind = "[resource.a]\ncreate = { call = \"POST /a\", body = ";
+    let text = format!(
+        "platform = \"crm\"\nauth = {{ bearer = \"{{cred.k}}\" }}\n{kind}{} }}\n",
+        nested("{a=", "}")
+    );
+    space.write("platforms/crm.toml", text);
+    refused(
+        &space,
+        &["validate"],
+        &["nest tables and arrays less deep", "platforms/crm.toml"],
+    );
 }

@@ -27,6 +27,9 @@ use crate::platform::{Prepared, Templates};
 use crate::problem::{ENOUGH, Place, Problem, did_you_mean};
 use crate::template::{Guard, Source, expression};
 
+/// More nodes than any editor shows. Each is held against the others.
+const MOST_NODES: usize = 5_000;
+
 /// n8n's longest workflow name, less the longest tenant name and ` · `.
 const LONGEST_NAME: usize = 128 - 40 - 3;
 
@@ -130,6 +133,10 @@ impl<'a> Pass<'a> {
                 "export the workflow again",
             );
         };
+        if list.len() > MOST_NODES {
+            let why = format!("it has {} nodes, and upa understands at most {MOST_NODES}", list.len());
+            return self.refuse_file(why, "take it apart into workflows that call each other");
+        }
         let name = workflow.get("name").and_then(Value::as_str).unwrap_or_default();
         let name = without_tenant(name, workflow);
         if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
