@@ -4,7 +4,7 @@
 //! that was cut off leaves it, and the next run folds it into the lockfiles before anything else.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use crate::lockfile::Event;
 use crate::outside::{Deed, Outside};
+
+/// The largest journal that is read, in bytes: far more than a run over thousands of tenants writes.
+const LARGEST: u64 = 1 << 30;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,18 +124,31 @@ pub fn leftovers(folder: &Path) -> std::io::Result<Vec<Leftover>> {
     paths.sort();
     let mut leftovers = Vec::new();
     for path in paths {
-        let (mut base, mut entries) = (None, Vec::new());
-        for line in BufReader::new(File::open(&path)?).lines() {
-            // The last line may have been cut off in the middle: what it announced was not sent.
-            match serde_json::from_str(&line?) {
-                Ok(Line::Base(noted)) => base = Some(noted.base),
-                Ok(Line::Entry(entry)) => entries.push(*entry),
-                Err(_) => break,
-            }
+        let size = std::fs::metadata(&path)?.len();
+        if size > LARGEST {
+            return Err(io::Error::other(format!(
+                "the journal `{}` has {size} bytes, and upa reads at most {LARGEST}: no run of upa wrote that; move it away",
+                path.display()
+            )));
         }
+        let (base, entries) = read(&std::fs::read(&path)?);
         leftovers.push(Leftover { path, base, entries });
     }
     Ok(leftovers)
+}
+
+/// What a journal says: the commit its events continue, and the events.
+pub fn read(bytes: &[u8]) -> (Option<String>, Vec<Entry>) {
+    let (mut base, mut entries) = (None, Vec::new());
+    for line in bytes.split(|byte| *byte == b'\n') {
+        // The last line may have been cut off in the middle, even of a letter: what it announced was not sent.
+        match serde_json::from_slice(line) {
+            Ok(Line::Base(noted)) => base = Some(noted.base),
+            Ok(Line::Entry(entry)) => entries.push(*entry),
+            Err(_) => break,
+        }
+    }
+    (base, entries)
 }
 
 /// Removes a journal whose events are in a commit.
@@ -166,5 +182,27 @@ mod tests {
         assert_eq!(found[0].entries[0].event, event);
         journal.finish().unwrap();
         assert!(leftovers(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_torn_within_a_letter_is_only_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::start(folder.path(), outside::run_id(), outside::real()).unwrap();
+        let gone = Event::Gone {
+            address: "welcs@v2.0/a".parse().unwrap(),
+        };
+        journal.append("welcs", &gone).unwrap();
+        let torn = "{\"tenant\":\"Ñ".as_bytes();
+        journal.file.lock().unwrap().write_all(&torn[..torn.len() - 1]).unwrap();
+        assert_eq!(leftovers(folder.path()).unwrap()[0].entries.len(), 1);
+    }
+
+    #[test]
+    fn a_journal_that_no_run_wrote_is_refused_and_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.journal");
+        File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        let refused = leftovers(folder.path()).err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|why| why.contains("reads at most")));
     }
 }

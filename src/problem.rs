@@ -64,6 +64,16 @@ impl Place {
         }
     }
 
+    /// The same where the line is known, so that it need not be counted again for each of many findings.
+    pub(crate) fn on_line(file: impl Into<String>, text: &Arc<str>, span: Range<usize>, line: usize) -> Self {
+        Self {
+            file: file.into(),
+            line,
+            span,
+            text: text.clone(),
+        }
+    }
+
     /// The whole of a file, where no line can be named.
     pub fn file(file: impl Into<String>) -> Self {
         Self {
@@ -87,6 +97,9 @@ impl Place {
         valid.then(|| (&*self.text, self.span.clone()))
     }
 }
+
+/// How many findings about one file are worth telling: behind these, one cause is as likely as a hundred.
+pub const ENOUGH: usize = 100;
 
 /// Something a person must know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -160,6 +173,20 @@ impl Problem {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+/// The first [`ENOUGH`] of the findings about a file, and that there are more.
+pub fn enough(file: &str, found: impl IntoIterator<Item = Problem>) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = found.into_iter().take(ENOUGH + 1).collect();
+    if problems.len() > ENOUGH {
+        problems.truncate(ENOUGH);
+        problems.push(
+            Problem::configuration("more than this is wrong in this file")
+                .at(Place::file(file))
+                .hint("mend what is told above first"),
+        );
+    }
+    problems
 }
 
 /// The word of `known` that `typed` was probably meant to be.

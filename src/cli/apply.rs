@@ -1,14 +1,13 @@
 //! `upa apply`: make the platforms as Git says, and commit the lockfiles.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use serde_json::Value;
 
+use super::approved::Approved;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::{self, Above, Lines, Live};
 use super::publish::Kept;
@@ -43,7 +42,7 @@ pub struct ApplyArgs {
 }
 
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
-    let approved = args.plan.as_deref().map(read_plan).transpose()?;
+    let approved = args.plan.as_deref().map(Approved::read).transpose()?;
     if global.offline {
         return Err(
             Failure::new(Exit::Usage, "`--offline` is for looking: apply needs the remote")
@@ -133,77 +132,6 @@ fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
         &question,
         "say `--yes`, or `--plan FILE` to apply a plan that was reviewed",
     )
-}
-
-/// A plan that was reviewed.
-struct Approved {
-    digest: String,
-    changes: BTreeSet<String>,
-}
-
-impl Approved {
-    /// What is left to do must be part of what was approved: a run that was cut off may be finished.
-    fn check(&self, plan: &Plan) -> Result<(), Failure> {
-        if plan.digest().as_str() == self.digest {
-            return Ok(());
-        }
-        let other: Vec<String> = plan
-            .changes
-            .iter()
-            .filter(|change| !self.changes.contains(change.digest().as_str()))
-            .map(|change| change.address.to_string())
-            .collect();
-        if other.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Exit::Stale,
-            format!(
-                "this is not the plan that was reviewed: {} {} not in it ({})",
-                counted(other.len(), "change"),
-                if other.len() == 1 { "is" } else { "are" },
-                other.join(", ")
-            ),
-        )
-        .hint("plan again and have it reviewed"))
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "edge: this is where a reviewed plan is read")]
-fn read_plan(file: &Path) -> Result<Approved, Failure> {
-    let wrong = |why: String| {
-        Failure::new(
-            Exit::Configuration,
-            format!("`{}` is not a plan: {why}", file.display()),
-        )
-        .hint("make one with `upa plan --out FILE`")
-    };
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(
-            Exit::Configuration,
-            format!("cannot read the plan `{}`: {error}", file.display()),
-        )
-        .hint("make one with `upa plan --out FILE`")
-    })?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    if value.get("format").and_then(Value::as_u64) != Some(u64::from(render::json::FORMAT)) {
-        return Err(wrong("its format is not known to this upa".to_owned()));
-    }
-    let digest = value
-        .get("digest")
-        .and_then(Value::as_str)
-        .ok_or_else(|| wrong("it has no digest".to_owned()))?;
-    let changes = value
-        .get("changes")
-        .and_then(Value::as_array)
-        .ok_or_else(|| wrong("it has no changes".to_owned()))?;
-    Ok(Approved {
-        digest: digest.to_owned(),
-        changes: changes
-            .iter()
-            .filter_map(|change| change.get("digest")?.as_str().map(str::to_owned))
-            .collect(),
-    })
 }
 
 /// First Ctrl-C (or SIGTERM, as CI cancels): finish what is in flight. Second: stop now.

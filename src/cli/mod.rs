@@ -4,6 +4,7 @@ pub mod accounts;
 mod adopt;
 mod apply;
 mod approve;
+pub mod approved;
 pub mod claim;
 mod demo;
 mod doctor;

@@ -104,10 +104,10 @@ pub fn heard(written: std::io::Result<()>) -> Result<(), Failure> {
 pub fn failure(failure: &Failure) -> String {
     let mut text = problems(&failure.problems);
     if let Some(message) = &failure.message {
-        let _ = writeln!(text, "error: {message}");
+        let _ = writeln!(text, "error: {}", visible(message));
     }
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(text, "hint: {hint}");
+        let _ = writeln!(text, "hint: {}", visible(hint));
     }
     text
 }
@@ -153,9 +153,17 @@ fn one(problem: &Problem) -> String {
         }
     }
     if let Some(hint) = &problem.hint {
-        groups.push(Group::with_title(Level::HELP.secondary_title(&**hint)));
+        groups.push(Group::with_title(Level::HELP.secondary_title(visible(hint))));
     }
-    Renderer::styled().render(&groups)
+    // The renderer shows other control characters as pictures, and lets these through.
+    let acts = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+    Renderer::styled().render(&groups).replace(acts, "\u{FFFD}")
+}
+
+/// A text that may come from a file or a platform, without what would act on the terminal instead of being read.
+fn visible(text: &str) -> String {
+    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.replace(acts, "\u{FFFD}")
 }
 
 /// The lines a span is on, so that a large file is neither copied nor searched, and the span within them.

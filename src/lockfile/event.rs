@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Applied, Locked, Lockfile, LoggedError, Pending, Provisioned};
+use super::{Applied, Locked, Lockfile, LoggedError, Pending, Provisioned, kept};
 use crate::platform::Step;
 use crate::resource::{Address, Kind};
 
@@ -65,6 +65,13 @@ impl Event {
     }
 }
 
+/// Outputs without what no lockfile can hold, or it could not be written at all.
+fn kept_all(out: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    out.iter()
+        .filter_map(|(name, value)| Some((name.clone(), kept(value)?)))
+        .collect()
+}
+
 impl Lockfile {
     /// Folds an event in. The same events give the same lockfile, whenever they are read.
     pub fn record(&mut self, event: &Event) {
@@ -105,7 +112,7 @@ impl Lockfile {
             Event::Created { address, id, out } => {
                 if let Some(pending) = self.pending(address) {
                     pending.id = Some(id.clone());
-                    pending.out.clone_from(out);
+                    pending.out = kept_all(out);
                 }
             }
             Event::Superseded { address } => {
@@ -123,7 +130,10 @@ impl Lockfile {
             Event::Applied { address, applied } => {
                 if let Some(locked) = self.resources.get_mut(address) {
                     locked.pending = None;
-                    locked.applied = Some(applied.clone());
+                    locked.applied = Some(Applied {
+                        out: kept_all(&applied.out),
+                        ..applied.clone()
+                    });
                 }
             }
             Event::Gone { address } => {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use event::Event;
-pub use format::{FORMAT, parse, write};
+pub use format::{FORMAT, kept, parse, write};
 
 use crate::digest::Digest;
 use crate::platform::Step;

@@ -107,17 +107,22 @@ fn is_word(segment: &str) -> bool {
     !segment.is_empty() && segment.chars().all(is_word_char)
 }
 
+/// How many `??` may stand in one expression, in quotes or not: each may be the one that is meant.
+const MOST_OPERATORS: usize = 64;
+
 /// A path, and behind `??` a JSON value.
 fn value(text: &str) -> Option<(Path, Option<Value>)> {
     if let Some(path) = path(text) {
         return Some((path, None));
     }
     // A quoted segment may hold any text, so what is left of the operator must be a path as well.
-    text.match_indices("??").find_map(|(at, operator)| {
-        let path = path(text[..at].trim_end())?;
-        let instead = serde_json::from_str(text[at + operator.len()..].trim()).ok()?;
-        Some((path, Some(instead)))
-    })
+    text.match_indices("??")
+        .take(MOST_OPERATORS)
+        .find_map(|(at, operator)| {
+            let path = path(text[..at].trim_end())?;
+            let instead = serde_json::from_str(text[at + operator.len()..].trim()).ok()?;
+            Some((path, Some(instead)))
+        })
 }
 
 fn path(text: &str) -> Option<Path> {

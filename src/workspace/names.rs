@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::version::{ResourceSpec, Scope};
 use super::{Version, conditions};
 use crate::platform::Registry;
-use crate::problem::{Problem, did_you_mean, listed};
+use crate::problem::{ENOUGH, Problem, did_you_mean, enough, listed};
 use crate::resource::Kind;
 use crate::template::{self, Path};
 
@@ -27,11 +27,10 @@ pub fn check(version: &Version, registry: &Registry) -> Vec<Problem> {
             template::render(&prepared.template, &names, &template::Guard::default()),
             version.sources.get(resource),
         ) {
-            problems.extend(
-                faults
-                    .into_iter()
-                    .map(|fault| undefined(&fault).at(source.find(&fault.written))),
-            );
+            let found = faults
+                .into_iter()
+                .map(|fault| undefined(&fault).at(source.find(&fault.written)));
+            problems.extend(enough(&source.file, found));
         }
     }
     let names = Names {
@@ -188,6 +187,7 @@ impl Names<'_> {
         nested.map_err(|faults| {
             let faults: Vec<String> = faults
                 .into_iter()
+                .take(ENOUGH)
                 .map(|fault| format!("{} in {name}: {}", fault.written, fault.why))
                 .collect();
             faults.join("; ")

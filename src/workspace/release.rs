@@ -101,10 +101,17 @@ pub fn released(version: &Version) -> Result<Option<(u32, String)>, Problem> {
         .text
         .parse()
         .map_err(|error| Problem::configuration(format!("not valid TOML: {error}")).at(Place::file(&*path)))?;
-    let revision = version.file.revision + 1;
+    let Some(revision) = version.file.revision.checked_add(1) else {
+        let why = format!("revision {} is the last there can be", version.file.revision);
+        let problem = Problem::configuration(why).at(version.toml.value_place("/revision"));
+        return Err(problem.hint("make a new version"));
+    };
     set(document.as_table_mut(), "revision", i64::from(revision).into());
     set(document.as_table_mut(), "definition", definition.into());
     let files = document.entry("files").or_insert_with(|| Item::Table(Table::new()));
+    if let Some(inline) = files.as_inline_table() {
+        *files = Item::Table(inline.clone().into_table());
+    }
     if let Some(table) = files.as_table_mut() {
         table.retain(|name, _| actual.contains_key(name));
         for (name, digest) in &actual {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::secret;
 use super::toml::Toml;
-use crate::problem::{Problem, did_you_mean, listed};
+use crate::problem::{ENOUGH, Problem, did_you_mean, enough, listed};
 
 /// A schema, compiled.
 pub struct Schema {
@@ -53,11 +53,8 @@ impl Schema {
                     .iter()
                     .any(|other| is_choice(other) && other.instance_path() == error.instance_path())
         };
-        errors
-            .iter()
-            .filter(|error| !said(error))
-            .flat_map(|error| self.word(error, toml, base))
-            .collect()
+        let told = errors.iter().filter(|error| !said(error));
+        enough(&toml.file, told.flat_map(|error| self.word(error, toml, base)))
     }
 
     /// The table itself is missing: everything it requires is.
@@ -75,6 +72,7 @@ impl Schema {
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
                 .iter()
+                .take(ENOUGH + 1)
                 .map(|key| self.unknown_key(error, toml, &at, key))
                 .collect(),
             ValidationErrorKind::Required { property } => {

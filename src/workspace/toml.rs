@@ -10,6 +10,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Place, Problem};
 
+/// How many syntax errors of one file are worth reading.
+const MOST_ERRORS: usize = 20;
+
 /// Tables inside tables inside tables: deeper than anything a person writes.
 const DEEPEST: usize = 32;
 const NEST_LESS: &str = "nest tables and arrays less deep";
@@ -22,6 +25,8 @@ pub struct Toml {
     pub value: Value,
     /// JSON pointer → the bytes of the key and of its value.
     spans: BTreeMap<String, (Range<usize>, Range<usize>)>,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
 }
 
 impl Toml {
@@ -35,10 +40,20 @@ impl Toml {
                     .hint("finish the merge and commit it, then run again"),
             ]);
         }
-        let mut problems: Vec<Problem> = errors.iter().map(|error| syntax(file, text, error)).collect();
+        let told = errors.iter().take(MOST_ERRORS);
+        let mut problems: Vec<Problem> = told.map(|error| syntax(file, text, error)).collect();
+        if errors.len() > MOST_ERRORS {
+            let more = format!("{} more syntax errors are in this file", errors.len() - MOST_ERRORS);
+            problems.push(
+                Problem::configuration(more)
+                    .at(Place::file(file))
+                    .hint("is this a TOML file at all?"),
+            );
+        }
         let mut walk = Walk {
             spans: BTreeMap::new(),
             too_deep: None,
+            too_large: None,
         };
         let value = if problems.is_empty() {
             walk.table(table.get_ref(), "", 0)
@@ -52,6 +67,13 @@ impl Toml {
                     .hint(NEST_LESS),
             );
         }
+        if let Some(span) = walk.too_large {
+            problems.push(
+                Problem::configuration("this number is none that upa can keep")
+                    .at(Place::new(file, text, span))
+                    .hint("integers have 64 bits, other numbers are finite; write anything else as text, in quotes"),
+            );
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -60,6 +82,9 @@ impl Toml {
             text: text.clone(),
             value,
             spans: walk.spans,
+            lines: std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect(),
         })
     }
 
@@ -77,7 +102,9 @@ impl Toml {
         let mut at = pointer;
         loop {
             if let Some(spans) = self.spans.get(at) {
-                return Place::new(&*self.file, &self.text, pick(spans));
+                let span = pick(spans);
+                let line = self.lines.partition_point(|begin| *begin <= span.start);
+                return Place::on_line(&*self.file, &self.text, span, line);
             }
             match at.rfind('/') {
                 Some(cut) => at = &at[..cut],
@@ -128,6 +155,8 @@ fn conflict(text: &str) -> Option<Range<usize>> {
 struct Walk {
     spans: BTreeMap<String, (Range<usize>, Range<usize>)>,
     too_deep: Option<Range<usize>>,
+    /// A number that JSON, or 64 bits, cannot hold. Taken for nothing, it would be lost in silence.
+    too_large: Option<Range<usize>>,
 }
 
 impl Walk {
@@ -149,9 +178,13 @@ impl Walk {
         match value.get_ref() {
             DeValue::String(text) => Value::from(&**text),
             DeValue::Integer(number) => {
-                i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from)
+                let number = i64::from_str_radix(number.as_str(), number.radix());
+                self.number(value, number.ok().map(Value::from))
             }
-            DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+            DeValue::Float(number) => {
+                let number = number.as_str().parse::<f64>();
+                self.number(value, number.ok().filter(|number| number.is_finite()).map(Value::from))
+            }
             DeValue::Boolean(flag) => Value::from(*flag),
             // Dates are compared as text everywhere, so they are text.
             DeValue::Datetime(date) => Value::from(date.to_string()),
@@ -170,6 +203,13 @@ impl Walk {
             }
             DeValue::Table(table) => self.table(table, at, depth),
         }
+    }
+
+    fn number(&mut self, written: &Spanned<DeValue<'_>>, number: Option<Value>) -> Value {
+        number.unwrap_or_else(|| {
+            self.too_large.get_or_insert(written.span());
+            Value::Null
+        })
     }
 }
 

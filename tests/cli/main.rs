@@ -19,6 +19,7 @@ mod integrations;
 mod interrupted;
 mod lies;
 mod lifecycle;
+mod limits;
 mod lockfiles;
 mod lost_updates;
 mod misc;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::kind::{KindDefinition, Marker};
 use super::path;
 use crate::digest::Digest;
+use crate::lockfile::kept;
 
 /// What the short form of a mark begins with.
 const TAG: &str = " ~";
@@ -258,7 +259,7 @@ pub fn is_gone(kind: &KindDefinition, live: &Value) -> bool {
 /// The values of a JSON text or object under named groups, or as it is without a pattern.
 pub fn output(out: &super::kind::Out, value: &Value) -> Option<Value> {
     let Some(pattern) = &out.pattern else {
-        return Some(value.clone());
+        return kept(value);
     };
     let text = value.as_str()?;
     let groups = pattern.captures(text)?;

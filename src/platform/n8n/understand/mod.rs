@@ -24,8 +24,11 @@ use self::designer::Designer;
 pub use self::designer::workflow;
 use super::{document, nodes};
 use crate::platform::{Prepared, Templates};
-use crate::problem::{Place, Problem, did_you_mean};
+use crate::problem::{ENOUGH, Place, Problem, did_you_mean};
 use crate::template::{Guard, Source, expression};
+
+/// More nodes than any editor shows. Each is held against the others.
+const MOST_NODES: usize = 5_000;
 
 /// n8n's longest workflow name, less the longest tenant name and ` · `.
 const LONGEST_NAME: usize = 128 - 40 - 3;
@@ -113,7 +116,7 @@ impl<'a> Pass<'a> {
             Ok(workflow) => workflow,
             Err(why) => return self.refuse_file(format!("this is not a workflow: {why}"), "export the workflow again"),
         };
-        for key in workflow.keys() {
+        for key in workflow.keys().take(ENOUGH) {
             let known = nodes::WORKFLOW_KEYS.contains(&&**key) || nodes::EXPORT_ONLY.contains(&&**key);
             if !known {
                 let place = source.find(&format!("\"{key}\""));
@@ -130,6 +133,10 @@ impl<'a> Pass<'a> {
                 "export the workflow again",
             );
         };
+        if list.len() > MOST_NODES {
+            let why = format!("it has {} nodes, and upa understands at most {MOST_NODES}", list.len());
+            return self.refuse_file(why, "take it apart into workflows that call each other");
+        }
         let name = workflow.get("name").and_then(Value::as_str).unwrap_or_default();
         let name = without_tenant(name, workflow);
         if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
@@ -139,7 +146,7 @@ impl<'a> Pass<'a> {
             );
         }
         let names = self.node_names(list);
-        let nodes: Vec<Value> = list.iter().filter_map(|node| self.node(node)).collect();
+        let nodes: Vec<Value> = list.iter().map_while(|node| self.next_node(node)).flatten().collect();
         self.check_connections(connections, &names);
         let settings = self.settings(workflow.get("settings"));
         let mut template = Map::new();
@@ -161,6 +168,9 @@ impl<'a> Pass<'a> {
     fn node_names(&mut self, list: &[Value]) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for (index, node) in list.iter().enumerate() {
+            if self.problems.len() >= ENOUGH {
+                break;
+            }
             match node.get("name").and_then(Value::as_str) {
                 Some(name) if expression::has_expression(name) => {
                     let place = self.source.find_name(name);
@@ -201,7 +211,8 @@ impl<'a> Pass<'a> {
             targets.extend(ends.filter_map(|end| end.get("node").and_then(Value::as_str)));
         }
         let unknown: BTreeSet<&str> = targets.into_iter().filter(|target| !names.contains(*target)).collect();
-        for target in unknown {
+        // Names may be missing only because looking for them ended early.
+        for target in unknown.into_iter().take(ENOUGH.saturating_sub(self.problems.len())) {
             let place = self.source.find(target);
             let problem = Problem::configuration(format!("a connection names node \"{target}\", which does not exist"));
             let hint = did_you_mean(target, names.iter().map(String::as_str));
@@ -210,6 +221,11 @@ impl<'a> Pass<'a> {
                 None => "export the workflow again".to_owned(),
             }));
         }
+    }
+
+    /// A node, unless enough is wrong already: each finding is looked up in the whole file.
+    fn next_node(&mut self, value: &Value) -> Option<Option<Value>> {
+        (self.problems.len() < ENOUGH).then(|| self.node(value))
     }
 
     fn node(&mut self, value: &Value) -> Option<Value> {

@@ -1,0 +1,47 @@
+//! A journal: what is read is written, and read again as the same; and whatever it says, the lockfile it is folded into
+//! can be kept.
+
+use std::collections::BTreeMap;
+
+use upa::journal::{self, Entry};
+use upa::lockfile::{Event, Lockfile};
+use upa::resource::Address;
+
+use super::lockfile;
+
+pub fn look(bytes: &[u8]) {
+    let (base, entries) = journal::read(bytes);
+    let mut text = base.iter().fold(String::new(), |text, base| {
+        text + &serde_json::json!({ "base": base }).to_string() + "\n"
+    });
+    for entry in &entries {
+        text += &(serde_json::to_string(entry).expect("what was read can be written") + "\n");
+    }
+    assert_eq!(journal::read(text.as_bytes()), (base, entries.clone()), "{text}");
+    let mut locks: BTreeMap<&str, Lockfile> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| is_own(entry)) {
+        let lock = locks
+            .entry(&entry.tenant)
+            .or_insert_with(|| Lockfile::new(&*entry.tenant));
+        lock.record(&entry.event);
+    }
+    locks.values().for_each(lockfile::holds);
+}
+
+/// upa notes nothing of one tenant under another's name.
+fn is_own(entry: &Entry) -> bool {
+    address(&entry.event).is_none_or(|address| address.tenant() == entry.tenant)
+}
+
+fn address(event: &Event) -> Option<&Address> {
+    match event {
+        Event::Begin { address, .. }
+        | Event::Created { address, .. }
+        | Event::Superseded { address }
+        | Event::Retired { address, .. }
+        | Event::Applied { address, .. }
+        | Event::Gone { address }
+        | Event::Failed { address, .. } => Some(address),
+        Event::Version { .. } | Event::VersionGone { .. } => None,
+    }
+}
