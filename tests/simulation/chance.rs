@@ -11,7 +11,7 @@ use super::fate::Fate;
 use super::process::Process;
 use super::product::{FURTHER, TOKEN, VERSION};
 use super::run::{Clone, Ended, until_quiet};
-use super::scenario::{add, fix, greet, join, remove, replace, rotate, secret, status};
+use super::scenario::{add, demand, fix, greet, join, remove, replace, rotate, secret, status};
 use super::world::World;
 
 const TENANTS: [&str; 3] = ["ana", "bob", "cyd"];
@@ -36,6 +36,9 @@ pub async fn live(seed: u64) -> Life {
         deaths: 0,
         faults: 0,
     };
+    if world.roll(3) == 0 {
+        demand(&world);
+    }
     join(&world, "ana", "");
     world.commit("the first");
     // How often something goes wrong is another thing in each world.

@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 use git2::Repository;
 use regex::Regex;
 use serde_json::Value;
-use upa::lockfile::{self, Lockfile, RequestState};
+use upa::desired::DesiredState;
+use upa::lockfile::{self, Lockfile, Request, RequestState};
 use upa::workspace::Entry;
 
 use super::fate::Fate;
@@ -55,7 +56,7 @@ async fn things(world: &World) -> Vec<Thing> {
     things
 }
 
-fn locks(world: &World) -> BTreeMap<String, Lockfile> {
+pub fn locks(world: &World) -> BTreeMap<String, Lockfile> {
     let texts = world.locks();
     let read = |(tenant, text): (String, String)| {
         let lock = lockfile::parse(&format!("tenants/{tenant}.lock"), &tenant, &Arc::from(text.as_str()));
@@ -66,6 +67,15 @@ fn locks(world: &World) -> BTreeMap<String, Lockfile> {
 
 /// What Git asks for: address → whether it must run.
 fn wanted(world: &World) -> BTreeMap<String, bool> {
+    let state = desired(world);
+    let resources = state.tenants.values().flat_map(|tenant| tenant.resources.values());
+    resources
+        .map(|resource| (resource.address.to_string(), resource.runs))
+        .collect()
+}
+
+/// What Git asks for.
+pub fn desired(world: &World) -> DesiredState {
     let files = world.files.lock().unwrap().clone();
     let entries = files
         .into_iter()
@@ -77,10 +87,7 @@ fn wanted(world: &World) -> BTreeMap<String, bool> {
     });
     let (state, problems) = upa::desired::desired(&loaded.workspace.unwrap(), |_| true);
     assert!(problems.is_empty(), "{problems:?}");
-    let resources = state.tenants.values().flat_map(|tenant| tenant.resources.values());
-    resources
-        .map(|resource| (resource.address.to_string(), resource.runs))
-        .collect()
+    state
 }
 
 /// What is wanted and not recorded as done.
@@ -155,6 +162,9 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
             }
         }
         for (version, known) in &lock.versions {
+            if let Some(why) = misled(&known.request) {
+                wrong.push(format!("the request of {tenant} on {version}: {why}"));
+            }
             if !matches!(known.request.state, RequestState::Completed | RequestState::Failed) {
                 wrong.push(format!(
                     "the request of {tenant} on {version} is {:?}",
@@ -198,6 +208,30 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
         wrong.push("plan wrote something".to_owned());
     }
     wrong
+}
+
+/// What is wrong with the way a request has come, if anything.
+fn misled(request: &Request) -> Option<String> {
+    use RequestState::{AwaitingApproval, Completed, Failed, Pending, Provisioning};
+    let states: Vec<RequestState> = request.history.iter().map(|one| one.state).collect();
+    if states.first() != Some(&Pending) || states.last() != Some(&request.state) {
+        return Some(format!("it is {:?} after {states:?}", request.state));
+    }
+    let wrong = states.windows(2).find(|pair| {
+        !matches!(
+            pair,
+            [Pending, Provisioning | Failed]
+                | [Provisioning, AwaitingApproval | Completed | Failed]
+                | [AwaitingApproval, Completed | Failed]
+        )
+    });
+    let times: Vec<&String> = request.history.iter().map(|one| &one.at).collect();
+    match wrong {
+        Some(pair) => Some(format!("{pair:?}")),
+        None if !times.is_sorted() => Some(format!("{times:?}")),
+        None if request.error_log.len() > 20 => Some("a long error log".to_owned()),
+        None => None,
+    }
 }
 
 /// What was recorded on the remote before is still what is recorded, unless its object was taken away.

@@ -123,6 +123,9 @@ async fn trials(
         scenario.name,
         world.trace()
     );
+    // Whoever is waited for approves.
+    let quiet = until_quiet(&world, &clone).await;
+    assert_eq!(quiet, Ok(()), "{}\n{}", scenario.name, world.trace());
     let wrong = check::check(&world, &clone).await;
     assert!(wrong.is_empty(), "{}: {wrong:#?}\n{}", scenario.name, world.trace());
     let points = process.points.lock().unwrap().clone();

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use upa::lockfile::RequestState;
+use upa::workspace::gates::Approval;
 
 use super::world::World;
 
@@ -54,6 +56,46 @@ pub async fn answer(world: &World, said: &str) -> BTreeSet<String> {
         asked.insert(question["tenant"].to_owned());
     }
     asked
+}
+
+/// The gates that are waited for: tenant, gate, and the digest of what is there.
+pub fn awaited(world: &World) -> Vec<(String, String, String)> {
+    let locks = super::check::locks(world);
+    let mut state = super::check::desired(world);
+    upa::gates::grant(&mut state, &locks);
+    let waiting = state.tenants.values().filter_map(|tenant| {
+        let lock = locks.get(&tenant.name)?;
+        let request = &lock.versions.get(&tenant.version)?.request;
+        (request.state == RequestState::AwaitingApproval).then_some((tenant, lock))
+    });
+    waiting
+        .flat_map(|(tenant, lock)| {
+            let open = upa::gates::open(tenant, lock).into_iter();
+            open.map(|gate| {
+                let digest = gate.digest(&tenant.version, lock).to_string();
+                (tenant.name.clone(), gate.name.clone(), digest)
+            })
+        })
+        .collect()
+}
+
+/// Looks, and says that all is well; whether anybody was waited for.
+pub fn approve(world: &World) -> bool {
+    let awaited = awaited(world);
+    for (tenant, gate, of) in &awaited {
+        let path = format!("tenants/{tenant}.toml");
+        let text = world.files.lock().unwrap()[&path].clone();
+        let approval = Approval {
+            by: "Ana".to_owned(),
+            at: world.now(),
+            of: of.clone(),
+        };
+        world.write(&path, upa::export::edit::approval(&text, gate, &approval).unwrap());
+    }
+    if !awaited.is_empty() {
+        world.commit("looked at");
+    }
+    !awaited.is_empty()
 }
 
 /// What has the tenant's name and no mark.

@@ -62,6 +62,13 @@ kind = "pine.label"
 template = "label.json"
 "#;
 
+/// What a person must have looked at.
+pub const GATE: &str = r#"
+[gates.seen]
+covers = ["label", "site"]
+prompt = "Look at them"
+"#;
+
 /// The one that goes, for those who take it away.
 pub const TOKEN: &str = r#"
 [resources.token]

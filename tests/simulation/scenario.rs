@@ -8,8 +8,10 @@ use futures::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use super::check::remember;
-use super::product::{self, CANARY, FURTHER, TOKEN, VERSION};
-use super::run::{Clone, until_quiet};
+use super::fate::Fate;
+use super::process::Process;
+use super::product::{self, CANARY, FURTHER, GATE, TOKEN, VERSION};
+use super::run::{Clone, Ended, until_quiet};
 use super::world::{World, secret_file};
 
 pub struct Scenario {
@@ -19,7 +21,7 @@ pub struct Scenario {
     happens: for<'a> fn(&'a Arc<World>) -> LocalBoxFuture<'a, ()>,
 }
 
-pub const SCENARIOS: [Scenario; 14] = [
+pub const SCENARIOS: [Scenario; 17] = [
     Scenario {
         name: "onboard",
         provisioned: false,
@@ -90,7 +92,30 @@ pub const SCENARIOS: [Scenario; 14] = [
         provisioned: true,
         happens: |world| Box::pin(drift(world)),
     },
+    Scenario {
+        name: "onboard with a gate",
+        provisioned: false,
+        happens: |world| {
+            Box::pin(async {
+                demand(world);
+                onboard(world);
+            })
+        },
+    },
+    Scenario {
+        name: "approve",
+        provisioned: false,
+        happens: |world| Box::pin(approve(world)),
+    },
+    Scenario {
+        name: "nobody approves",
+        provisioned: false,
+        happens: |world| Box::pin(forget_to_approve(world)),
+    },
 ];
+
+/// After this a request that waits for an approval has failed.
+const PATIENCE: Duration = Duration::from_secs(15 * 86_400);
 
 /// After this tokens have expired.
 const EXPIRES: Duration = Duration::from_secs(6 * 86_400);
@@ -115,6 +140,37 @@ async fn settle(world: &Arc<World>) {
         .await
         .unwrap_or_else(|why| panic!("{why}\n{}", world.trace()));
     remember(world);
+}
+
+/// One run, after which tenants wait for a person.
+async fn wait_for_approval(world: &Arc<World>) {
+    demand(world);
+    onboard(world);
+    let clone = Clone::of(world, "work");
+    let ended = clone.apply(&Process::new(world, "first", Fate::calm(), false)).await;
+    assert!(matches!(ended, Ended::Exited(0, _)), "{ended:?}\n{}", world.trace());
+    assert_eq!(super::people::awaited(world).len(), 2, "{}", world.trace());
+    remember(world);
+}
+
+async fn approve(world: &Arc<World>) {
+    wait_for_approval(world).await;
+    super::people::approve(world);
+}
+
+async fn forget_to_approve(world: &Arc<World>) {
+    wait_for_approval(world).await;
+    tokio::time::sleep(PATIENCE).await;
+    world.forget("/token");
+}
+
+/// A person must look at what everybody gets.
+pub fn demand(world: &World) {
+    edit(world, VERSION, |text| {
+        text.replacen("\n[resources.", &format!("{GATE}\n[resources."), 1)
+    });
+    world.release();
+    world.commit("a gate");
 }
 
 fn tenant_path(tenant: &str) -> String {
