@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use crate::platform::n8n::nodes;
 use crate::platform::{Template, Templates};
 
+/// More nodes than any editor shows. Each is held against the others.
+pub const MOST_NODES: usize = 5_000;
+
 /// Shorter ids (instances that were born before 2023 count `1`, `2`, …) would be found in every text.
 const SHORTEST_ID: usize = 8;
 
@@ -84,6 +87,12 @@ pub fn workflow(value: &Value) -> Result<&Map<String, Value>, &'static str> {
     inner.or(unwrapped.as_object()).ok_or("expected a JSON object")
 }
 
+/// Whether upa leaves it alone.
+pub fn has_too_many_nodes(workflow: &Map<String, Value>) -> bool {
+    let nodes = workflow.get("nodes").and_then(Value::as_array);
+    nodes.is_some_and(|nodes| nodes.len() > MOST_NODES)
+}
+
 impl<'a> Designer<'a> {
     pub fn of(templates: &Templates<'a>) -> Self {
         let mut designer = Self {
@@ -92,7 +101,10 @@ impl<'a> Designer<'a> {
             traces: BTreeSet::new(),
         };
         for Template { resource, source, .. } in &templates.templates {
-            if let Ok(workflow) = workflow(&source.value) {
+            // One with too many nodes is refused anyway, and every text is searched for what is learnt here.
+            if let Ok(workflow) = workflow(&source.value)
+                && !has_too_many_nodes(workflow)
+            {
                 designer.learn(resource, workflow);
             }
         }

@@ -27,9 +27,6 @@ use crate::platform::{Prepared, Templates};
 use crate::problem::{ENOUGH, Place, Problem, did_you_mean};
 use crate::template::{Guard, Source, expression};
 
-/// More nodes than any editor shows. Each is held against the others.
-const MOST_NODES: usize = 5_000;
-
 /// n8n's longest workflow name, less the longest tenant name and ` · `.
 const LONGEST_NAME: usize = 128 - 40 - 3;
 
@@ -133,8 +130,12 @@ impl<'a> Pass<'a> {
                 "export the workflow again",
             );
         };
-        if list.len() > MOST_NODES {
-            let why = format!("it has {} nodes, and upa understands at most {MOST_NODES}", list.len());
+        if designer::has_too_many_nodes(workflow) {
+            let why = format!(
+                "it has {} nodes, and upa understands at most {}",
+                list.len(),
+                designer::MOST_NODES
+            );
             return self.refuse_file(why, "take it apart into workflows that call each other");
         }
         let name = workflow.get("name").and_then(Value::as_str).unwrap_or_default();
