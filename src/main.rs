@@ -33,7 +33,6 @@ fn main() -> ExitCode {
 }
 
 /// Where the log goes instead of the terminal, if `UPA_LOG_FILE` names a file that can be written.
-#[expect(clippy::disallowed_methods, reason = "edge: this is where the log is opened")]
 fn log_file() -> Option<File> {
     let path = std::env::var_os("UPA_LOG_FILE")?;
     OpenOptions::new().create(true).append(true).open(path).ok()
