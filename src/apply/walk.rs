@@ -159,6 +159,12 @@ impl Walk<'_> {
             }
             if let Err(error) = self.step(change, node).await? {
                 failed.insert(node);
+                // It was not allowed to send everything.
+                if !self.context.permit.holds() {
+                    self.outcome.interrupted = true;
+                    self.outcome.broken.insert(change.address.clone());
+                    continue;
+                }
                 if error.kind == ErrorKind::Waiting {
                     self.outcome.waiting.insert(change.address.clone());
                     self.outcome.broken.insert(change.address.clone());

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::report::Failure;
+use super::session::Session;
 use crate::exit::Exit;
 use crate::observe::Observers;
 use crate::outside::Outside;
@@ -13,7 +14,6 @@ use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
-use crate::repo::Repo;
 use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::secret::Secret;
@@ -30,13 +30,8 @@ pub struct Accounts {
 
 impl Accounts {
     /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
-    pub async fn open(
-        workspace: &Workspace,
-        repo: &Repo,
-        resolver: &Resolver,
-        names: &BTreeSet<&str>,
-    ) -> Result<Self, Failure> {
-        let root = repo.root();
+    pub async fn open(session: &Session, outside: &Arc<dyn Outside>, names: &BTreeSet<&str>) -> Result<Self, Failure> {
+        let (workspace, resolver, root) = (&session.workspace, &session.resolver, session.repo.root());
         let in_sandbox = |name: &&&str| {
             workspace
                 .settings
@@ -63,7 +58,7 @@ impl Accounts {
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, resolver, name, &url, repo.outside()).await;
+            let opened = account(workspace, resolver, name, &url, outside).await;
             let opened = opened.and_then(|account| {
                 accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace

@@ -1,6 +1,7 @@
 //! What excludes other runs: the lock of this clone, and the lease on the remote.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -21,7 +22,7 @@ const USUAL: u32 = 600;
 pub struct Hold {
     // Given back before the lock of the clone is: what it proves is that no other run here holds the lease.
     held: Option<Held>,
-    unlimited: Permit,
+    unlimited: Arc<Permit>,
     _clone: Lease,
 }
 
@@ -50,12 +51,12 @@ impl Hold {
         };
         Ok(Self {
             held,
-            unlimited: Permit::unlimited(),
+            unlimited: Arc::new(Permit::unlimited()),
             _clone: clone,
         })
     }
 
-    pub fn permit(&self) -> &Permit {
+    pub fn permit(&self) -> &Arc<Permit> {
         self.held.as_ref().map_or(&self.unlimited, Held::permit)
     }
 

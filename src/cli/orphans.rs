@@ -196,7 +196,7 @@ async fn take_away(executor: &dyn Executor, orphan: &Orphan) -> Result<(), Platf
 /// What was found, and what could not be looked at.
 pub async fn found(session: &Session) -> Result<(Vec<Orphan>, Vec<Problem>), Failure> {
     let desired = survey::wanted(session, &[])?;
-    let accounts = survey::open_all_accounts(session).await?;
+    let accounts = survey::open_all_accounts(session, session.repo.outside()).await?;
     let found = look(session, &desired, &accounts).await;
     accounts.close().await;
     Ok(found)

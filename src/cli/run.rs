@@ -1,6 +1,7 @@
 //! One run of apply, without its terminal: what `upa apply` does between asking and telling. A simulation does the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use uuid::Uuid;
@@ -16,9 +17,10 @@ use crate::apply::{self, Begun, Context, Outcome, Progress};
 use crate::desired::DesiredState;
 use crate::exit::Exit;
 use crate::journal::{self, Journal};
+use crate::lease::Guarded;
 use crate::lockfile::Lockfile;
 use crate::lockstore::LockStore;
-use crate::outside;
+use crate::outside::{self, Outside};
 use crate::plan::{Change, Plan, Rules, unseen};
 use crate::platform::http::ledger::Tally;
 use crate::problem::{Class, Place, Problem, listed};
@@ -91,6 +93,12 @@ impl Opening {
         })
     }
 
+    /// How the platforms are reached: only as long as the lease is held.
+    fn outside(&self) -> Arc<dyn Outside> {
+        let outside = self.session.repo.outside().clone();
+        Arc::new(Guarded::new(outside, self.hold.permit().clone()))
+    }
+
     fn with(self, accounts: Accounts) -> (Run, DesiredState) {
         let run = Run {
             session: self.session,
@@ -107,14 +115,14 @@ impl Run {
     /// Takes the lease and opens everything; what Git wants of the selected tenants comes beside it.
     pub async fn open(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
         let opening = Opening::new(global, selected)?;
-        let accounts = survey::open_accounts(&opening.session, &opening.desired).await?;
+        let accounts = survey::open_accounts_by(&opening.session, &opening.outside(), &opening.desired).await?;
         Ok(opening.with(accounts))
     }
 
     /// Likewise, with every account of the workspace.
     pub async fn open_everywhere(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
         let opening = Opening::new(global, selected)?;
-        let accounts = survey::open_all_accounts(&opening.session).await?;
+        let accounts = survey::open_all_accounts(&opening.session, &opening.outside()).await?;
         Ok(opening.with(accounts))
     }
 

@@ -1,6 +1,7 @@
 //! The first half of every plan and apply: desired → observe → plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::accounts::Accounts;
 use super::history;
@@ -8,6 +9,7 @@ use super::report::Failure;
 use super::session::Session;
 use crate::desired::{DesiredState, desired};
 use crate::observe::{Observers, accounts, ask_for_everything, observe, observe_with_patience, questions};
+use crate::outside::Outside;
 use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
 use crate::platform::Question;
 use crate::problem::Problem;
@@ -36,16 +38,25 @@ pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Fa
 
 /// Opens every account the selected tenants touch.
 pub async fn open_accounts(session: &Session, desired: &DesiredState) -> Result<Accounts, Failure> {
+    open_accounts_by(session, session.repo.outside(), desired).await
+}
+
+/// Likewise, reached in another way than the repository is.
+pub async fn open_accounts_by(
+    session: &Session,
+    outside: &Arc<dyn Outside>,
+    desired: &DesiredState,
+) -> Result<Accounts, Failure> {
     let questions = questions(session.name(), desired, &session.locks);
     let names: BTreeSet<&str> = accounts(&questions);
-    Accounts::open(&session.workspace, &session.repo, &session.resolver, &names).await
+    Accounts::open(session, outside, &names).await
 }
 
 /// Opens every account of the workspace.
-pub async fn open_all_accounts(session: &Session) -> Result<Accounts, Failure> {
+pub async fn open_all_accounts(session: &Session, outside: &Arc<dyn Outside>) -> Result<Accounts, Failure> {
     let accounts = session.workspace.settings.accounts.keys();
     let names: BTreeSet<&str> = accounts.map(String::as_str).collect();
-    Accounts::open(&session.workspace, &session.repo, &session.resolver, &names).await
+    Accounts::open(session, outside, &names).await
 }
 
 /// Everything in them that carries a mark of this workspace. What it would have been asked for without that is beside it.

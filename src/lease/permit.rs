@@ -76,7 +76,8 @@ impl Permit {
         false
     }
 
-    fn holds(&self) -> bool {
+    /// Whether it is neither over nor lost, as far as anybody here knows.
+    pub fn holds(&self) -> bool {
         !self.is_lost() && now() < self.until.load(Ordering::SeqCst)
     }
 }

@@ -105,8 +105,11 @@ fn change<T>(
     remote: &Remote,
     mut edit: impl FnMut(&mut Claims) -> Result<T, Hindered>,
 ) -> Result<T, Hindered> {
+    let mut first = None;
+    let mut moves = false;
     for tries in 0..MOST_TRIES {
         let (tip, before) = read(repo, remote)?;
+        moves |= first.get_or_insert_with(|| tip.clone()) != &tip;
         let mut claims = before.clone();
         let result = edit(&mut claims)?;
         if claims == before {
@@ -134,6 +137,14 @@ fn change<T>(
                 }));
             }
         }
+    }
+    // Nobody was faster.
+    if !moves {
+        return Err(RepoError::RemoteLocked {
+            remote: remote.name().to_owned(),
+            branch: REFERENCE.to_owned(),
+        }
+        .into());
     }
     Err(RepoError::Busy(REFERENCE.to_owned()).into())
 }
@@ -172,7 +183,7 @@ impl Held {
         &self.claim
     }
 
-    pub fn permit(&self) -> &Permit {
+    pub fn permit(&self) -> &Arc<Permit> {
         &self.permit
     }
 

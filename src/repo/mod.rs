@@ -90,7 +90,7 @@ impl RepoError {
                 "if the branch is protected, set `git.lock_branch` in upa.toml to one that upa may push to"
             }
             RepoError::RemoteLocked { .. } => {
-                "run again in a moment; if it stays so, a `git` was killed on the remote's machine and left the branch's `.lock` file there"
+                "run again in a moment; if it stays so, a `git` was killed on the remote's machine and left its `.lock` file there"
             }
             RepoError::Lost { .. } => {
                 "somebody forces pushes onto that branch, or a hook of the server undoes them; mend that, then run again"

@@ -277,7 +277,7 @@ fn the_lock_of_a_branch_left_behind_on_the_remote_stops_before_the_first_call() 
     let run = space.upa(&["apply", "--yes"]).exits(7);
     assert_snapshot!(run.stderr, @r"
     error: `main` of the remote `origin` cannot be written: something else holds a lock on it there; nothing was changed on any platform
-    hint: run again in a moment; if it stays so, a `git` was killed on the remote's machine and left the branch's `.lock` file there
+    hint: run again in a moment; if it stays so, a `git` was killed on the remote's machine and left its `.lock` file there
     ");
     assert_eq!(space.objects(), 0);
     assert!(space.upa(&["lease"]).stdout.contains("Nobody"));
@@ -285,6 +285,26 @@ fn the_lock_of_a_branch_left_behind_on_the_remote_stops_before_the_first_call() 
     space.apply();
     space.settled();
     assert_eq!(space.objects(), 3);
+}
+
+/// The lease's own: it is not told as somebody who is faster.
+#[test]
+fn the_lock_of_the_lease_left_behind_on_the_remote_is_named() {
+    let origin = Origin::daemon();
+    let space = origin.first(&["ana"], GIT);
+    let folder = origin.bare().join("refs/upa");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lock = folder.join("lease.lock");
+    std::fs::write(&lock, "").unwrap();
+    let run = space.upa(&["apply", "--yes"]).exits(7);
+    assert_snapshot!(run.stderr, @r"
+    error: `refs/upa/lease` of the remote `origin` cannot be written: something else holds a lock on it there
+    hint: run again in a moment; if it stays so, a `git` was killed on the remote's machine and left its `.lock` file there
+    ");
+    assert_eq!(space.objects(), 0);
+    std::fs::remove_file(&lock).unwrap();
+    space.apply();
+    space.settled();
 }
 
 /// Likewise, once the calls are made: what was done is published later.

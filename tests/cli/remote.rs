@@ -363,6 +363,11 @@ fn a_claim_that_expired_is_taken_over() {
         assert!(run.stderr.contains("if it is not renewed"), "{run}");
         server.ok("DELETE", "/_sandbox/faults", None);
         std::thread::sleep(Duration::from_secs(23));
+        let doctor = other.upa(&["doctor"]);
+        assert!(
+            doctor.stdout.contains("expired at") && doctor.stdout.contains("the next `upa apply` takes it over"),
+            "{doctor}"
+        );
         other.apply();
         let (tip, written) = (origin.git(&["rev-parse", "main"]), server.writes());
         signal(&child, "CONT");

@@ -230,8 +230,8 @@ impl World {
         panic!("it does not come to rest");
     }
 
-    /// The server was killed, too, while it moved a ref: its lock stays, no client can take it away, and upa says that it
-    /// is always moved. Whoever looks after the server removes it.
+    /// The server was killed, too, while it moved a ref: its lock stays, no client can take it away, and upa says so.
+    /// Whoever looks after the server removes it.
     fn unlock(&mut self) {
         let refs = self.origin.bare().join("refs");
         for lock in ["upa/lease.lock", "heads/main.lock"] {

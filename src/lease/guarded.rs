@@ -1,0 +1,69 @@
+//! The outside, as a run has it that holds the lease: no call that could change anything leaves once it is gone.
+//!
+//! The run asks before every step, too; but a step has several calls, and a process may be stopped between any two of them.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use reqwest::{Method, Request, Response};
+
+use super::Permit;
+use crate::outside::{Beside, Deed, Outside, Said, Silence};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Guarded {
+    outside: Arc<dyn Outside>,
+    permit: Arc<Permit>,
+}
+
+impl Guarded {
+    pub fn new(outside: Arc<dyn Outside>, permit: Arc<Permit>) -> Self {
+        Self { outside, permit }
+    }
+}
+
+#[async_trait]
+impl Outside for Guarded {
+    fn now(&self) -> Timestamp {
+        self.outside.now()
+    }
+
+    fn random(&self) -> u128 {
+        self.outside.random()
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, Silence> {
+        let asks = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if !asks && !self.permit.granted().await {
+            let why = "another run may be at work by now, so it was not sent";
+            return Err(Silence::Unsendable(why.to_owned()));
+        }
+        self.outside.exchange(request).await
+    }
+
+    fn git(&self, folder: &Path, args: &[&str], deadline: Duration) -> io::Result<Said> {
+        self.outside.git(folder, args, deadline)
+    }
+
+    fn about_to(&self, deed: Deed<'_>) -> io::Result<()> {
+        self.outside.about_to(deed)
+    }
+
+    fn whereabouts(&self, folder: &Path, file: &File) -> io::Result<String> {
+        self.outside.whereabouts(folder, file)
+    }
+
+    fn pause(&self, time: Duration) {
+        self.outside.pause(time);
+    }
+
+    fn beside(&self, work: Box<dyn FnMut() -> Option<Duration> + Send>) -> Box<dyn Beside> {
+        self.outside.beside(work)
+    }
+}
