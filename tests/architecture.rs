@@ -98,7 +98,8 @@ fn code(file: &Path) -> String {
 fn names(code: &str, word: &str) -> bool {
     let whole = !word.ends_with(|c: char| c.is_ascii_alphanumeric());
     let goes_on = |end: usize| code[end..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    code.match_indices(word).any(|(at, _)| whole || !goes_on(at + word.len()))
+    code.match_indices(word)
+        .any(|(at, _)| whole || !goes_on(at + word.len()))
 }
 
 #[test]

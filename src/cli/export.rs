@@ -144,7 +144,7 @@ fn address(session: &Session, args: &ExportArgs, kind: &Kind) -> Result<Option<A
 
 async fn ask(session: &Session, args: &ExportArgs, kind: &Kind) -> Result<Answer, Failure> {
     let names = BTreeSet::from([args.account.as_str()]);
-    let accounts = Accounts::open(&session, session.repo.outside(), &names).await?;
+    let accounts = Accounts::open(session, session.repo.outside(), &names).await?;
     let observers = accounts.observers();
     let question = Question {
         kinds: BTreeSet::from([kind.clone()]),
