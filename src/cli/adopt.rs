@@ -64,7 +64,7 @@ pub async fn run(global: &Global, args: &AdoptArgs) -> Result<Exit, Failure> {
     };
     let adoption = adopt::adopt(&files, &ground, &drifted);
     for path in &adoption.edited {
-        write(&session, path, text(&adoption.files, path))?;
+        session.write(path, text(&adoption.files, path))?;
     }
     report::heard(print(&files, &adoption))?;
     say(&session, args, &adoption)?;
@@ -230,13 +230,4 @@ fn say(session: &Session, args: &AdoptArgs, adoption: &Adoption) -> Result<(), F
         )?;
     }
     Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "edge: this is where adopted values are written"
-)]
-fn write(session: &Session, path: &str, text: &str) -> Result<(), Failure> {
-    std::fs::write(session.repo.root().join(path), text)
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{path}`: {error}")))
 }

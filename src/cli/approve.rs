@@ -33,12 +33,7 @@ pub fn run(global: &Global, args: &ApproveArgs) -> Result<Exit, Failure> {
     let selected = [args.tenant.clone()];
     let session = Session::open_with(global, At::WorkTree, &selected, Fetch::Usually)?;
     let desired = survey::wanted(&session, &selected)?;
-    let Some(tenant) = desired.tenants.get(&args.tenant) else {
-        return Err(Failure::new(
-            Exit::Configuration,
-            format!("tenant `{}` has no file", args.tenant),
-        ));
-    };
+    let tenant = survey::of_tenant(&desired, &args.tenant)?;
     let empty = Lockfile::new(&*args.tenant);
     let lock = session.locks.get(&args.tenant).unwrap_or(&empty);
     let gate = chosen(tenant, lock, args.gate.as_deref())?;
@@ -78,7 +73,7 @@ pub fn run(global: &Global, args: &ApproveArgs) -> Result<Exit, Failure> {
         .get(&args.tenant)
         .and_then(|tenant| edit::approval(&tenant.toml.text, &gate.name, &approval));
     let text = text.ok_or_else(|| Failure::new(Exit::Failed, format!("cannot write an approval into `{path}`")))?;
-    write(&session, &path, &text)?;
+    session.write(&path, &text)?;
     let what = format!("{} · {}: {}", tenant.name, gate.name, gate.spec.prompt);
     report::heard(writeln!(out, "{}", styled(BOLD, what)))?;
     for (address, applied) in gate.covered(&tenant.version, lock) {
@@ -157,10 +152,4 @@ fn who(session: &Session, args: &ApproveArgs) -> Result<String, Failure> {
 fn now() -> Timestamp {
     let now = outside::now();
     now.round(Unit::Second).unwrap_or(now)
-}
-
-#[expect(clippy::disallowed_methods, reason = "edge: this is where an approval is written")]
-fn write(session: &Session, path: &str, text: &str) -> Result<(), Failure> {
-    std::fs::write(session.repo.root().join(path), text)
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{path}`: {error}")))
 }

@@ -141,10 +141,7 @@ fn recovered(
     observed: &ObservedState,
 ) -> Result<Recovery, Failure> {
     let session = &run.session;
-    let Some(tenant) = desired.tenants.get(&args.tenant) else {
-        let failure = Failure::new(Exit::Configuration, format!("tenant `{}` has no file", args.tenant));
-        return Err(failure.hint("restore it with git: what Git wants is needed to tell what is whose"));
-    };
+    let tenant = survey::of_tenant(desired, &args.tenant)?;
     let empty = Lockfile::new(&*args.tenant);
     let taken: BTreeMap<Address, String> = args.take.iter().cloned().collect();
     if let Some(address) = taken.keys().find(|address| !tenant.resources.contains_key(*address)) {

@@ -191,6 +191,12 @@ impl Session {
             .collect()
     }
 
+    /// Writes a file that people edit: whole, or not at all.
+    pub fn write(&self, path: &str, text: &str) -> Result<(), Failure> {
+        let written = self.repo.replace(path, text);
+        written.map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{path}`: {error}")))
+    }
+
     /// The name that stands in marks.
     pub fn name(&self) -> &str {
         &self.workspace.settings.workspace.name

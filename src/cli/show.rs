@@ -32,12 +32,7 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     let selected = [args.tenant.clone()];
     let session = Session::open(global, At::WorkTree, &selected)?;
     let desired = survey::wanted(&session, &selected)?;
-    let Some(tenant) = desired.tenants.get(&args.tenant) else {
-        return Err(Failure::new(
-            Exit::Configuration,
-            format!("tenant `{}` has no file", args.tenant),
-        ));
-    };
+    let tenant = survey::of_tenant(&desired, &args.tenant)?;
     let empty = Lockfile::new(&*args.tenant);
     let lock = session.locks.get(&args.tenant).unwrap_or(&empty);
     let records = record::records(tenant, lock, session.locks.get(SHARED));

@@ -7,7 +7,8 @@ use super::accounts::Accounts;
 use super::history;
 use super::report::Failure;
 use super::session::Session;
-use crate::desired::{DesiredState, desired};
+use crate::desired::{DesiredState, DesiredTenant, desired};
+use crate::exit::Exit;
 use crate::observe::{Observers, accounts, ask_for_everything, observe, observe_with_patience, questions};
 use crate::outside::Outside;
 use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
@@ -34,6 +35,14 @@ pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Fa
     }
     state.remember(&session.locks);
     Ok(state)
+}
+
+/// What Git wants of one tenant.
+pub fn of_tenant<'a>(desired: &'a DesiredState, name: &str) -> Result<&'a DesiredTenant, Failure> {
+    desired.tenants.get(name).ok_or_else(|| {
+        let failure = Failure::new(Exit::Configuration, format!("tenant `{name}` has no file"));
+        failure.hint(format!("restore tenants/{name}.toml with git: it says what is whose"))
+    })
 }
 
 /// Opens every account the selected tenants touch.

@@ -99,6 +99,11 @@ impl Repo {
         Ok(Some((id, changed)))
     }
 
+    /// Replaces a file of the work tree.
+    pub fn replace(&self, path: &str, text: &str) -> std::io::Result<()> {
+        replace(&self.private_dir(), &self.root.join(path), text)
+    }
+
     /// Who Git says is at work here: an address, if there is one.
     pub fn user(&self) -> Option<String> {
         let signature = self.git.signature().ok()?;
