@@ -69,7 +69,11 @@ pub fn recover(ground: Ground<'_>) -> Recovery {
     };
     let marked = marked(&ground);
     for resource in ground.tenant.resources.values() {
-        if !ground.lock.resources.contains_key(&resource.address) {
+        let locked = ground.lock.resources.get(&resource.address);
+        // Of what was begun and never found somebody may know which it is.
+        let named =
+            || ground.taken.contains_key(&resource.address) && locked.is_some_and(|locked| locked.id().is_none());
+        if locked.is_none() || named() {
             recovery.wanted(&ground, &marked, resource);
         }
     }
@@ -113,10 +117,7 @@ impl Recovery {
                 Some(found.object),
                 true,
             ),
-            ([], Some(id)) => self.problems.push(
-                Problem::error(Class::Decision, format!("{address}: no object {id} carries its mark"))
-                    .hint("`upa orphans` lists those that do"),
-            ),
+            ([], Some(id)) => self.unmarked(ground, resource, id),
             ([], None) => self.unseen(ground, resource),
             (several, _) => {
                 let ids: Vec<String> = several
@@ -134,6 +135,35 @@ impl Recovery {
                         "delete the copies on the platform, or say which it is: --take {address}={first}"
                     )));
             }
+        }
+    }
+
+    /// An object that carries no mark, because its kind cannot, or not yet: somebody says that it is this one.
+    fn unmarked(&mut self, ground: &Ground<'_>, resource: &Resource, id: &str) {
+        let address = &resource.address;
+        let facts = ground.registry.of_kind(&resource.kind);
+        let facts = facts
+            .and_then(|platform| platform.facts(&resource.kind))
+            .unwrap_or_default();
+        let reading = ground.observed.reading(&resource.account, &resource.kind, id);
+        match reading {
+            Reading::Present(object) if object.mark.is_none() && (!facts.marked || facts.marked_later) => {
+                self.record(ground, address, &resource.kind, &resource.account, Some(&object), true);
+            }
+            Reading::Present(_) => self.problems.push(
+                Problem::error(
+                    Class::Decision,
+                    format!("{address}: object {id} does not carry its mark"),
+                )
+                .hint("`upa orphans` lists those that do"),
+            ),
+            Reading::Absent | Reading::Unreadable(_) => self.problems.push(
+                Problem::error(
+                    Class::Decision,
+                    format!("{address}: there is no {} {id}", resource.kind),
+                )
+                .hint("look for its id on the platform"),
+            ),
         }
     }
 

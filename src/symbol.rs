@@ -68,9 +68,13 @@ impl Symbol {
     }
 }
 
+/// The first byte of both reserved characters.
+const FIRST_BYTE: u8 = 0xEF;
+
 /// Whether a text contains a character that is reserved for symbols.
 pub fn is_reserved(text: &str) -> bool {
-    text.contains([OPEN, CLOSE])
+    // Both begin with this byte, which hardly any text has: looking for it alone is many times faster.
+    text.as_bytes().contains(&FIRST_BYTE) && text.contains([OPEN, CLOSE])
 }
 
 /// A piece of a string: as written, or a symbol.

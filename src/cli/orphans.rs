@@ -203,7 +203,7 @@ pub async fn found(session: &Session) -> Result<(Vec<Orphan>, Vec<Problem>), Fai
 }
 
 async fn look(session: &Session, desired: &DesiredState, accounts: &Accounts) -> (Vec<Orphan>, Vec<Problem>) {
-    let (observed, questions) = survey::everything(session, desired, accounts).await;
+    let (observed, questions) = survey::everything(session, desired, accounts, &BTreeMap::new()).await;
     let mut unknown = Vec::new();
     for (account, answer) in &observed.accounts {
         if let Some(failure) = &answer.failure {

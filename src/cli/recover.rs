@@ -30,7 +30,7 @@ use crate::workspace::{Version, Workspace};
 pub struct RecoverArgs {
     /// The tenant; `@shared` for what several tenants share
     pub tenant: String,
-    /// Which object it is, where copies carry the same mark
+    /// Which object it is, where copies carry the same mark or it carries none
     #[arg(long, value_name = "ADDRESS=ID", value_parser = taken)]
     pub take: Vec<(Address, String)>,
     /// Also when a commit still holds the lockfile, which says more
@@ -64,8 +64,9 @@ async fn proceed(args: &RecoverArgs, run: &mut Run, desired: &DesiredState, live
     if !args.from_marks {
         refuse_known(args, run)?;
     }
+    let taken: BTreeMap<Address, String> = args.take.iter().cloned().collect();
     live.says("asking every account");
-    let (observed, asked) = survey::everything(&run.session, desired, &run.accounts).await;
+    let (observed, asked) = survey::everything(&run.session, desired, &run.accounts, &taken).await;
     drop(live);
     let failed = failures(&observed, |account| asked.contains_key(account));
     if !failed.is_empty() {
@@ -75,7 +76,7 @@ async fn proceed(args: &RecoverArgs, run: &mut Run, desired: &DesiredState, live
     let unknown = failures(&observed, |account| !asked.contains_key(account));
     let unknown = unknown.into_iter().map(Problem::into_warning).collect::<Vec<_>>();
     report::heard(write!(anstream::stderr(), "{}", report::problems(&unknown)))?;
-    let recovery = recovered(args, run, desired, &observed)?;
+    let recovery = recovered(args, run, desired, (&observed, &taken))?;
     if !recovery.problems.is_empty() {
         return Err(Failure::problems(recovery.problems));
     }
@@ -138,12 +139,11 @@ fn recovered(
     args: &RecoverArgs,
     run: &Run,
     desired: &DesiredState,
-    observed: &ObservedState,
+    (observed, taken): (&ObservedState, &BTreeMap<Address, String>),
 ) -> Result<Recovery, Failure> {
     let session = &run.session;
     let tenant = survey::of_tenant(desired, &args.tenant)?;
     let empty = Lockfile::new(&*args.tenant);
-    let taken: BTreeMap<Address, String> = args.take.iter().cloned().collect();
     if let Some(address) = taken.keys().find(|address| !tenant.resources.contains_key(*address)) {
         return Err(Failure::new(
             Exit::Usage,
@@ -163,7 +163,7 @@ fn recovered(
         tenant,
         lock: session.locks.get(&args.tenant).unwrap_or(&empty),
         observed,
-        taken: &taken,
+        taken,
         fingerprints: &fingerprints(&session.workspace),
         run: run.id,
         base: outside::random_id(),

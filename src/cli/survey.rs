@@ -14,6 +14,7 @@ use crate::outside::Outside;
 use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
 use crate::platform::Question;
 use crate::problem::Problem;
+use crate::resource::Address;
 use crate::secret::Secrets;
 
 /// What was found out, and what follows.
@@ -68,13 +69,26 @@ pub async fn open_all_accounts(session: &Session, outside: &Arc<dyn Outside>) ->
     Accounts::open(session, outside, &names).await
 }
 
-/// Everything in them that carries a mark of this workspace. What it would have been asked for without that is beside it.
+/// Everything in them that carries a mark of this workspace, and what somebody names besides. What it would have been
+/// asked for without that is beside it.
 pub async fn everything(
     session: &Session,
     desired: &DesiredState,
     accounts: &Accounts,
+    named: &BTreeMap<Address, String>,
 ) -> (ObservedState, BTreeMap<String, Question>) {
-    let usual = questions(session.name(), desired, &session.locks);
+    let mut usual = questions(session.name(), desired, &session.locks);
+    let resources = desired.tenants.values().flat_map(|tenant| &tenant.resources);
+    for (address, resource) in resources {
+        let question = usual.get_mut(&resource.account);
+        if let (Some(id), Some(question)) = (named.get(address), question) {
+            question
+                .ids
+                .entry(resource.kind.clone())
+                .or_default()
+                .insert(id.clone());
+        }
+    }
     let mut all = usual.clone();
     let workspace = &session.workspace;
     let names = workspace.settings.accounts.keys();

@@ -128,3 +128,62 @@ fn copies_are_asked_about_and_a_platform_that_is_down_writes_nothing() {
         space.settled();
     });
 }
+
+/// What carries no mark is asked about by name, in the tenant's file or, where several tenants share it, on the command line.
+#[test]
+fn what_carries_no_mark_is_asked_about_and_taken_by_name() {
+    let space = Space::shipped();
+    server::on(&space, |server: &Server| {
+        server.shipped_credentials();
+        space.apply();
+        let ids = |tenant: &str| {
+            let lock = space.lock(tenant);
+            let resources = lock["resources"].as_table().unwrap().iter();
+            let ids = resources.map(|(address, locked)| (address.clone(), locked["applied"]["id"].to_string()));
+            ids.collect::<Vec<_>>()
+        };
+        let before = [ids("welcs"), ids("@shared")];
+        let writes = server.writes();
+        lose(&space, "welcs");
+        lose(&space, "@shared");
+        space.upa(&["recover", "welcs", "--from-marks"]).exits(0);
+        let run = space.upa(&["recover", "@shared", "--from-marks"]).exits(0);
+        assert!(
+            run.stdout.contains("carries no mark: apply looks for it, and asks"),
+            "{run}"
+        );
+        // What is asked is answered with what the questions say.
+        let plan = space.upa(&["plan"]).exits(10);
+        let mut adopt = String::new();
+        for hint in plan
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("help: to take it over"))
+        {
+            let typed = hint.split('`').nth(1).unwrap();
+            match typed.strip_prefix("upa ") {
+                Some(command) => {
+                    let words: Vec<&str> = command.split(' ').collect();
+                    let slip = words[3].replace('=', "=not-");
+                    space.upa(&[words[0], words[1], words[2], &slip]).exits(10);
+                    space.upa(&words).exits(0);
+                }
+                None => adopt.push_str(&format!("{typed}\n")),
+            }
+        }
+        let file = space.read("tenants/welcs.toml");
+        assert!(!file.contains("[adopt]"), "{file}");
+        space.write("tenants/welcs.toml", format!("{file}\n[adopt]\n{adopt}"));
+        space.commit("what it is");
+        space.apply();
+        space.settled();
+        // Only a subscription, which cannot be looked up, is made anew.
+        let there = |ids: &[Vec<(String, String)>]| {
+            let all = ids.iter().flatten().cloned();
+            all.filter(|(address, _)| !address.ends_with("calendar-watch"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(there(&[ids("welcs"), ids("@shared")]), there(&before));
+        assert!(server.writes() > writes);
+    });
+}

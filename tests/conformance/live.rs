@@ -234,10 +234,15 @@ async fn delete_published(server: &Server) {
     reply.refused(409, "Cannot delete a published workflow. Unpublish it before deleting.");
     server.unpublish(&id).await.ok();
     let still = "Workflow is still being unpublished. Please try again in a few moments.";
-    server.call("DELETE", &path, None).await.refused(409, still);
-    server.wait_live("POST", "conf/delete", false).await;
-    server.settle().await;
-    let deleted = server.call("DELETE", &path, None).await.ok();
+    let mut reply = server.call("DELETE", &path, None).await;
+    // A real one may be through before it is asked.
+    if server.name == "sandbox" || reply.status != 200 {
+        reply.refused(409, still);
+        server.wait_live("POST", "conf/delete", false).await;
+        server.settle().await;
+        reply = server.call("DELETE", &path, None).await;
+    }
+    let deleted = reply.ok();
     assert_eq!(deleted["id"], json!(id));
     assert!(deleted.get("activeVersion").is_none() && deleted.get("tags").is_none());
     server.call("DELETE", &path, None).await.refused(404, "Not Found");

@@ -159,7 +159,11 @@ impl World {
     pub fn push(&mut self, message: &str) {
         self.among_calls = false;
         self.author.commit(message);
-        for _ in 0..20 {
+        for tries in 0..20 {
+            // Nobody can while the lock of a killed server is there.
+            if tries == 10 {
+                self.unlock();
+            }
             self.author.git(&["pull", "--quiet", "--rebase"]);
             let pushed = std::process::Command::new("git")
                 .args(["push", "--quiet"])

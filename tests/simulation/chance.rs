@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::check::{check, remember};
+use super::check::{check, remember, things};
 use super::fate::Fate;
 use super::process::Process;
 use super::product::{FURTHER, TOKEN, VERSION};
@@ -90,7 +90,7 @@ pub async fn live(seed: u64) -> Life {
             return life;
         }
     }
-    life.wrong.extend(check(&world, &Clone::of(&world, "three")).await);
+    life.wrong.extend(check(&world, &Clone::of(&world, "one")).await);
     life
 }
 
@@ -127,29 +127,24 @@ async fn deed(world: &Arc<World>) {
     }
 }
 
-/// Somebody takes away or changes something on a platform.
+/// Somebody takes away or changes something on a platform, whether it is recorded yet or not.
 async fn drift(world: &Arc<World>) {
-    let known: Vec<(String, String)> = world.recorded.lock().unwrap().clone().into_iter().collect();
-    let Some((address, id)) = (!known.is_empty()).then(|| &known[world.roll(known.len() as u32) as usize]) else {
-        return;
-    };
-    let resource = address.rsplit('/').next().unwrap();
-    let kind = match resource {
-        "label" | "common" | "extra" => "label",
-        "form" => "form",
-        "site" => "site",
-        _ => return,
-    };
-    let path = format!("_sandbox/editor/pine/{kind}?id={id}");
-    let objects = world.look("GET", &format!("_sandbox/editor/pine/{kind}"), None).await;
-    if !objects.as_array().unwrap().iter().any(|object| object["id"] == **id) {
+    let mut things = things(world).await;
+    things.retain(|thing| thing.kind != "n8n.workflow");
+    if things.is_empty() {
         return;
     }
-    world.note(format!("somebody touches {address}"));
-    if world.roll(2) == 0 {
+    let thing = &things[world.roll(things.len() as u32) as usize];
+    let address = thing.mark().unwrap_or_default();
+    let path = format!("_sandbox/editor/pine/{}?id={}", thing.kind, thing.id);
+    world.note(format!("somebody touches {} of `{address}`", thing.kind));
+    // Nothing of a token can be changed.
+    if thing.kind == "token" || world.roll(2) == 0 {
         world.look("DELETE", &path, None).await;
-        world.forget(address);
-        if resource == "common" {
+        if !address.is_empty() {
+            world.forget(&address);
+        }
+        if address.ends_with("/common") {
             // Tokens name it, and cannot be changed.
             world.forget("/token");
         }

@@ -21,16 +21,24 @@ static MARK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"upa:sim/([^"\\\s]+
 
 /// An object on a platform.
 #[derive(Debug)]
-struct Thing {
-    kind: &'static str,
-    id: String,
+pub struct Thing {
+    pub kind: &'static str,
+    pub id: String,
     text: String,
+}
+
+impl Thing {
+    /// The address its mark names.
+    pub fn mark(&self) -> Option<String> {
+        Some(MARK.captures(&self.text)?[1].to_owned())
+    }
 }
 
 /// The kinds whose objects carry a mark as text.
 const KINDS: [&str; 4] = ["label", "site", "token", "form"];
 
-async fn things(world: &World) -> Vec<Thing> {
+/// Everything there is.
+pub async fn things(world: &World) -> Vec<Thing> {
     let mut things = Vec::new();
     let workflows = world.look("GET", "n8n/api/v1/workflows?limit=250", None).await;
     for workflow in workflows["data"].as_array().unwrap() {

@@ -50,6 +50,11 @@ pub fn understand<'a>(args: &[&'a str]) -> Wish<'a> {
     }
 }
 
+/// A repository that lives in memory for a moment need not be small.
+pub fn spare(repo: &Repository) {
+    repo.config().unwrap().set_i32("core.looseCompression", 0).unwrap();
+}
+
 fn said(out: String) -> Said {
     Said {
         ok: true,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use upa::lockfile::RequestState;
+use upa::lockfile::{Provisioned, RequestState};
 use upa::workspace::gates::Approval;
 
 use super::world::World;
@@ -61,6 +61,10 @@ pub async fn answer(world: &World, said: &str) -> BTreeSet<String> {
 /// The gates that are waited for: tenant, gate, and the digest of what is there.
 pub fn awaited(world: &World) -> Vec<(String, String, String)> {
     let locks = super::check::locks(world);
+    let waits = |known: &Provisioned| known.request.state == RequestState::AwaitingApproval;
+    if !locks.values().flat_map(|lock| lock.versions.values()).any(waits) {
+        return Vec::new();
+    }
     let mut state = super::check::desired(world);
     upa::gates::grant(&mut state, &locks);
     let waiting = state.tenants.values().filter_map(|tenant| {

@@ -48,6 +48,7 @@ impl Clone {
             let repo = Repository::init(&folder).unwrap();
             std::fs::remove_dir_all(folder.join(".git/objects")).unwrap();
             std::os::unix::fs::symlink("../../remote.git/objects", folder.join(".git/objects")).unwrap();
+            git::spare(&repo);
             let mut config = repo.config().unwrap();
             config.set_str("user.name", "Bo").unwrap();
             config.set_str("user.email", "bo@example.test").unwrap();

@@ -89,7 +89,8 @@ impl World {
     /// A workspace without tenants, on a remote.
     pub fn new(seed: u64) -> Arc<Self> {
         let folder = tempfile::tempdir_in(memory_folder()).unwrap();
-        Repository::init_bare(folder.path().join("remote.git")).unwrap();
+        let remote = Repository::init_bare(folder.path().join("remote.git")).unwrap();
+        super::git::spare(&remote);
         let world = Arc::new(Self {
             seed,
             chance: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -111,7 +112,7 @@ impl World {
         world
     }
 
-    /// The same world as it is now, to go on from again and again.
+    /// The same world as it is now, to go on from again and again. It must not outlive this one.
     pub fn copy(&self) -> Arc<Self> {
         let folder = tempfile::tempdir_in(memory_folder()).unwrap();
         copy(self.folder.path(), folder.path());
@@ -295,12 +296,13 @@ fn copy(from: &Path, to: &Path) {
         let kind = child.file_type().unwrap();
         if kind.is_symlink() {
             std::os::unix::fs::symlink(std::fs::read_link(child.path()).unwrap(), target).unwrap();
+        } else if kind.is_dir() && child.file_name() == "objects" {
+            // Objects never change: those of the other are looked up there, as long as it is.
+            std::fs::create_dir_all(target.join("info")).unwrap();
+            std::fs::write(target.join("info/alternates"), format!("{}\n", child.path().display())).unwrap();
         } else if kind.is_dir() {
             std::fs::create_dir(&target).unwrap();
             copy(&child.path(), &target);
-        } else if child.path().components().any(|part| part.as_os_str() == "objects") {
-            // Objects never change.
-            std::fs::hard_link(child.path(), target).unwrap();
         } else {
             std::fs::copy(child.path(), target).unwrap();
         }

@@ -13,6 +13,7 @@ use crate::plan::decide::{self, Decision, Found, Lock, Why};
 use crate::plan::unseen::{self, Difference};
 use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Search, Step, hidden};
 use crate::problem::{Class, Problem, listed};
+use crate::resource::Address;
 use crate::symbol::{self, Unknown};
 use crate::workspace::Status;
 
@@ -120,7 +121,7 @@ impl<'a> Pass<'a> {
         // A platform that recognises an attempt answers with what that attempt has made: never with what is deleted now.
         let goes_on = match action {
             Action::Replace => replaced == Some(Reason::Expires) && applied.is_some(),
-            _ => object.is_some() || facts.repeats_create,
+            _ => object.is_some() || facts.repeats_create && pending.is_some_and(|pending| pending.id.is_none()),
         };
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
@@ -333,8 +334,8 @@ impl<'a> Pass<'a> {
                 let id = rivals.first().map(|rival| rival.id.as_str()).unwrap_or_default();
                 let problem = format!("{address}: {what}: {}", listed(ids.iter().map(String::as_str)));
                 Problem::error(Class::Decision, problem).hint(format!(
-                    "to take it over add `{} = \"{id}\"` to `[adopt]` of the tenant; if it is somebody else's, give ours another name",
-                    address.resource
+                    "to take it over {}; if it is somebody else's, give ours another name",
+                    taking_over(address, id)
                 ))
             }
             _ if tried && facts.asks_when_lost => Problem::error(
@@ -342,8 +343,8 @@ impl<'a> Pass<'a> {
                 format!("{address}: an earlier run tried to create it and was cut off, and nothing on the platform tells whether it is there"),
             )
             .hint(format!(
-                "look there: if it is, add `{} = \"<its id>\"` to `[adopt]` of the tenant; if it is not: --recreate {address}",
-                address.resource
+                "look there: if it is, {}; if it is not: --recreate {address}",
+                taking_over(address, "<its id>")
             )),
             _ => return false,
         };
@@ -452,6 +453,14 @@ impl<'a> Pass<'a> {
         };
         self.refuse(problem.at(resource.place.clone()));
     }
+}
+
+/// How an object is taken over. Nobody's file speaks for what several tenants share.
+fn taking_over(address: &Address, id: &str) -> String {
+    if address.is_shared() {
+        return format!("type `upa recover {} --take {address}={id}`", address.tenant());
+    }
+    format!("add `{} = \"{id}\"` to `[adopt]` of the tenant", address.adopt_key())
 }
 
 /// Where a recorded object belongs.
