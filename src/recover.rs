@@ -78,6 +78,11 @@ pub fn recover(ground: Ground<'_>) -> Recovery {
         }
     }
     recovery.unwanted(&ground, &marked);
+    // Of a tenant that has nothing, nothing was lost.
+    if ground.lock.is_empty() && recovery.found.iter().all(|one| one.id.is_none()) {
+        recovery.found.clear();
+        recovery.lock = ground.lock.clone();
+    }
     recovery.version(&ground);
     recovery
 }

@@ -82,7 +82,10 @@ async fn proceed(args: &RecoverArgs, run: &mut Run, desired: &DesiredState, live
     }
     let mut out = anstream::stdout().lock();
     if recovery.found.is_empty() {
-        let line = format!("Nothing is missing in the lockfile of `{}`.", args.tenant);
+        let line = format!(
+            "Nothing that carries the mark of `{}` is missing in its lockfile.",
+            args.tenant
+        );
         report::heard(writeln!(out, "{line}"))?;
         return Ok(Exit::Done);
     }

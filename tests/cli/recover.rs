@@ -27,7 +27,8 @@ fn a_lost_lockfile_is_rebuilt_and_the_next_apply_finds_everything_in_place() {
         let (ids_before, base_before) = (ids(&space), base(&space));
         let run = space.upa(&["recover", "ana"]).exits(0);
         assert!(
-            run.stdout.contains("Nothing is missing in the lockfile of `ana`"),
+            run.stdout
+                .contains("Nothing that carries the mark of `ana` is missing in its lockfile."),
             "{run}"
         );
         let known = space.head();
@@ -135,6 +136,10 @@ fn what_carries_no_mark_is_asked_about_and_taken_by_name() {
     let space = Space::shipped();
     server::on(&space, |server: &Server| {
         server.shipped_credentials();
+        // Who never had anything has lost nothing.
+        let run = space.upa(&["recover", "welcs"]).exits(0);
+        assert!(run.stdout.contains("Nothing that carries the mark of `welcs`"), "{run}");
+        assert!(!space.exists("tenants/welcs.lock"));
         space.apply();
         let ids = |tenant: &str| {
             let lock = space.lock(tenant);

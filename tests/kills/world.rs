@@ -348,7 +348,13 @@ impl World {
         let listed = self.upa(&self.clones[at], &["lease"]).stdout;
         let mut words = listed.split(|sign: char| !sign.is_ascii_hexdigit() && sign != '-');
         if let Some(run) = words.find(|word| word.len() == 36) {
-            self.upa(&self.clones[at], &["lease", "--steal", run]).exits(0);
+            let stolen = self.upa(&self.clones[at], &["lease", "--steal", run]);
+            if stolen.status == 7 {
+                self.unlock();
+                self.upa(&self.clones[at], &["lease", "--steal", run]).exits(0);
+            } else {
+                stolen.exits(0);
+            }
             self.count("claims of dead runs taken away");
         }
     }
