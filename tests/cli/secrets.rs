@@ -6,7 +6,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::{Space, product, server};
+use crate::support::{Space, canary, product, server};
 
 pub const CANARY: &str = "canary-1-5f2a";
 const ROTATED: &str = "canary-2-77c0";
@@ -553,4 +553,25 @@ fn a_run_that_was_cut_off_leaves_no_secret_unrecorded() {
         )
         .exits(2);
     kept_nowhere(&space, CANARY);
+}
+
+/// What searches every workspace of these tests finds a secret wherever it is kept.
+#[test]
+fn a_secret_that_is_kept_is_found() {
+    let space = Space::with(&["ana"]);
+    space.plants_a_secret();
+    let root = space.root();
+    let is_found = || std::panic::catch_unwind(|| canary::refuse_in(&root)).is_err();
+    assert!(!is_found());
+    for path in ["tenants/ana.lock", ".git/upa/run.journal", "plan.json"] {
+        space.write(path, format!("x = \"{CANARY}\"\n"));
+        assert!(is_found(), "{path}");
+        space.remove(path);
+        assert!(!is_found());
+    }
+    space.write("tenants/ana.lock", upa::sandbox::KEY);
+    space.commit("a secret in Git");
+    space.remove("tenants/ana.lock");
+    assert!(is_found(), "in an object of Git");
+    assert!(std::panic::catch_unwind(|| canary::refuse(CANARY)).is_err());
 }
