@@ -67,3 +67,38 @@ impl Outside for Guarded {
         self.outside.beside(work)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::outside;
+
+    /// Nobody listens there: what is sent is told as not connected, and what is not sent as unsendable.
+    async fn exchanged(guarded: &Guarded, method: Method) -> Silence {
+        let request = Request::new(method, "http://127.0.0.1:1/".parse().unwrap());
+        guarded.exchange(request).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn without_the_lease_only_questions_leave() {
+        let permit = Arc::new(Permit::until(
+            outside::now() + SignedDuration::from_mins(20),
+            SignedDuration::from_mins(10),
+        ));
+        let guarded = Guarded::new(outside::real(), permit.clone());
+        let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        for method in writes.clone() {
+            assert!(matches!(exchanged(&guarded, method).await, Silence::NotConnected(_)));
+        }
+        permit.lose();
+        for method in writes {
+            assert!(matches!(exchanged(&guarded, method).await, Silence::Unsendable(_)));
+        }
+        assert!(matches!(
+            exchanged(&guarded, Method::GET).await,
+            Silence::NotConnected(_)
+        ));
+    }
+}

@@ -6,6 +6,7 @@ mod look;
 mod moved;
 mod neighbours;
 mod replaced;
+mod undecided;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,179 @@
+//! Why nothing can be done about a resource that Git wants, until a person has decided.
+
+use super::Pass;
+use crate::desired::Resource;
+use crate::lockfile::Locked;
+use crate::plan::change::Reason;
+use crate::plan::decide::Why;
+use crate::platform::{KindFacts, Reading, Search, Step};
+use crate::problem::{Class, Problem, listed};
+use crate::resource::Address;
+
+impl Pass<'_> {
+    /// A new object would cost money again, or take with it what people would miss.
+    pub(super) fn stop_at_loss(&mut self, facts: &KindFacts, resource: &Resource, why: Option<Reason>) -> bool {
+        if why == Some(Reason::Expires) {
+            return false;
+        }
+        let mut facts = facts.clone();
+        if facts.costs {
+            facts.keep.get_or_insert_with(|| "a new one costs money".to_owned());
+        }
+        self.stop_at_keep(&resource.address, &facts, "replace")
+    }
+
+    /// Objects with the natural key of one that is to be created, or a creation nobody knows the outcome of.
+    pub(super) fn stop_at_rivals(
+        &mut self,
+        facts: &KindFacts,
+        resource: &Resource,
+        locked: Option<&Locked>,
+        recreate: bool,
+    ) -> bool {
+        if recreate {
+            return false;
+        }
+        let address = &resource.address;
+        let tried = locked
+            .and_then(|locked| locked.pending.as_ref())
+            .is_some_and(|pending| pending.step == Step::Create && pending.id.is_none());
+        let problem = match self.searched(&resource.account, address) {
+            Some(Search::Rivals(rivals)) => {
+                let ids = rivals.iter().map(|rival| format!("\"{}\" ({})", rival.title, rival.id));
+                let ids: Vec<String> = ids.collect();
+                let what = if tried {
+                    "an earlier run tried to create it and was cut off, and there is one like it"
+                } else {
+                    "there is one like it already, and nothing says that it is upa's"
+                };
+                let id = rivals.first().map(|rival| rival.id.as_str()).unwrap_or_default();
+                let problem = format!("{address}: {what}: {}", listed(ids.iter().map(String::as_str)));
+                Problem::error(Class::Decision, problem).hint(format!(
+                    "to take it over {}; if it is somebody else's, give ours another name",
+                    taking_over(address, id)
+                ))
+            }
+            _ if tried && facts.asks_when_lost => Problem::error(
+                Class::Decision,
+                format!("{address}: an earlier run tried to create it and was cut off, and nothing on the platform tells whether it is there"),
+            )
+            .hint(format!(
+                "look there: if it is, {}; if it is not: --recreate {address}",
+                taking_over(address, "<its id>")
+            )),
+            _ => return false,
+        };
+        self.refuse(problem.at(resource.place.clone()));
+        true
+    }
+
+    /// The recorded object is gone and another carries its mark: a copy made by hand, or a lockfile with a wrong id.
+    /// Creating a third would be wrong in both cases.
+    pub(super) fn stop_at_double(&mut self, resource: &Resource, locked: Option<&Locked>) -> bool {
+        let mark = resource.address.mark(self.basis.workspace);
+        let Some([first, ..]) = self
+            .marked
+            .get(&(resource.account.as_str(), mark.as_str()))
+            .map(Vec::as_slice)
+        else {
+            return false;
+        };
+        let recorded = locked.and_then(Locked::id).unwrap_or_default();
+        let tenant = &self.tenant.name;
+        let problem = Problem::error(
+            Class::Decision,
+            format!(
+                "{}: the recorded object ({recorded}) does not exist, but \"{}\" ({}) carries its mark",
+                resource.address, first.title, first.id
+            ),
+        );
+        self.refuse(problem.at(resource.place.clone()).hint(format!(
+            "if tenants/{tenant}.lock was changed, restore it with git; if {} is a copy made by hand, delete it on the platform",
+            first.id
+        )));
+        true
+    }
+
+    pub(super) fn stop(&mut self, resource: &Resource, why: Why, reading: &Reading) {
+        let address = &resource.address;
+        let problem = match (why, reading) {
+            (Why::Unowned, Reading::Present(object)) if resource.adopt.as_ref() == Some(&object.id) => Problem::error(
+                Class::Decision,
+                format!(
+                    "{address}: object {}, which `[adopt]` names, carries the mark `{}`: it belongs to somebody else",
+                    object.id,
+                    object.mark.as_deref().unwrap_or_default()
+                ),
+            )
+            .hint(format!("remove `{}` from `[adopt]`, or name another object", address.adopt_key())),
+            (Why::Unowned, Reading::Present(object)) => Problem::error(
+                Class::Decision,
+                format!(
+                    "{address}: an object with its mark exists ({}), but no lockfile records it",
+                    object.id
+                ),
+            )
+            .hint(format!(
+                "if tenants/{}.lock was deleted, restore it with git, or rebuild it with `upa recover {}`; to take the object over add `{} = \"{}\"` to `[adopt]` of the tenant; else delete it there",
+                address.tenant(),
+                address.tenant(),
+                address.adopt_key(),
+                object.id
+            )),
+            (Why::NotMarked, Reading::Present(object)) => Problem::error(
+                Class::Decision,
+                format!(
+                    "{address}: object {} is recorded as ours, but it carries {}",
+                    object.id,
+                    object
+                        .mark
+                        .as_ref()
+                        .map_or_else(|| "no mark".to_owned(), |mark| format!("the mark `{mark}`"))
+                ),
+            )
+            .hint(match object.mark {
+                Some(_) => format!(
+                    "it belongs to somebody else: restore tenants/{}.lock as upa wrote it (`git log -- FILE` names the commits)",
+                    address.tenant()
+                ),
+                None => format!(
+                    "if it is ours, add `{} = \"{}\"` to `[adopt]` of the tenant",
+                    address.adopt_key(),
+                    object.id
+                ),
+            }),
+            (_, Reading::Unreadable(why)) => {
+                let class = if why.contains("carry its mark") {
+                    Class::Decision
+                } else {
+                    Class::Platform
+                };
+                Problem::error(
+                    class,
+                    format!("{address} could not be read, so nothing is done about it: {why}"),
+                )
+                .hint(match &resource.adopt {
+                    Some(id) => format!("check the id `{id}` in `[adopt]` of tenants/{}.toml", address.tenant()),
+                    None => format!("if it is really gone: --recreate {address}"),
+                })
+            }
+            (_, Reading::Absent | Reading::Present(_)) => Problem::error(
+                Class::Configuration,
+                format!(
+                    "{address}: the object `{}` that is to be adopted does not exist",
+                    resource.adopt.as_deref().unwrap_or_default()
+                ),
+            )
+            .hint("correct its id in `[adopt]`, or remove it"),
+        };
+        self.refuse(problem.at(resource.place.clone()));
+    }
+}
+
+/// How an object is taken over. Nobody's file speaks for what several tenants share.
+fn taking_over(address: &Address, id: &str) -> String {
+    if address.is_shared() {
+        return format!("type `upa recover {} --take {address}={id}`", address.tenant());
+    }
+    format!("add `{} = \"{id}\"` to `[adopt]` of the tenant", address.adopt_key())
+}
