@@ -260,6 +260,36 @@ fn a_lost_creation_is_found_by_its_attempt_or_by_the_mark_where_that_keeps_none(
     }
 }
 
+/// Nobody wants it any more. What would carry the mark is known not to be there; of what carries none nobody knows.
+#[test]
+fn a_lost_creation_that_nobody_wants_is_asked_about_where_nothing_tells() {
+    for (name, asked) in [("crm-sync", false), ("booking-tool", true)] {
+        let address: Address = format!("client-0000@v2.0/{name}").parse().unwrap();
+        let mut world = World::settled(1);
+        *world.reading(&address) = Reading::Absent;
+        let locked = world.locks.get_mut("client-0000").unwrap();
+        let locked = locked.resources.get_mut(&address).unwrap();
+        locked.applied = None;
+        locked.pending = Some(Pending {
+            run: uuid::Uuid::now_v7(),
+            attempt: uuid::Uuid::from_u128(7),
+            step: Step::Create,
+            id: None,
+            out: std::collections::BTreeMap::new(),
+        });
+        let tenant = world.desired.tenants.get_mut("client-0000").unwrap();
+        tenant.status = Status::Deprovisioned;
+        tenant.resources.clear();
+        let said = |problem: &upa::problem::Problem| {
+            problem.class == Class::Decision && problem.message.starts_with(&format!("{address} should go, and"))
+        };
+        assert_eq!(world.plan().problems.iter().any(said), asked, "{name}");
+        // A person looked.
+        world.rules.recreate.insert(address.clone());
+        assert!(!world.plan().problems.iter().any(said), "{name}");
+    }
+}
+
 #[test]
 fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
     let mut world = World::settled(2);
