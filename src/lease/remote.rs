@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Claim, Claims, Permit};
 use crate::outside::{self, Beside, Outside};
-use crate::repo::{Pushed, Remote, Repo, RepoError};
+use crate::repo::{LOCKED, Pushed, Remote, Repo, RepoError};
 
 /// The ref.
 const REFERENCE: &str = "refs/upa/lease";
@@ -105,7 +105,7 @@ fn change<T>(
     remote: &Remote,
     mut edit: impl FnMut(&mut Claims) -> Result<T, Hindered>,
 ) -> Result<T, Hindered> {
-    let mut first = None;
+    let (mut first, mut locked) = (None, None);
     let mut moves = false;
     for tries in 0..MOST_TRIES {
         let (tip, before) = read(repo, remote)?;
@@ -119,7 +119,8 @@ fn change<T>(
         let new = repo.note(&text)?;
         match remote.push_surely(REFERENCE, &new, tip.as_deref())? {
             Pushed::Done => return Ok(result),
-            Pushed::Moved => {
+            Pushed::Moved(why) => {
+                locked = why.or(locked);
                 let most = Duration::from_millis(u64::from(120 + 40 * tries));
                 repo.outside().pause(outside::between(Duration::from_millis(20), most));
             }
@@ -143,6 +144,7 @@ fn change<T>(
         return Err(RepoError::RemoteLocked {
             remote: remote.name().to_owned(),
             branch: REFERENCE.to_owned(),
+            why: locked.unwrap_or_else(|| LOCKED.to_owned()),
         }
         .into());
     }

@@ -13,9 +13,6 @@ use crate::outside::{self, Deed};
 
 /// How often a branch that somebody else moves is tried again.
 const MOST_TRIES: u32 = 40;
-/// Git holds a branch's lock for milliseconds: one as old as this was left by a process that was killed.
-const OLDEST_LOCK: Duration = Duration::from_secs(5);
-
 /// How long the index may be locked: Git refreshes it in moments, and what takes longer is somebody's commit.
 const INDEX_PATIENCE: u32 = 20;
 
@@ -38,7 +35,9 @@ impl Repo {
         if reference == "HEAD" {
             return Err(RepoError::Detached);
         }
-        for tries in 0..MOST_TRIES {
+        // Only who holds the lease comes here, so no other upa is at work.
+        let mut patience = self.patience(reference);
+        for _ in 0..MOST_TRIES {
             let parent = self.tip(reference)?;
             let Some((id, changed)) = self.compose(&parent, files, message)? else {
                 return Ok(None);
@@ -62,10 +61,7 @@ impl Repo {
                 }
                 // Somebody else moved the branch: the same files go on top of the new tip.
                 Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {}
-                Err(error) if error.code() == ErrorCode::Locked => {
-                    self.break_old_lock(reference);
-                    self.outside.pause(Duration::from_millis(25 * u64::from(tries.min(10))));
-                }
+                Err(error) if error.code() == ErrorCode::Locked && patience.again() => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -117,21 +113,6 @@ impl Repo {
             .or_else(|_| Signature::now("upa", "upa@localhost"))?;
         let now = Time::new(outside::now().as_second(), configured.when().offset_minutes());
         Ok(Signature::new(configured.name()?, configured.email()?, &now)?)
-    }
-
-    /// Removes the lock of a branch that a killed process left behind. Only who holds the lease comes here, so no other upa
-    /// is at work, and no git holds a lock for so long.
-    #[expect(clippy::disallowed_methods, reason = "edge: Git's lock is a file")]
-    fn break_old_lock(&self, reference: &str) {
-        let path = self.git.commondir().join(format!("{reference}.lock"));
-        let age = std::fs::metadata(&path)
-            .and_then(|about| about.modified())
-            .ok()
-            .and_then(|modified| modified.elapsed().ok());
-        if age.is_some_and(|age| age > OLDEST_LOCK) {
-            tracing::warn!(lock = %path.display(), "removing a lock that a killed process left behind");
-            let _ = std::fs::remove_file(path);
-        }
     }
 
     /// Lockfiles of the branch that is checked out go into the index too: it must be free before anything is done that is to

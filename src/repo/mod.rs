@@ -6,6 +6,7 @@
 
 mod commit;
 mod init;
+mod lock;
 mod mend;
 mod publish;
 mod read;
@@ -22,7 +23,7 @@ use crate::outside::{self, Deed, Outside};
 
 pub use commit::Committed;
 pub use publish::Target;
-pub use remote::{Pushed, Remote};
+pub use remote::{LOCKED, Pushed, Remote};
 
 /// Something about the repository that stops a run.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +54,12 @@ pub enum RepoError {
         reference: String,
         why: String,
     },
-    #[error("`{branch}` of the remote `{remote}` cannot be written: something else holds a lock on it there")]
-    RemoteLocked { remote: String, branch: String },
+    #[error("`{branch}` of the remote `{remote}` cannot be written: {why}")]
+    RemoteLocked {
+        remote: String,
+        branch: String,
+        why: String,
+    },
     #[error("the remote `{remote}` took the lockfiles onto `{branch}`, and does not hold them")]
     Lost { remote: String, branch: String },
     #[error("`{path}` was changed on the remote while this run worked (commit {commit}); nothing was written over it")]
@@ -90,7 +95,7 @@ impl RepoError {
                 "if the branch is protected, set `git.lock_branch` in upa.toml to one that upa may push to"
             }
             RepoError::RemoteLocked { .. } => {
-                "run again in a moment; if it stays so, a `git` was killed on the remote's machine and left its `.lock` file there"
+                "run again in a moment; if it stays so, a `git` was killed on the remote's machine: remove the `.lock` file that it left there"
             }
             RepoError::Lost { .. } => {
                 "somebody forces pushes onto that branch, or a hook of the server undoes them; mend that, then run again"

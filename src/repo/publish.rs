@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use git2::{Commit, ErrorCode, Oid};
 
-use super::remote::Pushed;
+use super::remote::{LOCKED, Pushed};
 use super::{Remote, Repo, RepoError};
 use crate::outside;
 
@@ -72,12 +72,7 @@ impl Repo {
             match tips.get(&target.there()) {
                 Some(tip) if self.seen(target).as_ref() == Some(tip) => {}
                 Some(_) => target.remote.fetch(&target.there(), &target.here())?,
-                None => {
-                    if let Ok(mut reference) = self.git.find_reference(&target.here()) {
-                        self.about_to_move(&target.here())?;
-                        reference.delete()?;
-                    }
-                }
+                None => self.set(&target.here(), None)?,
             }
             self.fetched.borrow_mut().insert(target.here());
         }
@@ -128,7 +123,7 @@ impl Repo {
         files: &BTreeMap<String, String>,
         message: &str,
     ) -> Result<Option<String>, RepoError> {
-        let mut last = None;
+        let (mut last, mut locked) = (None, None);
         let first = self.seen(target);
         for tries in 0..MOST_TRIES {
             let tip = self.seen(target);
@@ -157,7 +152,8 @@ impl Repo {
                     self.keep_unpublished(None)?;
                     return Ok(Some(id));
                 }
-                Pushed::Moved => {
+                Pushed::Moved(why) => {
+                    locked = why.or(locked);
                     last = Some(id);
                     let most = Duration::from_millis(u64::from(120 + 60 * tries));
                     self.outside.pause(outside::between(Duration::from_millis(20), most));
@@ -181,6 +177,7 @@ impl Repo {
             return Err(RepoError::RemoteLocked {
                 remote: target.remote.name().to_owned(),
                 branch: target.branch.clone(),
+                why: locked.unwrap_or_else(|| LOCKED.to_owned()),
             });
         }
         Err(RepoError::Busy(target.branch.clone()))
@@ -200,9 +197,7 @@ impl Repo {
         let there = target.there();
         let tips = target.remote.tips(&[&there])?;
         if tips.get(&there).is_some_and(|tip| tip == id) {
-            self.about_to_move(&target.here())?;
-            self.git.reference(&target.here(), Oid::from_str(id)?, true, "upa")?;
-            return Ok(());
+            return self.set(&target.here(), Some(id));
         }
         // Somebody may have pushed on top of it already.
         self.fetch(&[target])?;
@@ -275,19 +270,7 @@ impl Repo {
     }
 
     fn keep_unpublished(&self, id: Option<&str>) -> Result<(), RepoError> {
-        match id {
-            Some(id) => {
-                self.about_to_move(UNPUBLISHED)?;
-                self.git.reference(UNPUBLISHED, Oid::from_str(id)?, true, "upa")?;
-            }
-            None => {
-                if let Ok(mut reference) = self.git.find_reference(UNPUBLISHED) {
-                    self.about_to_move(UNPUBLISHED)?;
-                    reference.delete()?;
-                }
-            }
-        }
-        Ok(())
+        self.set(UNPUBLISHED, id)
     }
 
     /// Fast-forwards the branch that is checked out to what the remote holds, if nothing but lockfiles changed on the way

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lock::Patience;
 use super::{Repo, RepoError};
 use crate::outside::{Outside, Said};
 
@@ -17,14 +18,16 @@ use crate::outside::{Outside, Said};
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How long fetching may take: a large history comes once.
 const FETCH_DEADLINE: Duration = Duration::from_secs(300);
-/// How often a ref is tried again that another command of this clone is writing.
-const MOST_TRIES: u32 = 5;
+/// What hinders a push, if the remote does not say which lock it is.
+pub const LOCKED: &str = "something else holds a lock on it there";
 
 /// A remote of a repository.
 #[derive(Debug, Clone)]
 pub struct Remote {
     name: String,
     folder: PathBuf,
+    /// Where the clone keeps its refs.
+    common: PathBuf,
     outside: Arc<dyn Outside>,
 }
 
@@ -32,8 +35,8 @@ pub struct Remote {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
     Done,
-    /// The ref is not where it was expected to be.
-    Moved,
+    /// The ref is not where it was expected to be, or something holds this lock on it.
+    Moved(Option<String>),
     /// The remote does not want it, in its own words.
     Refused(String),
     /// The connection broke: it may have arrived.
@@ -49,6 +52,7 @@ impl Remote {
         Ok(Self {
             name: name.to_owned(),
             folder: repo.root().to_owned(),
+            common: repo.git.commondir().to_owned(),
             outside: repo.outside.clone(),
         })
     }
@@ -71,10 +75,10 @@ impl Remote {
             .collect())
     }
 
-    /// Fetches a ref of the remote into one of ours, wherever that was before.
+    /// Fetches a ref of the remote into one that only upa writes, wherever that was before.
     pub fn fetch(&self, from: &str, to: &str) -> Result<(), RepoError> {
         let refspec = format!("+{from}:{to}");
-        let mut tries = 0;
+        let mut patience = Patience::with(self.outside.as_ref(), &self.common, to);
         loop {
             let args = [
                 "-c",
@@ -96,12 +100,10 @@ impl Remote {
             if said.ok {
                 return Ok(());
             }
-            tries += 1;
-            // Another command in this clone may be fetching the same.
-            if tries > MOST_TRIES || !said.err.contains("lock") {
+            // Another command in this clone may be fetching the same, or was killed while it did.
+            if !said.err.contains("lock") || !patience.again() {
                 return Err(self.unreachable(&said.err));
             }
-            self.outside.pause(Duration::from_millis(50 * u64::from(tries)));
         }
     }
 
@@ -136,7 +138,7 @@ impl Remote {
                 let there = tips.get(reference).map(String::as_str);
                 Ok(match there {
                     Some(there) if there == new => Pushed::Done,
-                    there if there != expected => Pushed::Moved,
+                    there if there != expected => Pushed::Moved(None),
                     _ => Pushed::Unknown(why),
                 })
             }
@@ -182,7 +184,7 @@ fn understood(said: &Said, reference: &str) -> Pushed {
                 "incorrect old value",
             ];
             if moved.iter().any(|words| summary.contains(words)) {
-                Pushed::Moved
+                Pushed::Moved(lock_in_the_way(&said.err))
             } else if summary.starts_with("[remote failure]") {
                 Pushed::Unknown(summary)
             } else {
@@ -191,6 +193,18 @@ fn understood(said: &Said, reference: &str) -> Pushed {
         }
         _ => Pushed::Unknown(told(&said.err)),
     }
+}
+
+/// What the remote says of a lock that exists already.
+fn lock_in_the_way(err: &str) -> Option<String> {
+    let lines = err.lines().filter_map(|line| line.strip_prefix("remote:"));
+    let line = lines.map(str::trim).find(|line| line.contains(".lock': File exists"))?;
+    Some(
+        line.trim_start_matches("error:")
+            .trim()
+            .trim_end_matches('.')
+            .to_owned(),
+    )
 }
 
 /// Why the remote refused: the reason in brackets, and what its hook said.
@@ -259,13 +273,15 @@ mod tests {
                 false,
                 "!\tabc:refs/heads/main\t[rejected] (stale info)",
                 "",
-                Pushed::Moved,
+                Pushed::Moved(None),
             ),
             (
                 false,
                 "!\tabc:refs/heads/main\t[remote rejected] (failed to update ref)",
-                "",
-                Pushed::Moved,
+                "remote: error: cannot lock ref 'HEAD': Unable to create '/b/HEAD.lock': File exists.        \nremote: \n",
+                Pushed::Moved(Some(
+                    "cannot lock ref 'HEAD': Unable to create '/b/HEAD.lock': File exists".to_owned(),
+                )),
             ),
             (
                 false,

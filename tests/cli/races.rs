@@ -1,12 +1,13 @@
 //! Races on one remote: two runs at once, and everything that can happen to its refs while a run works.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use upa::lease::Claims;
 
 use crate::support::origin::{Origin, slowly, until};
-use crate::support::{Run, Server, server};
+use crate::support::{Run, Server, Space, server};
 
 const GIT: &str = "remote = \"origin\"\nbranch = \"main\"";
 
@@ -268,6 +269,53 @@ fn the_lock_of_a_branch_left_behind_in_a_clone_hinders_nobody() {
     assert_eq!(space.git(&["status", "--porcelain"]), "");
 }
 
+/// What was said, without the place of the remote.
+fn nowhere(said: &str, origin: &Origin) -> String {
+    said.replace(&origin.bare().canonicalize().unwrap().display().to_string(), "[REMOTE]")
+}
+
+/// A lock that a killed process left at a ref that is upa's own: nobody else would ever remove it.
+fn left_behind(space: &Space, reference: &str, age: Duration) -> String {
+    let lock = format!(".git/{reference}.lock");
+    space.write(&lock, "");
+    let file = std::fs::File::options().write(true).open(space.path(&lock)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - age).unwrap();
+    lock
+}
+
+#[test]
+fn the_locks_of_upas_own_refs_left_behind_in_a_clone_hinder_nobody() {
+    let origin = Origin::path();
+    let space = origin.first(&["ana"], GIT);
+    let other = origin.clone(&[]);
+    space.apply();
+    // Everything is fetched for the first time. One was left a moment ago.
+    let locks = [
+        left_behind(&other, "refs/upa/seen-lease", Duration::from_secs(60)),
+        left_behind(&other, "refs/upa/remote/origin/main", Duration::ZERO),
+    ];
+    other.apply();
+    other.settled();
+    for lock in locks {
+        assert!(!other.exists(&lock), "{lock}");
+    }
+}
+
+/// Where the lock may be held by somebody who lives, it is respected.
+#[test]
+fn a_young_lock_of_upas_own_refs_is_waited_for() {
+    let origin = Origin::path();
+    let space = origin.first(&["ana"], GIT);
+    let other = origin.clone(&[]);
+    space.apply();
+    let lock = left_behind(&other, "refs/upa/remote/origin/main", Duration::ZERO);
+    let child = other.start(&["apply", "--yes"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(other.exists(&lock));
+    other.remove(&lock);
+    other.finish(child).exits(0);
+}
+
 #[test]
 fn the_lock_of_a_branch_left_behind_on_the_remote_stops_before_the_first_call() {
     let origin = Origin::daemon();
@@ -275,9 +323,9 @@ fn the_lock_of_a_branch_left_behind_on_the_remote_stops_before_the_first_call() 
     let lock = origin.bare().join("refs/heads/main.lock");
     std::fs::write(&lock, "").unwrap();
     let run = space.upa(&["apply", "--yes"]).exits(7);
-    assert_snapshot!(run.stderr, @r"
-    error: `main` of the remote `origin` cannot be written: something else holds a lock on it there; nothing was changed on any platform
-    hint: run again in a moment; if it stays so, a `git` was killed on the remote's machine and left its `.lock` file there
+    assert_snapshot!(nowhere(&run.stderr, &origin), @r"
+    error: `main` of the remote `origin` cannot be written: cannot lock ref 'refs/heads/main': Unable to create '[REMOTE]/./refs/heads/main.lock': File exists; nothing was changed on any platform
+    hint: run again in a moment; if it stays so, a `git` was killed on the remote's machine: remove the `.lock` file that it left there
     ");
     assert_eq!(space.objects(), 0);
     assert!(space.upa(&["lease"]).stdout.contains("Nobody"));
@@ -297,9 +345,9 @@ fn the_lock_of_the_lease_left_behind_on_the_remote_is_named() {
     let lock = folder.join("lease.lock");
     std::fs::write(&lock, "").unwrap();
     let run = space.upa(&["apply", "--yes"]).exits(7);
-    assert_snapshot!(run.stderr, @r"
-    error: `refs/upa/lease` of the remote `origin` cannot be written: something else holds a lock on it there
-    hint: run again in a moment; if it stays so, a `git` was killed on the remote's machine and left its `.lock` file there
+    assert_snapshot!(nowhere(&run.stderr, &origin), @r"
+    error: `refs/upa/lease` of the remote `origin` cannot be written: cannot lock ref 'refs/upa/lease': Unable to create '[REMOTE]/./refs/upa/lease.lock': File exists
+    hint: run again in a moment; if it stays so, a `git` was killed on the remote's machine: remove the `.lock` file that it left there
     ");
     assert_eq!(space.objects(), 0);
     std::fs::remove_file(&lock).unwrap();
@@ -318,8 +366,10 @@ fn the_lock_of_a_branch_left_behind_on_the_remote_half_way() {
         let child = space.start(&["apply", "--yes"]);
         until(server, 1);
         std::fs::write(&lock, "").unwrap();
+        left_behind(&space, "refs/upa/unpublished", Duration::from_secs(60));
         let run = space.finish(child).exits(7);
         assert!(run.stderr.contains("recorded in this clone only"), "{run}");
+        assert!(run.stderr.contains("refs/heads/main.lock': File exists"), "{run}");
         std::fs::remove_file(&lock).unwrap();
         server.ok("DELETE", "/_sandbox/faults", None);
         space.apply();

@@ -1,7 +1,7 @@
 //! One remote, one platform, somebody who changes what Git wants, and clones in which `upa apply` is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -230,6 +230,7 @@ impl World {
                 return;
             }
             self.unlock();
+            std::thread::sleep(Duration::from_millis(100));
         }
         panic!("it does not come to rest");
     }
@@ -237,12 +238,9 @@ impl World {
     /// The server was killed, too, while it moved a ref: its lock stays, no client can take it away, and upa says so.
     /// Whoever looks after the server removes it.
     fn unlock(&mut self) {
-        let refs = self.origin.bare().join("refs");
-        for lock in ["upa/lease.lock", "heads/main.lock"] {
-            if std::fs::remove_file(refs.join(lock)).is_ok() {
-                self.say(&format!("{lock} was left behind on the server, and is removed"));
-                self.count("locks that a killed server left behind");
-            }
+        for lock in left_locks(&self.origin.bare(), &[], Duration::from_millis(500)) {
+            self.say(&format!("{lock} was left behind on the server, and is removed"));
+            self.count(&format!("`{lock}` that a killed server left behind"));
         }
     }
 
@@ -361,18 +359,12 @@ impl World {
 
     /// The clone gets what is on the remote, as people do it.
     fn pull(&mut self, at: usize) {
-        for lock in ["index.lock", "HEAD.lock", "refs/heads/main.lock"] {
-            let clone = &self.clones[at];
-            if clone.exists(&format!(".git/{lock}")) {
-                clone.remove(&format!(".git/{lock}"));
-                self.count(&format!("`{lock}` left behind in a clone"));
-            }
+        // Those of its own refs are upa's to remove.
+        for lock in left_locks(&self.clones[at].path(".git"), &["upa", "refs/upa"], Duration::ZERO) {
+            self.say(&format!("{lock} was left behind in clone {at}, and is removed"));
+            self.count(&format!("`{lock}` left behind in a clone"));
         }
-        let left = self.origin.bare().join("refs/heads/main.lock");
-        if left.exists() && std::fs::remove_file(left).is_ok() {
-            self.count("`main.lock` left behind on the remote");
-        }
-        let pull = |args: &[&str]| {
+        let git = |args: &[&str]| {
             let done = std::process::Command::new("git")
                 .args(args)
                 .current_dir(self.clones[at].root())
@@ -380,8 +372,8 @@ impl World {
                 .unwrap();
             done.status.success()
         };
-        if !pull(&["pull", "--quiet", "--ff-only"]) {
-            let done = pull(&["fetch", "--quiet"]) && pull(&["reset", "--quiet", "--hard", "origin/main"]);
+        if !git(&["pull", "--quiet", "--ff-only"]) {
+            let done = git(&["fetch", "--quiet"]) && git(&["reset", "--quiet", "--hard", "origin/main"]);
             assert!(done, "the clone cannot be brought up to date");
             self.count("`git pull` refused, reset");
         }
@@ -466,4 +458,28 @@ impl World {
 fn indented(text: &str) -> String {
     let lines = text.lines().map(|line| format!("    {line}\n"));
     lines.collect::<String>().trim_end().to_owned()
+}
+
+/// Removes the locks below a repository's folder that are so old (a living `git` of the server holds none for half a
+/// second), but for those below some of its folders: their names.
+fn left_locks(repository: &Path, but: &[&str], age: Duration) -> Vec<String> {
+    let is_left = |lock: &Path| {
+        let changed = std::fs::metadata(lock).and_then(|about| about.modified());
+        changed.is_ok_and(|changed| changed.elapsed().unwrap_or_default() >= age)
+    };
+    let mut removed = Vec::new();
+    let mut folders = vec![repository.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = path.strip_prefix(repository).unwrap().display().to_string();
+            if path.is_dir() {
+                let other = name == "objects" || but.contains(&name.as_str());
+                folders.extend((!other).then_some(path));
+            } else if name.ends_with(".lock") && is_left(&path) && std::fs::remove_file(&path).is_ok() {
+                removed.push(name);
+            }
+        }
+    }
+    removed
 }
