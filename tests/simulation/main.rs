@@ -201,7 +201,7 @@ fn answered_wrongly_at_every_position() {
 }
 
 /// How many worlds there are, unless `UPA_SIMULATE_SEEDS` says otherwise.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 10_000;
 
 #[test]
 fn by_chance() {
