@@ -1,20 +1,21 @@
 //! `upa apply`: make the platforms as Git says, and commit the lockfiles.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
+use super::Global;
 use super::approved::Approved;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::{self, Above, Lines, Live};
 use super::publish::Kept;
 use super::report::{self, Failure};
 use super::run::{self, Run};
+use super::signals::Signals;
 use super::survey::Survey;
-use super::{Global, wait_for_signal};
 use crate::apply::Outcome;
 use crate::exit::Exit;
 use crate::gates::{self, Awaited};
@@ -87,7 +88,7 @@ async fn proceed(
     }
     let live = Live::start("applying");
     live.counts(&run.accounts);
-    let interrupted = listen_for_interrupts(live.above());
+    let interrupted = listen_for_interrupts(live.above())?;
     let outcomes = run.execute(&mut survey, &interrupted, &Lines::new(&live)).await?;
     live.says("recording");
     let kept = match run.record(&survey.plan, &outcomes) {
@@ -135,17 +136,18 @@ fn confirm(args: &ApplyArgs, plan: &Plan) -> Result<(), Failure> {
 }
 
 /// First Ctrl-C (or SIGTERM, as CI cancels): finish what is in flight. Second: stop now.
-fn listen_for_interrupts(above: Above) -> Arc<AtomicBool> {
+fn listen_for_interrupts(above: Above) -> io::Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
+    let mut signals = Signals::listen()?;
     tokio::spawn(async move {
-        wait_for_signal().await;
+        signals.next().await;
         flag.store(true, Ordering::Relaxed);
         above.line("\nstopping: calls in flight are finished and recorded; once more to stop now");
-        wait_for_signal().await;
+        signals.next().await;
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
-    interrupted
+    Ok(interrupted)
 }
 
 fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Result<(), Failure> {

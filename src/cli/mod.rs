@@ -26,6 +26,7 @@ mod sandbox;
 mod schema;
 pub mod session;
 mod show;
+mod signals;
 mod status;
 pub mod survey;
 mod trace;
@@ -194,20 +195,4 @@ fn confirm(yes: bool, question: &str, else_say: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Exit::Failed, "not confirmed, nothing was changed"))
-}
-
-/// Ctrl-C, or SIGTERM, as CI cancels.
-async fn wait_for_signal() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
 }

@@ -8,6 +8,7 @@ use super::Global;
 use super::accounts::{start_sandbox, url_file};
 use super::report::Failure;
 use super::session::{At, Session};
+use super::signals::Signals;
 use crate::exit::Exit;
 use crate::sandbox::n8n::{Endpoints, Options, Publication};
 use crate::sandbox::{self, SandboxError};
@@ -54,6 +55,8 @@ impl Age {
 )]
 pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
+    // Whoever reads the address may stop it at once.
+    let mut stopped = Signals::listen()?;
     let sandbox = match start_sandbox(&session.workspace, session.repo.root(), args.port, &args.n8n.options()).await {
         Ok(sandbox) => sandbox,
         Err(error @ SandboxError::InUse) => {
@@ -86,7 +89,7 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     }
     out.flush()?;
     drop(out);
-    super::wait_for_signal().await;
+    stopped.next().await;
     let _ = std::fs::remove_file(&file);
     sandbox.stop().await;
     Ok(Exit::Done)

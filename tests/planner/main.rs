@@ -260,6 +260,42 @@ fn a_lost_creation_is_found_by_its_attempt_or_by_the_mark_where_that_keeps_none(
     }
 }
 
+/// A platform that recognises an attempt answers it with the object it made then, also when that is deleted since.
+#[test]
+fn an_attempt_is_repeated_unless_its_object_is_known_to_be_gone() {
+    let create = "create    = \"POST /assistant\"";
+    let with_key = "create    = { call = \"POST /assistant\", idempotency = \"Idempotency-Key\" }";
+    let definition = include_str!("../../src/platform/catalog/vapi.toml").replace(create, with_key);
+    assert!(definition.contains(with_key));
+    let mut files = world::files(1);
+    let entry = upa::workspace::Entry::Text(definition.into());
+    files.entries.insert("platforms/vapi.toml".to_owned(), entry);
+    let address: Address = "client-0000@v2.0/assistant".parse().unwrap();
+    let attempt = uuid::Uuid::from_u128(7);
+    for (is_known, repeated) in [(false, Some(attempt)), (true, None)] {
+        let mut world = World::of(&files);
+        *world.reading(&address) = Reading::Absent;
+        let locked = world.locks.get_mut("client-0000").unwrap();
+        let locked = locked.resources.get_mut(&address).unwrap();
+        let gone = locked.applied.take().map(|applied| applied.id);
+        locked.pending = Some(Pending {
+            run: uuid::Uuid::now_v7(),
+            attempt,
+            step: Step::Create,
+            id: gone.filter(|_| is_known),
+            out: std::collections::BTreeMap::new(),
+        });
+        let plan = world.plan();
+        let change = plan.changes.iter().find(|change| change.address == address);
+        let change = change.unwrap_or_else(|| panic!("{:#?}", plan.problems));
+        assert_eq!(
+            (change.action, change.work.attempt),
+            (Action::Create, repeated),
+            "{is_known}"
+        );
+    }
+}
+
 /// Nobody wants it any more. What would carry the mark is known not to be there; of what carries none nobody knows.
 #[test]
 fn a_lost_creation_that_nobody_wants_is_asked_about_where_nothing_tells() {
