@@ -4,7 +4,6 @@
 use schemars::JsonSchema as _;
 use serde_json::{Map, Value};
 
-use super::check::wrong_secret;
 use super::secret::SecretRef;
 use super::toml::pointer;
 use super::{Tenant, Version, VersionFile};
@@ -113,7 +112,7 @@ pub(super) fn wrong_references(tenant: &Tenant, version: &Version) -> Vec<Proble
     names
         .filter_map(|name| {
             let reference = reference(tenant, &version.file, name)?;
-            wrong_secret(&reference, &tenant.toml, &pointer(["inputs", name]))
+            reference.problem(&tenant.toml, &pointer(["inputs", name]))
         })
         .collect()
 }

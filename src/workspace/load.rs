@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 use super::schema::{self, Schema};
 use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
-use super::{Entry, Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, check, release};
+use super::{
+    Entry, Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, accounts, check, release,
+};
 use crate::platform::{Registry, Template, Templates};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::{Kind, is_tenant_name};
@@ -97,7 +99,7 @@ fn settings(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
     let toml = toml(files, "upa.toml", problems)?;
     match schema::read::<Settings>(&SETTINGS, &toml) {
         Ok(settings) => {
-            problems.extend(check::accounts(&settings, &toml, registry));
+            problems.extend(accounts::check(&settings, &toml, registry));
             Some(settings)
         }
         Err(found) => {

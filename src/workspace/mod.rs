@@ -2,6 +2,7 @@
 //!
 //! [`load`] is a pure function from [`Files`] to a [`Workspace`] and everything that is wrong with it.
 
+mod accounts;
 pub mod check;
 pub mod conditions;
 pub mod drift;

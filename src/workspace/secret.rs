@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::toml::{Toml, pointer};
 use crate::problem::{Problem, did_you_mean};
 
 /// The mark in a schema that says that a value there is a [`SecretRef`], so that what stands there instead is worded as
@@ -50,7 +51,7 @@ pub struct InSops {
 
 impl SecretRef {
     /// Why it cannot be used, as far as its own words tell.
-    pub fn wrong(&self) -> Option<String> {
+    fn wrong(&self) -> Option<String> {
         match self {
             SecretRef::Env(InEnvironment { env }) => {
                 let first = |c: char| c.is_ascii_alphabetic() || c == '_';
@@ -67,6 +68,23 @@ impl SecretRef {
             }
             SecretRef::Sops(InSops { key, .. }) => key.is_empty().then(|| "names no key of it".to_owned()),
         }
+    }
+
+    /// Likewise, at its place in a file: `at` is the pointer to the whole reference.
+    pub(super) fn problem(&self, toml: &Toml, at: &str) -> Option<Problem> {
+        let why = self.wrong()?;
+        let (key, hint) = match self {
+            SecretRef::Env(_) => ("env", "letters, digits and `_`, as in `N8N_API_KEY`"),
+            SecretRef::File(_) => ("file", "name a file outside the workspace: `/run/secrets/…`"),
+            SecretRef::Sops(source) if source.key.is_empty() => ("key", "name one: `key = \"…\"`"),
+            SecretRef::Sops(_) => ("sops", "name a file that sops encrypted: `secrets/….yaml`"),
+        };
+        let at = format!("{at}{}", pointer([key]));
+        Some(
+            Problem::configuration(format!("`{key}` {why}"))
+                .at(toml.value_place(&at))
+                .hint(hint),
+        )
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use git2::Repository;
 use regex::Regex;
 use serde_json::Value;
 use upa::desired::DesiredState;
@@ -281,7 +280,7 @@ pub fn remember(world: &World) {
 /// Secrets in anything that is kept: every object of Git, and every journal.
 fn secrets(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
-    let remote = Repository::open_bare(world.remote()).unwrap();
+    let remote = world.remote();
     let odb = remote.odb().unwrap();
     odb.foreach(|id| {
         let object = odb.read(*id).unwrap();

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use git2::{Oid, Repository};
+use git2::{Oid, Repository, RepositoryInitOptions};
 use upa::outside::Said;
+
+use super::world::MAIN;
 
 /// What a call asks for.
 pub enum Wish<'a> {
@@ -50,9 +52,18 @@ pub fn understand<'a>(args: &[&'a str]) -> Wish<'a> {
     }
 }
 
-/// A repository that lives in memory for a moment need not be small.
-pub fn spare(repo: &Repository) {
-    repo.config().unwrap().set_i32("core.looseCompression", 0).unwrap();
+/// Makes a repository with nothing in it that nobody reads, and this configuration. It lives in memory for a moment, so it
+/// need not be small.
+pub fn init(folder: &Path, bare: bool, configuration: &str) -> Repository {
+    let mut options = RepositoryInitOptions::new();
+    options.bare(bare).external_template(false).no_reinit(true);
+    drop(Repository::init_opts(folder, &options).unwrap());
+    let inner = if bare { folder.to_owned() } else { folder.join(".git") };
+    std::fs::remove_dir_all(inner.join("hooks")).unwrap();
+    let core = format!("[core]\n\trepositoryformatversion = 0\n\tbare = {bare}\n\tlooseCompression = 0\n");
+    std::fs::write(inner.join("config"), core + configuration).unwrap();
+    std::fs::write(inner.join("HEAD"), format!("ref: {MAIN}\n")).unwrap();
+    Repository::open(folder).unwrap()
 }
 
 fn said(out: String) -> Said {
@@ -85,16 +96,15 @@ pub fn tip(repo: &Repository, reference: &str) -> Option<Oid> {
 }
 
 /// Clone and remote share their objects, so that only refs travel.
-pub fn carry_out(wish: &Wish<'_>, clone: &Path, remote: &Path) -> Said {
-    let there = Repository::open_bare(remote).unwrap();
+pub fn carry_out(wish: &Wish<'_>, clone: &Path, there: &Repository) -> Said {
     match wish {
         Wish::Tips(refs) => {
             let lines = refs
                 .iter()
-                .filter_map(|name| Some(format!("{}\t{name}\n", tip(&there, name)?)));
+                .filter_map(|name| Some(format!("{}\t{name}\n", tip(there, name)?)));
             said(lines.collect())
         }
-        Wish::Fetch { from, to } => match tip(&there, from) {
+        Wish::Fetch { from, to } => match tip(there, from) {
             Some(id) => {
                 let here = Repository::open(clone).unwrap();
                 here.reference(to, id, true, "fetch").unwrap();
@@ -111,7 +121,7 @@ pub fn carry_out(wish: &Wish<'_>, clone: &Path, remote: &Path) -> Said {
             reference,
             expected,
         } => {
-            let now = tip(&there, reference).map(|id| id.to_string());
+            let now = tip(there, reference).map(|id| id.to_string());
             if now.as_deref() == Some(new) {
                 return said(format!("To origin\n=\t{new}:{reference}\t[up to date]\nDone\n"));
             }

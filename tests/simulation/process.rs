@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -256,8 +256,7 @@ impl Outside for Process {
             Wish::Push { new, reference, .. } => (Point::Push, format!("push {new}:{reference}")),
         };
         let fault = self.fate(point, &what);
-        let remote: PathBuf = self.world.remote();
-        let done = || git::carry_out(&wish, folder, &remote);
+        let done = || git::carry_out(&wish, folder, &self.world.remote());
         Ok(match fault {
             None => done(),
             Some(Fault::Interrupt) => {

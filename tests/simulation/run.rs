@@ -34,6 +34,15 @@ impl Progress for Quiet {
     fn failed(&self, _: &Address, _: Step, _: &str) {}
 }
 
+/// What a clone knows.
+const CONFIGURATION: &str = r#"[user]
+	name = Bo
+	email = bo@example.test
+[remote "origin"]
+	url = ../remote.git
+	fetch = +refs/heads/*:refs/remotes/origin/*
+"#;
+
 /// A clone of the remote.
 pub struct Clone {
     pub name: String,
@@ -45,15 +54,9 @@ impl Clone {
     pub fn of(world: &World, name: &str) -> Self {
         let folder = world.folder.path().join(name);
         if !folder.exists() {
-            let repo = Repository::init(&folder).unwrap();
+            git::init(&folder, false, CONFIGURATION);
             std::fs::remove_dir_all(folder.join(".git/objects")).unwrap();
             std::os::unix::fs::symlink("../../remote.git/objects", folder.join(".git/objects")).unwrap();
-            git::spare(&repo);
-            let mut config = repo.config().unwrap();
-            config.set_str("user.name", "Bo").unwrap();
-            config.set_str("user.email", "bo@example.test").unwrap();
-            repo.remote("origin", "../remote.git").unwrap();
-            repo.set_head(MAIN).unwrap();
         }
         let clone = Self {
             name: name.to_owned(),
@@ -65,8 +68,7 @@ impl Clone {
 
     /// Brings the branch, the index and the work tree to what the remote holds, as a checkout of CI does.
     pub fn pull(&self, world: &World) {
-        let remote = Repository::open_bare(world.remote()).unwrap();
-        let tip = git::tip(&remote, MAIN).unwrap();
+        let tip = git::tip(&world.remote(), MAIN).unwrap();
         let repo = Repository::open(&self.folder).unwrap();
         repo.reference(MAIN, tip, true, "pull").unwrap();
         repo.reference("refs/remotes/origin/main", tip, true, "pull").unwrap();

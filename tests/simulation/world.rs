@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::http::Request;
@@ -24,6 +24,8 @@ use super::product::{self, VERSION};
 /// Paths and texts of a workspace.
 pub type Files = BTreeMap<String, String>;
 
+/// The remote's folder.
+const REMOTE: &str = "remote.git";
 pub const MAIN: &str = "refs/heads/main";
 /// 2026-11-27T00:00:00Z.
 const EPOCH: i64 = 1_795_737_600;
@@ -38,6 +40,7 @@ pub struct World {
     /// The time that passed before this world was copied from another.
     before: Duration,
     pub sandbox: Inside,
+    remote: Mutex<Repository>,
     pub folder: tempfile::TempDir,
     /// What humans see in the workspace.
     pub files: Mutex<Files>,
@@ -89,14 +92,14 @@ impl World {
     /// A workspace without tenants, on a remote.
     pub fn new(seed: u64) -> Arc<Self> {
         let folder = tempfile::tempdir_in(memory_folder()).unwrap();
-        let remote = Repository::init_bare(folder.path().join("remote.git")).unwrap();
-        super::git::spare(&remote);
+        let remote = super::git::init(&folder.path().join(REMOTE), true, "");
         let world = Arc::new(Self {
             seed,
             chance: Mutex::new(fastrand::Rng::with_seed(seed)),
             began: tokio::time::Instant::now(),
             before: Duration::ZERO,
             sandbox: sandbox(Memory::default()),
+            remote: Mutex::new(remote),
             folder,
             files: Mutex::new(product::files(
                 &secret_file("key", "key-of-the-sandbox"),
@@ -122,6 +125,7 @@ impl World {
             began: tokio::time::Instant::now(),
             before: self.elapsed(),
             sandbox: sandbox(self.sandbox.memory().copy()),
+            remote: Mutex::new(Repository::open_bare(folder.path().join(REMOTE)).unwrap()),
             folder,
             files: Mutex::new(self.files.lock().unwrap().clone()),
             trace: Mutex::default(),
@@ -179,8 +183,8 @@ impl World {
         self.trace.lock().unwrap().join("\n")
     }
 
-    pub fn remote(&self) -> PathBuf {
-        self.folder.path().join("remote.git")
+    pub fn remote(&self) -> MutexGuard<'_, Repository> {
+        self.remote.lock().unwrap()
     }
 
     /// Makes the templates the next revision, as `upa release` does.
@@ -206,7 +210,7 @@ impl World {
 
     /// Somebody pushes the workspace as they see it; lockfiles stay.
     pub fn commit(&self, message: &str) {
-        let remote = Repository::open_bare(self.remote()).unwrap();
+        let remote = self.remote();
         let parent = super::git::tip(&remote, MAIN).map(|id| remote.find_commit(id).unwrap());
         let mut index = git2::Index::new().unwrap();
         if let Some(parent) = &parent {
@@ -257,7 +261,7 @@ impl World {
 
     /// The lockfiles of the remote.
     pub fn locks(&self) -> BTreeMap<String, String> {
-        let remote = Repository::open_bare(self.remote()).unwrap();
+        let remote = self.remote();
         let commit = remote.find_commit(super::git::tip(&remote, MAIN).unwrap()).unwrap();
         let Ok(folder) = commit.tree().unwrap().get_path(Path::new("tenants")) else {
             return BTreeMap::new();
