@@ -62,7 +62,9 @@ impl From<RepoError> for Failure {
             | RepoError::RemoteLocked { .. }
             | RepoError::Lost { .. } => Exit::Platform,
             RepoError::Overtaken { .. } => Exit::Stale,
-            RepoError::Git(_) | RepoError::Io { .. } | RepoError::IndexLocked(_) => Exit::Failed,
+            RepoError::Git(_) | RepoError::Io { .. } | RepoError::IndexLocked(_) | RepoError::RefLocked(_) => {
+                Exit::Failed
+            }
             RepoError::NoFolder(_)
             | RepoError::NotARepository(_)
             | RepoError::NoCommit

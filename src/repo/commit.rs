@@ -61,7 +61,7 @@ impl Repo {
                 }
                 // Somebody else moved the branch: the same files go on top of the new tip.
                 Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {}
-                Err(error) if error.code() == ErrorCode::Locked && patience.again() => {}
+                Err(error) if error.code() == ErrorCode::Locked => patience.again()?,
                 Err(error) => return Err(error.into()),
             }
         }

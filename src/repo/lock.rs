@@ -30,16 +30,16 @@ impl<'a> Patience<'a> {
         }
     }
 
-    /// The ref was locked: waits a little, and says whether to try again.
-    pub(super) fn again(&mut self) -> bool {
+    /// The ref was locked: waits a little before the next try. An error when that was tried for long enough.
+    pub(super) fn again(&mut self) -> Result<(), RepoError> {
         self.tries += 1;
         if self.tries > MOST_TRIES {
-            return false;
+            return Err(RepoError::RefLocked(self.lock.display().to_string()));
         }
         self.remove_if_old();
         self.outside
             .pause(Duration::from_millis(25 * u64::from(self.tries.min(12))));
-        true
+        Ok(())
     }
 
     #[expect(clippy::disallowed_methods, reason = "edge: Git's lock is a file")]
@@ -75,7 +75,7 @@ impl Repo {
                 None => self.git.find_reference(reference).and_then(|mut found| found.delete()),
             };
             match done {
-                Err(error) if error.code() == ErrorCode::Locked && patience.again() => {}
+                Err(error) if error.code() == ErrorCode::Locked => patience.again()?,
                 // Another command of this clone was faster.
                 Err(error) if error.code() == ErrorCode::NotFound && to.is_none() => return Ok(()),
                 done => return Ok(done?),

@@ -70,6 +70,8 @@ pub enum RepoError {
         "`{0}` is there: another git command is at work in this clone, or was killed in it; nothing was changed on any platform"
     )]
     IndexLocked(String),
+    #[error("`{0}` is there: another git command is at work in this clone, or was killed in it")]
+    RefLocked(String),
     #[error("git: {}", .0.message())]
     Git(#[from] git2::Error),
     #[error("`{path}`: {error}")]
@@ -104,6 +106,7 @@ impl RepoError {
             RepoError::Unpushed { .. } => "push it first, and have it merged: only what the remote holds is applied",
             RepoError::Busy(_) => "run again when the other run is done",
             RepoError::NoRevision(_) => "name a branch, a tag or a commit: `git log --oneline` lists them",
+            RepoError::RefLocked(_) => "run again when it is done; if none is at work, remove that file",
             RepoError::IndexLocked(_) => {
                 "run again when it is done; if none is at work, remove that file; then `git status` shows what it left"
             }

@@ -101,9 +101,12 @@ impl Remote {
                 return Ok(());
             }
             // Another command in this clone may be fetching the same, or was killed while it did.
-            if !said.err.contains("lock") || !patience.again() {
+            let words = [".lock': File exists", "but expected"];
+            let is_locked = words.iter().any(|words| said.err.contains(words));
+            if !is_locked {
                 return Err(self.unreachable(&said.err));
             }
+            patience.again()?;
         }
     }
 

@@ -301,6 +301,26 @@ fn the_locks_of_upas_own_refs_left_behind_in_a_clone_hinder_nobody() {
     }
 }
 
+/// Nobody can remove it, so a person is told where it is.
+#[test]
+fn a_lock_that_stays_is_named() {
+    let origin = Origin::path();
+    let space = origin.first(&["ana"], GIT);
+    let lock = space.path(".git/refs/upa/remote/origin/main.lock");
+    std::fs::create_dir_all(lock.join("something")).unwrap();
+    let run = space.upa(&["apply", "--yes"]).exits(1);
+    let said = run
+        .stderr
+        .replace(&space.root().canonicalize().unwrap().display().to_string(), "[CLONE]");
+    assert_snapshot!(said, @r"
+    error: `[CLONE]/.git/refs/upa/remote/origin/main.lock` is there: another git command is at work in this clone, or was killed in it
+    hint: run again when it is done; if none is at work, remove that file
+    ");
+    assert_eq!(space.objects(), 0);
+    std::fs::remove_dir_all(lock).unwrap();
+    space.apply();
+}
+
 /// Where the lock may be held by somebody who lives, it is respected.
 #[test]
 fn a_young_lock_of_upas_own_refs_is_waited_for() {
