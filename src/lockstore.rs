@@ -70,6 +70,7 @@ impl LockStore {
         locks: &[Lockfile],
         base: Option<&str>,
         message: &str,
+        refuses: Refuses<'_>,
     ) -> Result<Option<Committed>, RepoError> {
         let mut files = BTreeMap::new();
         for lock in locks {
@@ -82,7 +83,12 @@ impl LockStore {
         match self {
             LockStore::Branch(reference) => repo.commit(reference, &files, message),
             LockStore::Remote(target) => {
-                let Some(id) = repo.publish(target, base, &files, message)? else {
+                let lands = |tip: &str| {
+                    let (mut there, _) = parse(&repo.lockfiles_at(tip)?);
+                    there.extend(locks.iter().map(|lock| (lock.tenant.clone(), lock.clone())));
+                    refuses(&there).map_or(Ok(()), |why| Err(RepoError::PlaceTaken(why)))
+                };
+                let Some(id) = repo.publish(target, base, &files, message, &lands)? else {
                     return Ok(None);
                 };
                 let left_alone = repo.follow(target)?;
@@ -103,6 +109,9 @@ impl LockStore {
         }
     }
 }
+
+/// Why lockfiles may not stand beside those that others have pushed meanwhile, given all of them; `None`: they may.
+pub type Refuses<'a> = &'a dyn Fn(&BTreeMap<String, Lockfile>) -> Option<String>;
 
 /// The path of a tenant's lockfile in the workspace.
 pub fn path(tenant: &str) -> String {

@@ -79,6 +79,8 @@ fn announced(change: &Change, lock: &Lockfile, run: Uuid, attempt: Uuid) -> Vec<
             });
             gone.into_iter().chain([begin(Step::Create, None)]).collect()
         }
+        // Two runs that take over one object must not both come to its first write.
+        Action::Adopt if !lock.resources.contains_key(&change.address) => vec![begin(Step::Fill, change.id.clone())],
         _ => Vec::new(),
     }
 }

@@ -33,6 +33,9 @@ pub struct DesiredState {
     pub tenants: BTreeMap<String, DesiredTenant>,
     /// Who shares what, in the whole workspace, whoever is selected.
     pub shared: Shared,
+    /// By the name of every account: the first name, in the order of the alphabet, of the account that it is. Two names
+    /// are one account where place and credentials are the same.
+    pub accounts: BTreeMap<String, String>,
     /// The commit it was read from; `None` = the work tree.
     pub commit: Option<String>,
 }
@@ -117,6 +120,7 @@ pub fn desired(workspace: &Workspace, wanted: impl Fn(&str) -> bool) -> (Desired
             Origin::Commit(id) => Some(id.clone()),
             Origin::WorkTree => None,
         },
+        accounts: workspace.same_accounts(),
         ..DesiredState::default()
     };
     let (shared, everybodys, found) = shared::shared(workspace, &wanted);

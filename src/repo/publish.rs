@@ -115,13 +115,15 @@ impl Repo {
 
     /// Pushes files (paths within the workspace) onto a branch of the remote, which was fetched before. They were made
     /// from what commit `base` holds, or from nothing where the branch was not there: whoever changed one of them since
-    /// is not written over. Returns the commit that holds them; `None` when they are there already.
+    /// is not written over. What else the branch holds by now `lands` may refuse, given the tip they would land on.
+    /// Returns the commit that holds them; `None` when they are there already.
     pub fn publish(
         &self,
         target: &Target,
         base: Option<&str>,
         files: &BTreeMap<String, String>,
         message: &str,
+        lands: &dyn Fn(&str) -> Result<(), RepoError>,
     ) -> Result<Option<String>, RepoError> {
         let (mut last, mut locked) = (None, None);
         let first = self.seen(target);
@@ -129,6 +131,9 @@ impl Repo {
             let tip = self.seen(target);
             if let (Some(base), Some(tip)) = (base, &tip) {
                 self.refuse_overtaken(base, tip, files)?;
+                if base != tip {
+                    lands(tip)?;
+                }
             }
             let start = match &tip {
                 Some(tip) => tip.clone(),

@@ -266,6 +266,7 @@ fn living(workspace: &Workspace) -> impl Iterator<Item = (&Tenant, &Version)> {
 /// One object cannot belong to two tenants.
 fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut seen: BTreeMap<(String, String, String), &str> = BTreeMap::new();
+    let same = workspace.same_accounts();
     let mut problems = Vec::new();
     for (tenant, version) in living(workspace) {
         for (resource, id) in &tenant.file.adopt {
@@ -275,7 +276,8 @@ fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
                 continue;
             };
             let kind = Kind::new(&*spec.kind);
-            let account = workspace.account_of(tenant, &kind).to_owned();
+            let account = workspace.account_of(tenant, &kind);
+            let account = same.get(account).map_or(account, String::as_str).to_owned();
             if let Some(other) = seen.insert((account, kind.as_str().to_owned(), id.clone()), &tenant.name) {
                 let problem = Problem::configuration(format!("`{id}` is adopted by tenant `{other}` already"));
                 let place = tenant.toml.value_place(&pointer(["adopt", resource]));

@@ -32,7 +32,8 @@ pub use version::VersionFile;
 use self::schema::Schema;
 use self::secret::SecretRef;
 use self::toml::Toml;
-use crate::platform::{Prepared, Registry};
+use crate::platform::account::fingerprint;
+use crate::platform::{N8N, Prepared, Registry};
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Source;
@@ -105,6 +106,21 @@ impl Workspace {
     /// The name of the account a tenant uses for a platform.
     pub fn account_for<'a>(&self, tenant: &'a Tenant, platform: &'a str) -> &'a str {
         tenant.file.accounts.get(platform).map_or(platform, String::as_str)
+    }
+
+    /// By the name of every account: the first name, in the order of the alphabet, under which upa.toml has it. Names are
+    /// one account where the place is the same and, but for n8n, where one address is one account, the credentials too.
+    pub fn same_accounts(&self) -> BTreeMap<String, String> {
+        let mut first: BTreeMap<_, &String> = BTreeMap::new();
+        let accounts = self.settings.accounts.iter();
+        let same = accounts.map(|(name, account)| {
+            let platform = self.platform_of(name);
+            let place = fingerprint(account.base_url.as_deref(), account.sandbox, name);
+            let credentials = (platform != N8N).then_some(&account.credentials);
+            let first = first.entry((platform, place, credentials)).or_insert(name);
+            (name.clone(), first.clone())
+        });
+        same.collect()
     }
 
     /// The files that hold secrets, encrypted by sops.

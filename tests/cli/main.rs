@@ -24,6 +24,7 @@ mod lockfiles;
 mod lost_updates;
 mod misc;
 mod orphans;
+mod places;
 mod plan;
 mod platform;
 mod races;

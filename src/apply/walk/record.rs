@@ -100,13 +100,8 @@ impl Walk<'_> {
                 keys: change.work.keys.clone(),
                 commit: self.context.commit.to_owned(),
                 revision: change.revision,
-                uses: change
-                    .work
-                    .needs
-                    .iter()
-                    .filter(|address| address.is_shared())
-                    .cloned()
-                    .collect(),
+                needs: change.work.needs.union(&change.work.calls).cloned().collect(),
+                adopted: wanted.and_then(|resource| resource.adopt.clone()),
                 stopped: change.work.drafts && !runs,
                 out,
                 unread: unseen.unread,
