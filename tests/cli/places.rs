@@ -21,6 +21,13 @@ read = "GET /fields/{id}"
 update = "PATCH /fields/{id}"
 delete = "DELETE /fields/{id}"
 
+[resource.studio]
+list = { call = "GET /studios", items = "studios" }
+create = "POST /studios"
+read = "GET /studios/{id}"
+update = "PATCH /studios/{id}"
+delete = "DELETE /studios/{id}"
+
 [resource.limits]
 one = true
 inputs = ["studio"]
@@ -39,7 +46,7 @@ stage = "released"
 properties.studio = { type = "string" }
 properties.field = { type = "string" }
 properties.tool = { type = "string" }
-properties.plan = { type = "string", enum = ["none", "pro", "elite"] }
+properties.plan = { type = "string", enum = ["none", "own", "pro", "elite"] }
 
 [resources.tool]
 kind = "cocina.tool"
@@ -50,6 +57,16 @@ when = { input = "tool", is_not = "none" }
 kind = "cocina.field"
 template = "field.json"
 when = { input = "field", is_not = "none" }
+
+[resources.base]
+kind = "cocina.studio"
+template = "studio.json"
+when = { input = "plan", is = "own" }
+
+[resources.limits-own]
+kind = "cocina.limits"
+template = "own.json"
+when = { input = "plan", is = "own" }
 
 [resources.limits-pro]
 kind = "cocina.limits"
@@ -77,6 +94,8 @@ fn space(tenants: &[(&str, &str)]) -> Space {
     template("field", r#"{ "name": "<%= inputs.field %>" }"#);
     template("pro", r#"{ "studio": "<%= inputs.studio %>", "calls": 100 }"#);
     template("elite", r#"{ "studio": "<%= inputs.studio %>", "calls": 900 }"#);
+    template("studio", r#"{ "title": "<%= tenant.name %>" }"#);
+    template("own", r#"{ "studio": "<%= resources.base.id %>", "calls": 50 }"#);
     space.commit("before the release");
     space.upa(&["release", "cocinas", "v1"]).exits(0);
     for (name, rest) in tenants {
@@ -212,4 +231,19 @@ fn adopt_with_another_id_than_the_recorded_one_is_refused() {
         &format!("tool = \"booking\"\n\n[adopt]\n\"tool\" = \"{id}\"\n"),
     );
     space.settled();
+}
+
+/// A setting's id ends with its parent's: an order that is guessed from ids in documents has a circle.
+#[test]
+fn the_way_down_is_recorded_and_a_setting_goes_before_what_it_belongs_to() {
+    let space = space(&[("ana", "plan = \"own\"\n")]);
+    space.apply();
+    let needs = &space.lock("ana")["resources"]["ana@v1/limits-own"]["applied"]["needs"];
+    assert_eq!(needs.as_array().unwrap(), &["ana@v1/base".into()]);
+    space.edit("tenants/ana.toml", "status = \"active\"", "status = \"deprovisioned\"");
+    space.commit("goodbye");
+    let run = space.upa(&["apply", "--yes"]).exits(0);
+    let at = |text: &str| run.stderr.find(text).unwrap_or_else(|| panic!("{text}:\n{run}"));
+    assert!(at("deleted     ana@v1/limits-own") < at("deleted     ana@v1/base"), "{run}");
+    assert_eq!(space.objects(), 0);
 }
