@@ -244,6 +244,9 @@ fn the_way_down_is_recorded_and_a_setting_goes_before_what_it_belongs_to() {
     space.commit("goodbye");
     let run = space.upa(&["apply", "--yes"]).exits(0);
     let at = |text: &str| run.stderr.find(text).unwrap_or_else(|| panic!("{text}:\n{run}"));
-    assert!(at("deleted     ana@v1/limits-own") < at("deleted     ana@v1/base"), "{run}");
+    assert!(
+        at("deleted     ana@v1/limits-own") < at("deleted     ana@v1/base"),
+        "{run}"
+    );
     assert_eq!(space.objects(), 0);
 }
