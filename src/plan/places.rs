@@ -138,6 +138,24 @@ impl<'a> Places<'a> {
         problems.into_iter().collect()
     }
 
+    /// The objects of a tenant that Git calls otherwise now: each new address with the one that records the object and
+    /// does not want it any more. What carries a mark says by itself whose it is, and is not moved.
+    pub fn moves(&self, registry: &Registry, tenant: &str) -> BTreeMap<Address, Address> {
+        let of_tenant = |address: &&Address| address.tenant() == tenant;
+        let is_markless = |resource: &&Resource| registry.facts(&resource.kind).is_some_and(|facts| !facts.marked);
+        let claims = self.claims.values().filter(|claims| claims.recorded.len() == 1);
+        let moves = claims.filter_map(|claims| {
+            let from = claims.recorded.iter().copied().find(of_tenant)?;
+            let (to, _) = claims
+                .wanted
+                .iter()
+                .find(|(address, resource)| of_tenant(address) && is_markless(resource))?;
+            let stays = claims.wanted.contains_key(from) || *to == from;
+            (!stays).then(|| ((*to).clone(), from.clone()))
+        });
+        moves.collect()
+    }
+
     fn wanted(&self, registry: &Registry, resource: &Resource, values: &Values<'_>) -> Vec<ObjectPlace> {
         let here = (resource.account.as_str(), resource.fingerprint.as_str());
         let adopted = resource.adopt.as_deref();

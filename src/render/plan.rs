@@ -55,7 +55,7 @@ fn write_change(
 ) -> io::Result<()> {
     let style = match change.action {
         Action::Create => GREEN,
-        Action::Adopt | Action::Forget | Action::Wait => CYAN,
+        Action::Adopt | Action::Move | Action::Forget | Action::Wait => CYAN,
         Action::Update => YELLOW,
         Action::Replace | Action::Delete => RED,
     };
@@ -110,6 +110,9 @@ fn why(change: &Change) -> String {
         _ => "",
     };
     why.push_str(runs);
+    if let Some(from) = &change.moved_from {
+        why.push_str(&format!(", was {from}"));
+    }
     if change.costs {
         why.push_str(", costs money");
     }

@@ -248,5 +248,61 @@ fn the_way_down_is_recorded_and_a_setting_goes_before_what_it_belongs_to() {
         at("deleted     ana@v1/limits-own") < at("deleted     ana@v1/base"),
         "{run}"
     );
-    assert_eq!(space.objects(), 0);
+    assert!(space.lock("ana").get("resources").is_none(), "nothing of it is left");
+}
+
+/// Another name for one setting: it is written where it differs, and never emptied.
+#[test]
+fn the_same_place_under_another_name_of_the_tenant_is_a_move() {
+    let space = space(&[("ana", "plan = \"pro\"\nstudio = \"s1\"\n")]);
+    space.apply();
+    tenant(&space, "ana", "plan = \"elite\"\nstudio = \"s1\"\n");
+    let plan = space.upa(&["plan"]).exits(0);
+    assert!(plan.stdout.contains("Plan: 1 to update in 1 of 1 tenant"), "{plan}");
+    assert!(plan.stdout.contains("was ana@v1/limits-pro"), "{plan}");
+    space.apply();
+    let lock = space.lock("ana");
+    let recorded: Vec<&String> = lock["resources"].as_table().unwrap().keys().collect();
+    assert_eq!(recorded, ["ana@v1/limits-elite"]);
+    space.settled();
+}
+
+#[test]
+fn two_names_of_one_tenant_may_change_places() {
+    let space = space(&[]);
+    let each = "[resources.limits]\nkind = \"cocina.limits\"\ntemplate = \"each.json\"\neach = { in = \"inputs.rooms\", key = \"name\" }\n";
+    let version = space.read("versions/cocinas/v1.toml");
+    let (before, files) = version.split_once("\n[files]\n").unwrap();
+    let rooms = "properties.rooms = { type = \"array\", items = { type = \"object\", properties = { name = { type = \"string\" }, studio = { type = \"string\" } } } }";
+    let before = before.replace("[inputs]\n", &format!("[inputs]\n{rooms}\n"));
+    space.write(
+        "versions/cocinas/v1.toml",
+        format!("{before}\n{each}\n[files]\n{files}"),
+    );
+    let document = r#"{ "studio": "<%= each.value.studio %>", "calls": 5 }"#;
+    space.write("templates/cocinas/v1/each.json", document);
+    space.commit("before the release");
+    space.upa(&["release", "cocinas", "v1"]).exits(0);
+    let rooms = |a: &str, b: &str| {
+        let room = |name: &str, studio: &str| format!("{{ name = \"{name}\", studio = \"{studio}\" }}");
+        tenant(
+            &space,
+            "ana",
+            &format!("rooms = [{}, {}]\n", room("a", a), room("b", b)),
+        );
+    };
+    rooms("s1", "s2");
+    space.apply();
+    rooms("s2", "s1");
+    let plan = space.upa(&["plan"]).exits(0);
+    assert!(plan.stdout.contains("Plan: 2 to move in 1 of 1 tenant"), "{plan}");
+    space.apply();
+    assert_eq!(space.id("ana", "ana@v1/limits[a]"), "s2");
+    assert_eq!(space.id("ana", "ana@v1/limits[b]"), "s1");
+    space.settled();
+    // One that moves to another's place leaves its own, which is deleted.
+    tenant(&space, "ana", "rooms = [{ name = \"a\", studio = \"s1\" }]\n");
+    space.apply();
+    assert_eq!(space.id("ana", "ana@v1/limits[a]"), "s1");
+    space.settled();
 }

@@ -30,7 +30,7 @@ impl Walk<'_> {
             (Action::Forget, _) => self.record(Event::Gone {
                 address: change.address.clone(),
             }),
-            (Action::Adopt | Action::Update, Some(id)) => {
+            (Action::Adopt | Action::Update | Action::Move, Some(id)) => {
                 // What is not in the lockfile yet must be begun before it can be recorded as done.
                 if !self.outcome.lock.resources.contains_key(&change.address) {
                     self.begin(change, Step::Fill, outside::random_id(), Some(id.clone()))?;

@@ -99,6 +99,7 @@ impl<'a> Pass<'a> {
             mover: None,
             steps,
             id: object.map(|object| object.id.clone()),
+            moved_from: None,
             fields: Vec::new(),
             place: Some(self.tenant.place.clone()),
             revision: self.tenant.revision,

@@ -17,7 +17,7 @@ use super::drift::Kept;
 use super::{Basis, Known, Marked, Places, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::gates;
-use crate::lockfile::{Locked, Lockfile, RequestState};
+use crate::lockfile::{Event, Locked, Lockfile, RequestState};
 use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
@@ -76,12 +76,18 @@ pub fn plan_tenant(
     tenant: &DesiredTenant,
     lock: &Lockfile,
 ) -> Outcome {
-    let understood = replaced::understood(basis, marked, tenant, lock);
+    let mut understood = replaced::understood(basis, marked, tenant, lock);
+    let moves = places.moves(basis.registry, &tenant.name);
+    if !moves.is_empty() {
+        let moves = moves.clone();
+        understood.to_mut().record(&Event::Moved { moves });
+    }
     let lock = &*understood;
     let mut pass = Pass {
         basis,
         marked,
         places,
+        moves: &moves,
         tenant,
         lock,
         values: Values {
@@ -176,6 +182,8 @@ struct Pass<'a> {
     basis: &'a Basis<'a>,
     marked: &'a Marked<'a>,
     places: &'a Places<'a>,
+    /// What Git calls otherwise now, by the new address. `lock` is as if it had always been so.
+    moves: &'a BTreeMap<Address, Address>,
     tenant: &'a DesiredTenant,
     lock: &'a Lockfile,
     values: Values<'a>,
