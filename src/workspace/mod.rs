@@ -32,6 +32,7 @@ pub use version::VersionFile;
 use self::schema::Schema;
 use self::secret::SecretRef;
 use self::toml::Toml;
+use crate::platform::account::fingerprint;
 use crate::platform::{Prepared, Registry};
 use crate::problem::Problem;
 use crate::resource::Kind;
@@ -133,6 +134,21 @@ impl Workspace {
             .get(account)
             .and_then(|settings| settings.platform.as_deref())
             .unwrap_or(account)
+    }
+
+    /// What a lockfile remembers of the place an account points to.
+    pub fn fingerprint_of(&self, account: &str) -> String {
+        let Some(settings) = self.settings.accounts.get(account) else {
+            return fingerprint(None, &BTreeMap::new(), false, account);
+        };
+        let usual = self
+            .registry
+            .platform(self.platform_of(account))
+            .map(|platform| platform.hosts())
+            .unwrap_or_default();
+        let further = settings.hosts.iter().filter(|(host, url)| usual.get(*host) != Some(url));
+        let further = further.map(|(host, url)| (host.as_str(), url.as_str())).collect();
+        fingerprint(settings.base_url.as_deref(), &further, settings.sandbox, account)
     }
 
     /// Where an account's webhooks are reached from outside. The sandbox has a fixed name, so that nothing that is
