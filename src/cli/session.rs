@@ -153,7 +153,7 @@ impl Session {
             .flat_map(|version| version.warnings.iter().cloned());
         problems.extend(notes);
         Ok(Self {
-            resolver: Resolver::new(repo.root()),
+            resolver: Resolver::new(repo.root(), &workspace.settings),
             repo,
             workspace,
             store,

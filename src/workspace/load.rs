@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::schema::{self, Schema};
+use super::secret_rules::SecretRules;
 use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
 use super::{
@@ -64,6 +65,7 @@ fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>) -> Settings
             .collect(),
         policy: Policy::default(),
         git: Git::default(),
+        secrets: SecretRules::default(),
     }
 }
 

@@ -15,6 +15,7 @@ mod names;
 pub mod release;
 pub mod schema;
 pub mod secret;
+pub mod secret_rules;
 pub mod settings;
 pub mod tenant;
 pub mod toml;
@@ -146,7 +147,10 @@ impl Workspace {
             .platform(self.platform_of(account))
             .map(|platform| platform.hosts())
             .unwrap_or_default();
-        let further = settings.hosts.iter().filter(|(host, url)| usual.get(*host) != Some(url));
+        let further = settings
+            .hosts
+            .iter()
+            .filter(|(host, url)| usual.get(*host) != Some(url));
         let further = further.map(|(host, url)| (host.as_str(), url.as_str())).collect();
         fingerprint(settings.base_url.as_deref(), &further, settings.sandbox, account)
     }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::secret::SecretRef;
+use super::secret_rules::SecretRules;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,6 +22,9 @@ pub struct Settings {
     pub policy: Policy,
     #[serde(default)]
     pub git: Git,
+    /// Who may name which secret.
+    #[serde(default)]
+    pub secrets: SecretRules,
 }
 
 /// The workspace itself.

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::secrets;
 use crate::support::Space;
 
 /// Every key of a run: whoever sees one of these has been sent a key.
@@ -92,4 +93,161 @@ fn a_recorded_account_that_points_elsewhere_is_not_contacted() {
     elsewhere(&fresh, "n8n", &stranger.url);
     fresh.upa_with(&["plan"], &variables);
     assert!(stranger.heard().contains(CANARY), "{}", stranger.heard());
+}
+
+/// The product whose assistant is given a secret, and a tenant `ana` who says that it is there.
+fn naming(source: &str, rules: &str) -> Space {
+    let space = secrets::from_environment();
+    space.edit("tenants/ana.toml", "{ env = \"UPA_TENANT_ANA_HOOK_SECRET\" }", source);
+    if !rules.is_empty() {
+        space.edit("upa.toml", "[accounts.n8n]", &format!("{rules}\n\n[accounts.n8n]"));
+    }
+    space.commit("names another");
+    space
+}
+
+#[test]
+fn a_secret_file_lies_in_a_folder_of_secrets() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().display().to_string();
+    let rules = format!("[secrets]\nfiles = [\"{folder}/keys\"]\ntenants.file = [\"{folder}/keys/{{tenant}}/*\"]");
+    for path in [
+        "/proc/self/environ",
+        "//proc/./self/environ",
+        "/dev/stdin",
+        "/sys/kernel/uevent_seqnum",
+        "/etc/passwd",
+        "/root/.netrc",
+        &format!("{folder}/keys/ana/.git/config"),
+        &format!("{folder}/keysx/ana/key"),
+    ] {
+        let source = format!("{{ file = \"{path}\" }}");
+        let space = naming(&source, &rules);
+        for args in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
+            let run = space.upa(args).exits(5);
+            assert!(run.stderr.contains("--> tenants/ana.toml:9"), "{path}: {run}");
+        }
+        // Nor may an account or the workspace.
+        let space = Space::with(&["ana"]);
+        space.edit("upa.toml", "[accounts.n8n]", &format!("{rules}\n\n[accounts.n8n]"));
+        space.edit(
+            "upa.toml",
+            "name = \"tests\"\n",
+            &format!("name = \"tests\"\nfingerprint_key = {source}\n"),
+        );
+        let run = space.upa(&["validate"]).exits(5);
+        assert!(run.stderr.contains("--> upa.toml:3"), "{path}: {run}");
+    }
+}
+
+#[test]
+fn a_folder_of_secrets_is_not_the_whole_disk() {
+    for folder in [
+        "/",
+        "/etc",
+        "/proc/self",
+        "/home/ana/.git",
+        "keys",
+        "/srv/../proc",
+        "/dev",
+    ] {
+        let space = Space::with(&["ana"]);
+        space.edit(
+            "upa.toml",
+            "[accounts.n8n]",
+            &format!("[secrets]\nfiles = [\"{folder}\"]\n\n[accounts.n8n]"),
+        );
+        let run = space.upa(&["validate"]).exits(5);
+        assert!(run.stderr.contains("cannot be a folder of secrets"), "{folder}: {run}");
+    }
+}
+
+/// What stands there is known only when it is read.
+#[test]
+fn no_link_leads_out_of_a_folder_of_secrets() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().display().to_string();
+    let rules = format!("[secrets]\nfiles = [\"{folder}/keys\"]\ntenants.file = [\"{folder}/keys/{{tenant}}/*\"]");
+    for tenant in ["ana", "bo"] {
+        std::fs::create_dir_all(outside.path().join("keys").join(tenant)).unwrap();
+    }
+    std::fs::write(outside.path().join("keys/bo/key"), CANARY).unwrap();
+    std::fs::write(outside.path().join("elsewhere"), CANARY).unwrap();
+    let space = naming(&format!("{{ file = \"{folder}/keys/ana/key\" }}"), &rules);
+    let key = outside.path().join("keys/ana/key");
+    for target in ["/proc/self/environ", "../bo/key", "../../elsewhere", "/etc/hostname"] {
+        std::os::unix::fs::symlink(target, &key).unwrap();
+        let run = space.upa(&["apply", "--yes", "ana"]).exits(6);
+        let told = run.stderr.contains("no secret is ever read")
+            || run.stderr.contains("is not in a folder where this secret may lie")
+            || run.stderr.contains("in no folder that `[secrets]` lists");
+        assert!(told && !run.to_string().contains(CANARY), "{target}: {run}");
+        std::fs::remove_file(&key).unwrap();
+    }
+    // A mounted secret is swapped by a link within its folder.
+    std::fs::write(outside.path().join("keys/ana/..data"), "fine").unwrap();
+    std::os::unix::fs::symlink("..data", &key).unwrap();
+    space.upa(&["apply", "--yes", "ana"]).exits(0);
+}
+
+#[test]
+fn a_tenant_names_its_own_secrets_only() {
+    for (source, why) in [
+        ("{ env = \"UPA_FINGERPRINT_KEY\" }", "upa.toml uses it"),
+        ("{ env = \"N8N_API_KEY\" }", "may not name env N8N_API_KEY"),
+        ("{ env = \"GITHUB_TOKEN\" }", "may not name env GITHUB_TOKEN"),
+        ("{ env = \"UPA_TENANT_BO_HOOK_SECRET\" }", "is tenant `bo`'s"),
+        ("{ env = \"UPA_TENANT_ANA_B_KEY\" }", "is tenant `ana-b`'s"),
+        ("{ file = \"/run/secrets/n8n\" }", "may not name file /run/secrets/n8n"),
+        ("{ file = \"/run/secrets/tenants/bo/hook\" }", "is tenant `bo`'s"),
+        ("{ file = \"$CREDENTIALS_DIRECTORY/n8n\" }", "may not name file"),
+        (
+            "{ sops = \"secrets/keys.enc.yaml\", key = \"n8n.key\" }",
+            "may not name sops",
+        ),
+        (
+            "{ sops = \"secrets/keys.enc.yaml\", key = \"tenants.bo.hook\" }",
+            "is tenant `bo`'s",
+        ),
+    ] {
+        let space = naming(source, "");
+        let other = secrets_of(&space, "ana-b");
+        space.write("tenants/ana-b.toml", other);
+        space.commit("another name that begins like it");
+        for args in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
+            let run = space.upa(args).exits(5);
+            assert!(
+                run.stderr.contains(why) && run.stderr.contains("--> tenants/ana.toml:9"),
+                "{source}: {run}"
+            );
+        }
+    }
+}
+
+fn secrets_of(space: &Space, tenant: &str) -> String {
+    let name = tenant.to_uppercase().replace('-', "_");
+    space
+        .read("tenants/bo.toml")
+        .replace("UPA_TENANT_BO_", &format!("UPA_TENANT_{name}_"))
+}
+
+/// Where two tenants are told apart by nothing, a pattern tells none apart.
+#[test]
+fn a_pattern_names_its_tenant() {
+    for pattern in ["KEY_*", "{TENANT}*", "*", "{TENANT}_{TENANT}_*"] {
+        let space = naming(
+            "{ env = \"KEY_A\" }",
+            &format!("[secrets]\ntenants.env = [\"{pattern}\"]"),
+        );
+        let run = space.upa(&["validate"]).exits(5);
+        assert!(
+            run.stderr.contains("does not say which of it is whose"),
+            "{pattern}: {run}"
+        );
+    }
+    let space = naming(
+        "{ env = \"HOOK_OF_ANA\" }",
+        "[secrets]\ntenants.env = [\"HOOK_OF_{TENANT}\", \"UPA_TENANT_{TENANT}_*\"]",
+    );
+    space.upa(&["validate"]).exits(0);
 }
