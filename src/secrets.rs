@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -31,6 +32,8 @@ type Decrypted = Result<Arc<Value>, Unavailable>;
 pub struct Resolver {
     /// The workspace's folder.
     root: PathBuf,
+    /// Where encrypted files are as they are trusted, if not there.
+    encrypted: Option<TempDir>,
     rules: SecretRules,
     /// What upa.toml itself uses.
     own: BTreeSet<SecretRef>,
@@ -50,11 +53,19 @@ impl Resolver {
     pub fn new(root: &Path, settings: &Settings) -> Self {
         Self {
             root: root.to_owned(),
+            encrypted: None,
             rules: settings.secrets.clone(),
             own: secret_rules::own(settings),
             decrypted: Mutex::default(),
             sops: (PathBuf::from("sops"), SOPS_DEADLINE),
         }
+    }
+
+    /// With a folder of encrypted files that count instead of the workspace's.
+    #[must_use]
+    pub fn with_encrypted(mut self, folder: TempDir) -> Self {
+        self.encrypted = Some(folder);
+        self
     }
 
     /// The secret at a place, without white space around it: one of upa.toml's own.
@@ -182,7 +193,8 @@ impl Resolver {
                 format!("make it with `sops edit {path}` and commit it"),
             )
         };
-        let root = self.root.canonicalize().map_err(|_| missing())?;
+        let root = self.encrypted.as_ref().map_or(self.root.as_path(), TempDir::path);
+        let root = root.canonicalize().map_err(|_| missing())?;
         let real = root.join(path).canonicalize().map_err(|_| missing())?;
         if !real.starts_with(&root) || !real.is_file() {
             return Err(unavailable(

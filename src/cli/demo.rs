@@ -39,6 +39,8 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let story = Story {
         global: Global {
             offline: false,
+            trusted_ref: None,
+            ci: false,
             dir: dir.clone(),
             sandbox: false,
             verbose: false,

@@ -61,6 +61,10 @@ impl Opening {
             At::Revision("HEAD")
         };
         let session = Session::open_with(global, at, selected, Fetch::Always)?;
+        if let Some(trusted) = session.trusted.as_ref().filter(|trusted| !trusted.merged) {
+            let why = format!("what is checked out is not part of {}, which is trusted", trusted.name);
+            return Err(Failure::new(Exit::Configuration, why).hint("only what is merged and committed is applied"));
+        }
         if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
             return Err(RepoError::Detached.into());
         }
@@ -69,7 +73,7 @@ impl Opening {
         match &session.store {
             LockStore::Branch(reference) => session.repo.refuse_locked_index(reference)?,
             LockStore::Remote(target) => session.repo.refuse_locked_index(&target.there())?,
-            LockStore::Folder(_) => {}
+            LockStore::Commit(_) | LockStore::Folder(_) => {}
         }
         session.repo.finish_last_commit()?;
         if let LockStore::Remote(target) = &session.store {

@@ -45,7 +45,7 @@ impl Target {
     }
 
     /// Where what it was last seen to hold is kept.
-    fn here(&self) -> String {
+    pub(super) fn here(&self) -> String {
         format!("refs/upa/remote/{}/{}", self.remote.name(), self.branch)
     }
 
@@ -103,6 +103,11 @@ impl Repo {
             (Some(seen), _) => Some(seen),
             (None, tracking) => tracking,
         }
+    }
+
+    /// Whether a branch was fetched since this was opened.
+    pub fn is_fresh(&self, target: &Target) -> bool {
+        self.fetched.borrow().contains(&target.here())
     }
 
     /// Whether a commit is another, or comes after it.

@@ -97,6 +97,8 @@ impl Clone {
             dir: self.folder.clone(),
             sandbox: false,
             offline: false,
+            trusted_ref: None,
+            ci: false,
             verbose: false,
             outside: process.clone(),
         }
