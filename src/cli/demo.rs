@@ -182,6 +182,7 @@ impl Story {
     async fn apply(&self) -> Result<(), Failure> {
         command("apply --yes")?;
         let args = apply::ApplyArgs {
+            rollback: false,
             require_complete: false,
             tenants: Vec::new(),
             yes: true,

@@ -53,7 +53,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(global: &Global, selected: &[String]) -> Result<Self, Failure> {
+    fn new(global: &Global, selected: &[String], rollback: bool) -> Result<Self, Failure> {
         // What is only tried in the sandbox need not be committed.
         let at = if global.sandbox {
             At::WorkTree
@@ -88,6 +88,9 @@ impl Opening {
         let commit = session.repo.head()?;
         session.warnings.extend(refuse_unpushed(&session, &commit)?);
         let desired = survey::wanted(&session, selected)?;
+        if !rollback {
+            refuse_older(&session, &commit, &desired)?;
+        }
         Ok(Self {
             session,
             hold,
@@ -117,15 +120,17 @@ impl Opening {
 
 impl Run {
     /// Takes the lease and opens everything; what Git wants of the selected tenants comes beside it.
-    pub async fn open(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
-        let opening = Opening::new(global, selected)?;
+    /// Unless it is a `rollback`, what is checked out is not older than what was applied last.
+    pub async fn open(global: &Global, selected: &[String], rollback: bool) -> Result<(Self, DesiredState), Failure> {
+        let opening = Opening::new(global, selected, rollback)?;
         let accounts = survey::open_accounts_by(&opening.session, &opening.outside(), &opening.desired).await?;
         Ok(opening.with(accounts))
     }
 
     /// Likewise, with every account of the workspace.
     pub async fn open_everywhere(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
-        let opening = Opening::new(global, selected)?;
+        // What it does follows from marks and lockfiles, whatever is checked out.
+        let opening = Opening::new(global, selected, true)?;
         let accounts = survey::open_all_accounts(&opening.session, &opening.outside()).await?;
         Ok(opening.with(accounts))
     }
@@ -296,6 +301,50 @@ fn refuse_unpushed(session: &Session, commit: &str) -> Result<Option<Problem>, F
         ))
         .hint("git pull")
     }))
+}
+
+/// What was applied from a commit that comes after the one to apply would be undone.
+fn refuse_older(session: &Session, commit: &str, desired: &DesiredState) -> Result<(), Failure> {
+    let Some(wanted) = &session.wanted else {
+        return Ok(());
+    };
+    let (repo, tip) = (&session.repo, session.repo.known_tip(wanted));
+    let mut newer: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut judged: BTreeMap<&str, bool> = BTreeMap::new();
+    let locks = desired
+        .tenants
+        .keys()
+        .filter_map(|name| Some((name, session.locks.get(name)?)));
+    for (tenant, lock) in locks {
+        let applied = lock.resources.values().filter_map(|locked| locked.applied.as_ref());
+        for from in applied.map(|applied| applied.commit.as_str()) {
+            // A commit that a shallow clone does not have lies before those that it has.
+            let later = *judged.entry(from).or_insert_with(|| {
+                let merged = tip.as_ref().is_some_and(|tip| repo.contains(tip, from));
+                !repo.contains(commit, from) && (merged || repo.contains(from, commit))
+            });
+            if later {
+                newer.entry(from).or_default().insert(tenant);
+            }
+        }
+    }
+    if newer.is_empty() {
+        return Ok(());
+    }
+    let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
+    let problems = newer.into_iter().map(|(from, tenants)| {
+        Problem::error(
+            Class::Stale,
+            format!(
+                "commit {} is older than {}, from which {} was applied: nothing was changed",
+                short(commit),
+                short(from),
+                listed(tenants.into_iter())
+            ),
+        )
+        .hint("git pull; to go back on purpose: `upa apply --rollback`")
+    });
+    Err(Failure::problems(problems.collect()))
 }
 
 /// Only what is committed can be applied, or nobody could say later what was.

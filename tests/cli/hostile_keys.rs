@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::secrets;
 use crate::support::Space;
+use crate::support::origin::Origin;
 
 /// Every key of a run: whoever sees one of these has been sent a key.
 const CANARY: &str = "canary-of-a-key";
@@ -250,4 +251,180 @@ fn a_pattern_names_its_tenant() {
         "[secrets]\ntenants.env = [\"HOOK_OF_{TENANT}\", \"UPA_TENANT_{TENANT}_*\"]",
     );
     space.upa(&["validate"]).exits(0);
+}
+
+const GIT: &str = "remote = \"origin\"\nbranch = \"main\"";
+const CI: (&str, &str) = ("CI", "true");
+
+/// A pull request: a branch of the clone that is in CI.
+fn pull_request(space: &Space, change: impl Fn(&Space)) {
+    space.git(&["checkout", "--quiet", "-B", "theirs"]);
+    change(space);
+    space.commit("theirs");
+}
+
+/// Every way of a pull request to send a key of the runner elsewhere.
+#[test]
+fn a_pull_request_does_not_say_where_keys_go() {
+    let stranger = Stranger::listen();
+    let vapi = format!(
+        "[accounts.vapi]\nbase_url = \"{}\"\ncredentials.api_key = {{ env = \"THE_KEY\" }}\n",
+        stranger.url
+    );
+    let to = |space: &Space, git: &str| {
+        space.edit("upa.toml", "[accounts.vapi]\nsandbox = true\n", &vapi);
+        space.edit("upa.toml", GIT, git);
+    };
+    let origin = Origin::path();
+    let space = origin.first(&["ana"], GIT);
+    for git in [
+        GIT,
+        "remote = \"origin\"\nbranch = \"theirs\"",
+        "remote = \"origin\"\nbranch = \"main\"\nlock_branch = \"theirs\"",
+        "# none",
+    ] {
+        pull_request(&space, |space| to(space, git));
+        let git_dir = space.git(&["push", "--quiet", "--force", "origin", "theirs"]);
+        assert_eq!(git_dir, "");
+        let variables = [CI, ("THE_KEY", CANARY), ("GITHUB_TOKEN", CANARY)];
+        for args in [
+            &["plan"][..],
+            &["plan", "--at", "HEAD"],
+            &["plan", "--trusted-ref", "origin/main"],
+            &["doctor"],
+            &["orphans"],
+            &["export", "vapi", "vapi.assistant", "x"],
+        ] {
+            let run = space.upa_with(args, &variables);
+            stranger.was_left_alone();
+            assert!(!run.to_string().contains(CANARY), "{args:?}: {run}");
+        }
+        let run = space.upa_with(&["plan"], &variables).exits(0);
+        assert!(
+            run.stderr
+                .contains("`upa.toml` is not as in `main` of the remote `origin`")
+                && run.stdout.contains("+ create"),
+            "{run}"
+        );
+        space.git(&["checkout", "--quiet", "main"]);
+    }
+    // What applies is merged.
+    space.git(&["checkout", "--quiet", "theirs"]);
+    space.upa_with(&["apply", "--yes"], &[CI, ("THE_KEY", CANARY)]).exits(5);
+    stranger.was_left_alone();
+    // A definition says where keys go as much.
+    space.git(&["checkout", "--quiet", "main"]);
+    pull_request(&space, |space| space.write("platforms/vapi.toml", "name = \"vapi\"\n"));
+    let run = space.upa_with(&["plan"], &[CI]).exits(0);
+    assert!(run.stderr.contains("`platforms/vapi.toml` is not as in"), "{run}");
+}
+
+#[test]
+fn without_a_trusted_commit_ci_plans_nothing_of_a_foreign_head() {
+    let stranger = Stranger::listen();
+    let space = Space::with(&["ana"]);
+    elsewhere(&space, "n8n", &stranger.url);
+    space.commit("elsewhere");
+    for name in ["CI", "GITHUB_ACTIONS"] {
+        let run = space
+            .upa_with(&["plan"], &[(name, "true"), ("THE_KEY", CANARY)])
+            .exits(5);
+        assert!(run.stderr.contains("--trusted-ref"), "{run}");
+        stranger.was_left_alone();
+    }
+    // A person on their own machine is asked nothing.
+    space.upa_with(&["plan"], &[("THE_KEY", CANARY)]);
+    assert!(stranger.heard().contains(CANARY));
+}
+
+#[test]
+fn a_head_that_is_not_merged_has_none_of_its_secrets_read() {
+    let space = secrets::from_environment();
+    space.git(&["branch", "trusted"]);
+    pull_request(&space, |space| {
+        space.edit("tenants/ana.toml", "Hello from ana", "Hi");
+    });
+    let variables = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_FINGERPRINT_KEY", "0123456789abcdef"),
+    ];
+    let plan = |reference: &str| {
+        space
+            .upa_with(&["plan", "--trusted-ref", reference], &variables)
+            .exits(0)
+    };
+    let run = plan("trusted");
+    assert!(
+        run.stderr.contains("not compared") && run.stderr.contains("is not merged"),
+        "{run}"
+    );
+    assert!(
+        run.stdout
+            .contains("secret inputs.hook_secret: env UPA_TENANT_ANA_HOOK_SECRET"),
+        "{run}"
+    );
+    let run = plan("theirs");
+    assert!(!run.stderr.contains("is not merged"), "{run}");
+}
+
+#[test]
+fn what_only_a_foreign_head_adopts_is_not_read() {
+    let space = Space::with(&["ana", "bo"]);
+    space.apply();
+    space.git(&["branch", "trusted"]);
+    let id = space.id("bo", "bo@v1/assistant");
+    space.remove("tenants/ana.lock");
+    space.git(&["rm", "--quiet", "--cached", "tenants/ana.lock"]);
+    space.commit("nothing is recorded of ana");
+    space.git(&["branch", "--force", "trusted"]);
+    pull_request(&space, |space| {
+        let text = space.read("tenants/ana.toml");
+        space.write("tenants/ana.toml", format!("{text}\n[adopt]\nassistant = \"{id}\"\n"));
+    });
+    let run = space.upa(&["plan", "ana", "--trusted-ref", "trusted"]);
+    assert!(
+        run.stderr.contains(&format!(
+            "adopts the vapi.assistant `{id}` as `assistant`: it is looked at after the merge"
+        )),
+        "{run}"
+    );
+    assert!(!run.to_string().contains("Hello from bo"), "{run}");
+    assert!(!run.stdout.contains("ana@v1/assistant"), "{run}");
+}
+
+#[test]
+fn an_older_commit_is_applied_only_as_a_rollback() {
+    let origin = Origin::path();
+    let space = origin.first(&["ana"], "remote = \"origin\"");
+    space.apply();
+    let before = space.head();
+    space.edit("tenants/ana.toml", "Hello", "Hi");
+    space.commit("changed");
+    space.git(&["push", "--quiet"]);
+    space.apply();
+    let tip = origin.git(&["rev-parse", "main"]);
+    space.git(&["checkout", "--quiet", "--detach", &before]);
+    let run = space.upa(&["apply", "--yes"]).exits(12);
+    assert!(
+        run.stderr.contains(&before[..10]) && run.stderr.contains("ana") && run.stderr.contains("--rollback"),
+        "{run}"
+    );
+    assert_eq!(origin.git(&["rev-parse", "main"]), tip);
+    space.upa(&["apply", "--yes", "--rollback"]).exits(0);
+    // The tip is newer than that again.
+    space.git(&["checkout", "--quiet", "main"]);
+    space.git(&["pull", "--quiet"]);
+    space.apply();
+    space.settled();
+}
+
+#[test]
+fn a_pushed_branch_that_is_not_merged_is_not_applied() {
+    let origin = Origin::path();
+    let space = origin.first(&["ana"], "remote = \"origin\"");
+    pull_request(&space, |space| space.edit("tenants/ana.toml", "Hello", "Hi"));
+    space.git(&["push", "--quiet", "origin", "theirs"]);
+    let run = space.upa(&["apply", "--yes"]).exits(5);
+    assert!(run.stderr.contains("is not in `main` of the remote `origin`"), "{run}");
+    assert_eq!(space.objects(), 0);
 }

@@ -168,6 +168,7 @@ fn a_rotation_is_one_small_change() {
           server.headers.X-Secret
             - "(secret, fingerprint 484cb097…)"
             + "(secret, fingerprint 0c7fc7cc…)"
+      secret inputs.hook_secret: env UPA_TENANT_ANA_HOOK_SECRET
 
     Plan: 1 to update in 1 of 1 tenant
           about 3 API calls
@@ -176,6 +177,10 @@ fn a_rotation_is_one_small_change() {
     let json = space.upa_with(&["plan", "ana", "--format", "json"], &second).exits(0);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        json["secrets"]["ana"]["inputs.hook_secret"],
+        "env UPA_TENANT_ANA_HOOK_SECRET"
+    );
     assert_eq!(json["changes"][0]["reason"], "rotated");
     assert_eq!(json["changes"][0]["drift"], false);
     assert_eq!(json["changes"][0]["steps"], serde_json::json!(["fill"]));
@@ -324,6 +329,7 @@ fn without_a_key_a_secret_is_written_with_something_else() {
           server.headers.X-Plain
             - "(written before, not returned by the platform)"
             + "b"
+      secret inputs.hook_secret: env UPA_TENANT_ANA_HOOK_SECRET
 
     Plan: 1 to update in 1 of 1 tenant
           about 3 API calls
