@@ -267,10 +267,6 @@ fn variable(name: &str) -> Result<Secret, Unavailable> {
 }
 
 /// A path as it is on this machine.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "edge: this is where the folder of credentials is found"
-)]
 fn expanded(path: &str) -> Result<PathBuf, Unavailable> {
     let Some(rest) = path.strip_prefix(CREDENTIALS) else {
         return Ok(PathBuf::from(path));

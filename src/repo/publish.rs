@@ -105,6 +105,14 @@ impl Repo {
         }
     }
 
+    /// How many commits of one line of history another does not have.
+    pub fn behind(&self, commit: &str, tip: &str) -> Result<usize, RepoError> {
+        let (_, behind) = self
+            .git
+            .graph_ahead_behind(Oid::from_str(commit)?, Oid::from_str(tip)?)?;
+        Ok(behind)
+    }
+
     /// Whether a branch was fetched since this was opened.
     pub fn is_fresh(&self, target: &Target) -> bool {
         self.fetched.borrow().contains(&target.here())

@@ -110,8 +110,8 @@ pub struct Git {
     /// Without it everything stays in this clone.
     #[schemars(regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
     pub remote: Option<String>,
-    /// The branch of the remote that says what is wanted: only what it holds is applied. By default the one that is
-    /// checked out.
+    /// The branch of the remote that says what is wanted: only what it holds is applied. By default the remote's
+    /// default branch.
     pub branch: Option<String>,
     /// The branch that holds the lockfiles; by default `branch`.
     pub lock_branch: Option<String>,

@@ -428,3 +428,84 @@ fn a_pushed_branch_that_is_not_merged_is_not_applied() {
     assert!(run.stderr.contains("is not in `main` of the remote `origin`"), "{run}");
     assert_eq!(space.objects(), 0);
 }
+
+#[test]
+fn a_branch_that_is_behind_is_told_so() {
+    let origin = Origin::path();
+    let space = origin.first(&["ana"], GIT);
+    let other = origin.clone(&[]);
+    let run = other.upa(&["plan"]).exits(0);
+    assert!(!run.stderr.contains("behind"), "{run}");
+    space.apply();
+    let run = other.upa(&["plan"]).exits(0);
+    assert!(
+        !run.stderr.contains("behind"),
+        "lockfiles are read from there anyway: {run}"
+    );
+    space.edit("tenants/ana.toml", "Hello", "Hi");
+    space.commit("changed");
+    space.git(&["push", "--quiet"]);
+    let run = other.upa(&["plan"]).exits(0);
+    assert!(
+        run.stderr
+            .contains("behind `main` of the remote `origin` (tenants/ana.toml)")
+            && run.stderr.contains("git pull --rebase origin main"),
+        "{run}"
+    );
+}
+
+/// What encrypts a file names the hosts that open it, and these are sent tokens.
+#[test]
+fn encrypted_files_of_a_pull_request_are_not_opened() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tools = tempfile::tempdir().unwrap();
+    let program = tools.path().join("sops");
+    let seen = tools.path().join("seen");
+    let text = format!(
+        "#!/bin/sh\n/bin/cat \"$4\" >> {}\necho '{{\"vapi\": \"k\"}}'\n",
+        seen.display()
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let space = Space::with(&["ana"]);
+    space.edit(
+        "upa.toml",
+        "[accounts.vapi]\nsandbox = true\n",
+        "[accounts.vapi]\nbase_url = \"http://127.0.0.1:9\"\ncredentials.api_key = { sops = \"secrets/keys.yaml\", key = \"vapi\" }\n",
+    );
+    space.write("secrets/keys.yaml", "ours\n");
+    space.commit("encrypted");
+    space.git(&["branch", "trusted"]);
+    pull_request(&space, |space| space.write("secrets/keys.yaml", "theirs\n"));
+    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let run = space.upa_with(&["plan", "--trusted-ref", "trusted"], &[("PATH", &path)]);
+    assert_eq!(std::fs::read_to_string(&seen).unwrap(), "ours\n", "{run}");
+    assert!(
+        run.stderr.contains("`secrets/keys.yaml` is not as in `trusted`"),
+        "{run}"
+    );
+}
+
+/// What others refer to is withheld with a plan all the same.
+#[test]
+fn what_refers_to_a_withheld_object_is_planned() {
+    let space = Space::with(&["ana"]);
+    space.git(&["branch", "trusted"]);
+    pull_request(&space, |space| {
+        let text = space.read("tenants/ana.toml");
+        space.write(
+            "tenants/ana.toml",
+            format!("{text}\n[adopt]\nrecord = \"someone-elses\"\n"),
+        );
+    });
+    let run = space.upa(&["plan", "--trusted-ref", "trusted"]).exits(0);
+    assert!(
+        run.stderr
+            .contains("adopts the n8n.workflow `someone-elses` as `record`"),
+        "{run}"
+    );
+    assert!(
+        run.stdout.contains("ana@v1/answer") && !run.stdout.contains("ana@v1/record "),
+        "{run}"
+    );
+}
