@@ -20,6 +20,7 @@
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
 //! | [`platform`] | what upa knows about platforms, how it asks them, how it writes to them | both |
 //! | [`secret`], [`secrets`] | what cannot be printed, its [`fingerprint`], and where it is read from | pure, effect |
+//! | [`trust`] | which accounts may be contacted, and what of a head that is not merged yet is believed | pure |
 //! | [`outside`] | time, chance, the network, the `git` program, what must survive a crash: behind one trait | effect |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
@@ -64,4 +65,5 @@ pub mod secret;
 pub mod secrets;
 pub mod symbol;
 pub mod template;
+pub mod trust;
 pub mod workspace;

@@ -14,6 +14,8 @@ use crate::repo::{Committed, Repo, RepoError, Target};
 pub enum LockStore {
     /// The tip of a branch, by its full name.
     Branch(String),
+    /// A commit that is trusted: nothing is ever written there.
+    Commit(String),
     /// The tip of a branch of a remote, as it was last fetched.
     Remote(Target),
     /// A folder outside Git.
@@ -29,6 +31,7 @@ impl LockStore {
     pub fn texts(&self, repo: &Repo) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
         match self {
             LockStore::Branch(reference) => repo.lockfiles(reference),
+            LockStore::Commit(commit) => repo.lockfiles_at(commit),
             LockStore::Remote(target) => match repo.known_tip(target) {
                 Some(tip) => repo.lockfiles_at(&tip),
                 // The remote does not have the branch yet.
@@ -54,7 +57,7 @@ impl LockStore {
     pub fn base(&self, repo: &Repo) -> Option<String> {
         match self {
             LockStore::Remote(target) => repo.known_tip(target).or_else(|| repo.head().ok()),
-            LockStore::Branch(_) | LockStore::Folder(_) => None,
+            LockStore::Branch(_) | LockStore::Commit(_) | LockStore::Folder(_) => None,
         }
     }
 
@@ -82,6 +85,7 @@ impl LockStore {
         }
         match self {
             LockStore::Branch(reference) => repo.commit(reference, &files, message),
+            LockStore::Commit(_) => Err(RepoError::Detached),
             LockStore::Remote(target) => {
                 let lands = |tip: &str| {
                     let (mut there, _) = parse(&repo.lockfiles_at(tip)?);

@@ -18,6 +18,7 @@ use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::secret::Secret;
 use crate::secrets::Resolver;
+use crate::trust;
 use crate::workspace::Workspace;
 
 /// Accounts that are open.
@@ -58,7 +59,11 @@ impl Accounts {
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, resolver, name, &url, outside).await;
+            let opened = match trust::moved_away(workspace, &session.locks, name) {
+                // Before any key of it is read.
+                Some(why) => Err(PlatformError::new(ErrorKind::Misplaced, CONNECT, why)),
+                None => account(workspace, resolver, name, &url, outside).await,
+            };
             let opened = opened.and_then(|account| {
                 accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace

@@ -39,6 +39,8 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let story = Story {
         global: Global {
             offline: false,
+            trusted_ref: None,
+            ci: false,
             dir: dir.clone(),
             sandbox: false,
             verbose: false,
@@ -180,6 +182,7 @@ impl Story {
     async fn apply(&self) -> Result<(), Failure> {
         command("apply --yes")?;
         let args = apply::ApplyArgs {
+            rollback: false,
             require_complete: false,
             tenants: Vec::new(),
             yes: true,

@@ -17,7 +17,6 @@ use crate::lockfile::{Lockfile, Purpose, Request};
 use crate::lockstore;
 use crate::outside;
 use crate::plan::{ObservedState, Places};
-use crate::platform::account::fingerprint;
 use crate::problem::Problem;
 use crate::recover::{Found, Ground, Recovery, recover};
 use crate::render::table::table;
@@ -189,12 +188,9 @@ fn recovered(
 }
 
 fn fingerprints(workspace: &Workspace) -> BTreeMap<String, String> {
-    let accounts = workspace.settings.accounts.iter();
+    let accounts = workspace.settings.accounts.keys();
     accounts
-        .map(|(name, account)| {
-            let print = fingerprint(account.base_url.as_deref(), account.sandbox, name);
-            (name.clone(), print)
-        })
+        .map(|name| (name.clone(), workspace.fingerprint_of(name)))
         .collect()
 }
 

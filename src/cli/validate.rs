@@ -66,6 +66,7 @@ fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> 
             session.repo.known_tip(target),
             format!("{}/{}", target.remote.name(), target.branch),
         ),
+        LockStore::Commit(commit) => (Some(commit.clone()), commit.clone()),
         LockStore::Folder(_) => (None, String::new()),
     };
     let Some(tip) = tip else {

@@ -16,7 +16,6 @@ use values::{InFile, Values, only_if};
 
 use crate::gates::{self, Gate};
 use crate::lockfile::Lockfile;
-use crate::platform::account::fingerprint;
 use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{Symbol, symbols};
@@ -366,7 +365,6 @@ fn resource(
             .collect::<Vec<_>>()
     })?;
     let account = workspace.account_of(tenant, &kind).to_owned();
-    let settings = workspace.settings.accounts.get(&account);
     let address = scope.own_address();
     let needs = symbols(&document).into_iter().filter_map(|symbol| match symbol {
         Symbol::Ref { address: other, .. } if other != address => Some(other),
@@ -377,11 +375,7 @@ fn resource(
         .of_kind(&kind)
         .and_then(|platform| platform.facts(&kind));
     Ok(Some(Resource {
-        fingerprint: fingerprint(
-            settings.and_then(|settings| settings.base_url.as_deref()),
-            settings.is_some_and(|settings| settings.sandbox),
-            &account,
-        ),
+        fingerprint: workspace.fingerprint_of(&account),
         kind,
         account,
         runs: spec.active && tenant.file.status == Status::Active && facts.is_some_and(|facts| facts.drafts),

@@ -10,6 +10,7 @@ use crate::plan::{Action, Change, Kept, Mover, Plan, Reason};
 use crate::platform::Step;
 use crate::resource::SHARED;
 use crate::workspace::drift::Verdict;
+use crate::workspace::secret_rules::described;
 
 /// Writes the changes by tenant, then the summary.
 pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
@@ -41,6 +42,11 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
         writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
         for change in changes {
             write_change(out, change, (width, kinds), &mut shown)?;
+        }
+        let secrets = desired.tenants.get(*tenant).map(|tenant| &tenant.secrets);
+        for (name, secret) in secrets.into_iter().flatten() {
+            let line = format!("  secret {name}: {}", described(&secret.source));
+            writeln!(out, "{}", styled(DIM, line))?;
         }
         writeln!(out)?;
     }

@@ -5,6 +5,7 @@
 //! the user had not changed them.
 
 mod commit;
+mod default;
 mod init;
 mod lock;
 mod mend;

@@ -45,7 +45,7 @@ impl Target {
     }
 
     /// Where what it was last seen to hold is kept.
-    fn here(&self) -> String {
+    pub(super) fn here(&self) -> String {
         format!("refs/upa/remote/{}/{}", self.remote.name(), self.branch)
     }
 
@@ -103,6 +103,19 @@ impl Repo {
             (Some(seen), _) => Some(seen),
             (None, tracking) => tracking,
         }
+    }
+
+    /// How many commits of one line of history another does not have.
+    pub fn behind(&self, commit: &str, tip: &str) -> Result<usize, RepoError> {
+        let (_, behind) = self
+            .git
+            .graph_ahead_behind(Oid::from_str(commit)?, Oid::from_str(tip)?)?;
+        Ok(behind)
+    }
+
+    /// Whether a branch was fetched since this was opened.
+    pub fn is_fresh(&self, target: &Target) -> bool {
+        self.fetched.borrow().contains(&target.here())
     }
 
     /// Whether a commit is another, or comes after it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Settings;
+use super::secret::SecretRef;
 use super::settings::Account;
 use super::toml::{Toml, pointer};
 use crate::platform::{CredentialNames, Platform, Registry};
@@ -12,7 +13,10 @@ use crate::problem::{Problem, did_you_mean, listed};
 pub(super) fn check(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
     let key = settings.workspace.fingerprint_key.as_ref();
-    problems.extend(key.and_then(|source| source.problem(toml, "/workspace/fingerprint_key")));
+    let rules = &settings.secrets;
+    problems.extend(rules.check(toml));
+    let wrong = |source: &SecretRef, at: &str| source.problem(toml, at).or_else(|| rules.misplaced(source, toml, at));
+    problems.extend(key.and_then(|source| wrong(source, "/workspace/fingerprint_key")));
     for (name, account) in &settings.accounts {
         let at = |key: &str| toml.value_place(&pointer(["accounts", name, key]));
         let platform_name = account.platform.as_deref().unwrap_or(name);
@@ -40,9 +44,11 @@ pub(super) fn check(settings: &Settings, toml: &Toml, registry: &Registry) -> Ve
                 );
             }
         }
-        problems.extend(account.credentials.iter().filter_map(|(credential, source)| {
-            source.problem(toml, &pointer(["accounts", name, "credentials", credential]))
-        }));
+        problems.extend(
+            account.credentials.iter().filter_map(|(credential, source)| {
+                wrong(source, &pointer(["accounts", name, "credentials", credential]))
+            }),
+        );
         if account.sandbox {
             continue;
         }

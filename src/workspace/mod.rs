@@ -15,6 +15,7 @@ mod names;
 pub mod release;
 pub mod schema;
 pub mod secret;
+pub mod secret_rules;
 pub mod settings;
 pub mod tenant;
 pub mod toml;
@@ -115,7 +116,7 @@ impl Workspace {
         let accounts = self.settings.accounts.iter();
         let same = accounts.map(|(name, account)| {
             let platform = self.platform_of(name);
-            let place = fingerprint(account.base_url.as_deref(), account.sandbox, name);
+            let place = self.fingerprint_of(name);
             let credentials = (platform != N8N).then_some(&account.credentials);
             let first = first.entry((platform, place, credentials)).or_insert(name);
             (name.clone(), first.clone())
@@ -149,6 +150,24 @@ impl Workspace {
             .get(account)
             .and_then(|settings| settings.platform.as_deref())
             .unwrap_or(account)
+    }
+
+    /// What a lockfile remembers of the place an account points to.
+    pub fn fingerprint_of(&self, account: &str) -> String {
+        let Some(settings) = self.settings.accounts.get(account) else {
+            return fingerprint(None, &BTreeMap::new(), false, account);
+        };
+        let usual = self
+            .registry
+            .platform(self.platform_of(account))
+            .map(|platform| platform.hosts())
+            .unwrap_or_default();
+        let further = settings
+            .hosts
+            .iter()
+            .filter(|(host, url)| usual.get(*host) != Some(url));
+        let further = further.map(|(host, url)| (host.as_str(), url.as_str())).collect();
+        fingerprint(settings.base_url.as_deref(), &further, settings.sandbox, account)
     }
 
     /// Where an account's webhooks are reached from outside. The sandbox has a fixed name, so that nothing that is

@@ -17,8 +17,10 @@ impl<'a> Pass<'a> {
                 || locked.fingerprint != resource.fingerprint
                 || locked.kind != resource.kind)
         {
+            let moved = locked.kind == resource.kind && locked.account == resource.account;
             let problem = Problem::error(
-                Class::Decision,
+                // An account that points elsewhere was not even asked: what names it is wrong.
+                if moved { Class::Configuration } else { Class::Decision },
                 if locked.kind != resource.kind {
                     format!(
                         "{} is recorded as a {}, and Git wants a {}",
