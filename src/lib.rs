@@ -20,6 +20,7 @@
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
 //! | [`platform`] | what upa knows about platforms, how it asks them, how it writes to them | both |
 //! | [`secret`], [`secrets`] | what cannot be printed, its [`fingerprint`], and where it is read from | pure, effect |
+//! | [`endpoint`] | which addresses a key may travel to, and which stay on this machine | pure |
 //! | [`outside`] | time, chance, the network, the `git` program, what must survive a crash: behind one trait | effect |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
@@ -40,6 +41,7 @@ pub mod apply;
 pub mod cli;
 pub mod desired;
 pub mod digest;
+pub mod endpoint;
 pub mod exit;
 pub mod export;
 pub mod fingerprint;

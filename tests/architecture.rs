@@ -9,9 +9,10 @@
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 38] = [
+const PURE: [&str; 39] = [
     "desired",
     "digest.rs",
+    "endpoint.rs",
     "exit.rs",
     "export",
     "fingerprint.rs",
