@@ -6,6 +6,7 @@ use super::Settings;
 use super::secret::SecretRef;
 use super::settings::Account;
 use super::toml::{Toml, pointer};
+use crate::endpoint;
 use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Problem, did_you_mean, listed};
 
@@ -36,7 +37,7 @@ pub(super) fn check(settings: &Settings, toml: &Toml, registry: &Registry) -> Ve
             } else {
                 &account.webhook_url
             };
-            if let Some(why) = url.as_deref().and_then(wrong_url) {
+            if let Some(why) = url.as_deref().and_then(endpoint::refusal) {
                 problems.push(
                     Problem::configuration(format!("account `{name}`: `{key}` {why}"))
                         .at(at(key))
@@ -87,7 +88,7 @@ fn hosts(name: &str, account: &Account, platform: &dyn Platform, toml: &Toml) ->
                 true => "it has no further hosts: remove the line".to_owned(),
                 false => format!("known: {}", listed(usual.keys().map(String::as_str))),
             }));
-        } else if let Some(why) = wrong_url(url) {
+        } else if let Some(why) = endpoint::refusal(url) {
             problems.push(
                 Problem::configuration(format!("account `{name}`: `hosts.{host}` {why}"))
                     .at(at)
@@ -149,26 +150,4 @@ fn credentials(name: &str, account: &Account, platform: &dyn Platform, toml: &To
         );
     }
     problems
-}
-
-/// Why a URL may not be used, if so. Keys travel to it, so it must be HTTPS unless it never leaves the machine.
-fn wrong_url(url: &str) -> Option<&'static str> {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return Some("is not a URL: expected `https://…`");
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.is_empty() {
-        return Some("names no host");
-    }
-    if authority.contains('@') {
-        return Some("contains a user name or password; secrets belong into `credentials`");
-    }
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
-    match scheme {
-        "https" => None,
-        "http" if loopback => None,
-        "http" => Some("must be `https://`: a key must not travel in clear (plain HTTP is allowed on loopback)"),
-        _ => Some("must be `https://`"),
-    }
 }

@@ -16,6 +16,7 @@ mod drift;
 mod export;
 mod gates;
 mod hostile_keys;
+mod hostile_places;
 mod integrations;
 mod interrupted;
 mod lies;
