@@ -138,7 +138,7 @@ impl Session {
         problems.extend(wrong);
         problems.extend(vanished(&files, &locks));
         let journals = if global.sandbox {
-            repo.root().join(".upa/journals")
+            repo.sandbox_dir()?.join("journals")
         } else {
             repo.private_dir()
         };
@@ -224,7 +224,7 @@ fn wanted(repo: &Repo, git: &Git, name: &str) -> Result<Target, Failure> {
 
 fn store(global: &Global, repo: &Repo, git: &Git, wanted: Option<&Target>) -> Result<LockStore, Failure> {
     if global.sandbox {
-        return Ok(LockStore::Folder(repo.root().join(".upa/locks")));
+        return Ok(LockStore::Folder(repo.sandbox_dir()?.join("locks")));
     }
     Ok(match wanted {
         Some(wanted) => {
