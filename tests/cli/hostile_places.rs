@@ -148,7 +148,7 @@ fn trap(space: &Space) -> (String, std::path::PathBuf) {
 fn bare_looking(space: &Space, folder: &str, program: &str, remote: &str) {
     space.write(&format!("{folder}HEAD"), "ref: refs/heads/main\n");
     space.write(&format!("{folder}objects/keep"), "");
-    space.write(&format!("{folder}refs/heads/keep"), "");
+    space.write(&format!("{folder}refs/.keep"), "");
     let work = space.path(folder).display().to_string();
     space.write(
         &format!("{folder}config"),
@@ -181,8 +181,8 @@ fn a_folder_that_looks_like_a_repository_is_none() {
         &["doctor"],
     ] {
         let run = space.upa(&[&["-C", "fleet"], command].concat());
-        assert!(run.status == 0, "{command:?}: {run}");
-        assert!(!trace.exists(), "{command:?}");
+        assert!(!trace.exists(), "{command:?} ran a program of the tree: {run}");
+        assert_eq!(run.status, 0, "{command:?}: {run}");
     }
     // The lockfile is in the commit of the real repository.
     assert!(origin.git(&["show", "main:fleet/tenants/ana.lock"]).contains("ana"));
