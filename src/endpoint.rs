@@ -1,7 +1,5 @@
 //! Where keys may travel: addresses of platforms, read by the parser of the HTTP client and not by their look.
 
-use core::net::IpAddr;
-
 use url::{Host, Url};
 
 /// Why the address of a platform or of one of its hosts may not be used, if so. Keys travel to it, so it must be HTTPS
@@ -43,7 +41,9 @@ fn authority(rest: &str) -> &str {
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
+        }
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }

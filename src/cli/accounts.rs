@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::report::Failure;
@@ -15,6 +15,7 @@ use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
+use crate::repo::{Repo, RepoError};
 use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::secret::Secret;
@@ -33,7 +34,7 @@ pub struct Accounts {
 impl Accounts {
     /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
     pub async fn open(session: &Session, outside: &Arc<dyn Outside>, names: &BTreeSet<&str>) -> Result<Self, Failure> {
-        let (workspace, resolver, root) = (&session.workspace, &session.resolver, session.repo.root());
+        let (workspace, resolver, repo) = (&session.workspace, &session.resolver, &session.repo);
         let in_sandbox = |name: &&&str| {
             workspace
                 .settings
@@ -42,12 +43,12 @@ impl Accounts {
                 .is_some_and(|settings| settings.sandbox)
         };
         let (sandbox, url) = if names.iter().any(|name| in_sandbox(&name)) {
-            match start_sandbox(workspace, root, None, &Options::default()).await {
+            match start_sandbox(workspace, &repo.sandbox_dir()?, None, &Options::default()).await {
                 Ok(sandbox) => {
                     let url = sandbox.url();
                     (Some(sandbox), url)
                 }
-                Err(SandboxError::InUse) => (None, running_sandbox(root)?),
+                Err(SandboxError::InUse) => (None, running_sandbox(repo)?),
                 Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
             }
         } else {
@@ -196,15 +197,14 @@ fn sandbox_hosts(workspace: &Workspace, platform: &str, base_url: &str) -> BTree
     names.into_keys().map(|name| (name, base_url.to_owned())).collect()
 }
 
-/// Starts the sandbox of a workspace with every account that lives in it.
+/// Starts the sandbox of a workspace, with its state in a folder, and every account that lives in it.
 pub async fn start_sandbox(
     workspace: &Workspace,
-    root: &Path,
+    folder: &Path,
     port: Option<u16>,
     n8n: &Options,
 ) -> Result<Sandbox, SandboxError> {
-    let folder = root.join(".upa");
-    prepare_folder(&folder).map_err(|error| SandboxError::Store(error.to_string()))?;
+    prepare_folder(folder).map_err(|error| SandboxError::Store(error.to_string()))?;
     let mut served = Vec::new();
     for name in workspace
         .settings
@@ -241,16 +241,16 @@ fn prepare_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Where `upa sandbox` says that it listens.
-pub fn url_file(root: &Path) -> std::path::PathBuf {
-    root.join(".upa/sandbox.url")
+pub fn url_file(repo: &Repo) -> Result<PathBuf, RepoError> {
+    Ok(repo.sandbox_dir()?.join("sandbox.url"))
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "edge: this is where a running sandbox is found"
 )]
-fn running_sandbox(root: &Path) -> Result<String, Failure> {
-    let url = std::fs::read_to_string(url_file(root)).unwrap_or_default();
+fn running_sandbox(repo: &Repo) -> Result<String, Failure> {
+    let url = std::fs::read_to_string(url_file(repo)?).unwrap_or_default();
     // A server that was killed leaves its address behind; what has the store now is another one.
     let address = url.trim().strip_prefix("http://");
     let address: Option<SocketAddr> = address.and_then(|address| address.parse().ok());

@@ -323,9 +323,14 @@ struct SandboxClient {
 
 impl SandboxClient {
     async fn start(session: &Session) -> Result<Self, Failure> {
-        let sandbox = accounts::start_sandbox(&session.workspace, session.repo.root(), None, &Options::default())
-            .await
-            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        let sandbox = accounts::start_sandbox(
+            &session.workspace,
+            &session.repo.sandbox_dir()?,
+            None,
+            &Options::default(),
+        )
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         Ok(Self {
             sandbox,
             // Loopback is never reached through a proxy.

@@ -66,6 +66,7 @@ impl From<RepoError> for Failure {
                 Exit::Failed
             }
             RepoError::NoFolder(_)
+            | RepoError::Foreign { .. }
             | RepoError::NotARepository(_)
             | RepoError::NoCommit
             | RepoError::NoRevision(_)

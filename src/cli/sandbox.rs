@@ -57,14 +57,15 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
     // Whoever reads the address may stop it at once.
     let mut stopped = Signals::listen()?;
-    let sandbox = match start_sandbox(&session.workspace, session.repo.root(), args.port, &args.n8n.options()).await {
+    let folder = session.repo.sandbox_dir()?;
+    let sandbox = match start_sandbox(&session.workspace, &folder, args.port, &args.n8n.options()).await {
         Ok(sandbox) => sandbox,
         Err(error @ SandboxError::InUse) => {
             return Err(Failure::new(Exit::Leased, error.to_string()).hint("stop the other one first"));
         }
         Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
     };
-    let file = url_file(session.repo.root());
+    let file = url_file(&session.repo)?;
     std::fs::write(&file, sandbox.url())?;
     let mut out = anstream::stdout().lock();
     writeln!(

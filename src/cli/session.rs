@@ -164,7 +164,7 @@ impl Session {
         problems.extend(wrong);
         problems.extend(vanished(&files, &locks));
         let journals = if global.sandbox {
-            repo.root().join(".upa/journals")
+            repo.sandbox_dir()?.join("journals")
         } else {
             repo.private_dir()
         };
@@ -294,7 +294,7 @@ fn store(
     trusted: Option<&Trusted>,
 ) -> Result<LockStore, Failure> {
     if global.sandbox {
-        return Ok(LockStore::Folder(repo.root().join(".upa/locks")));
+        return Ok(LockStore::Folder(repo.sandbox_dir()?.join("locks")));
     }
     Ok(match wanted {
         Some(wanted) => {

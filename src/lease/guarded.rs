@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use reqwest::{Method, Request, Response};
 
 use super::Permit;
-use crate::outside::{Beside, Deed, Outside, Said, Silence};
+use crate::outside::{Beside, Checkout, Deed, Outside, Said, Silence};
 
 /// See the module.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ impl Outside for Guarded {
         self.outside.exchange(request).await
     }
 
-    fn git(&self, folder: &Path, args: &[&str], deadline: Duration) -> io::Result<Said> {
-        self.outside.git(folder, args, deadline)
+    fn git(&self, clone: Checkout<'_>, args: &[&str], deadline: Duration) -> io::Result<Said> {
+        self.outside.git(clone, args, deadline)
     }
 
     fn about_to(&self, deed: Deed<'_>) -> io::Result<()> {

@@ -34,8 +34,8 @@ pub trait Outside: fmt::Debug + Send + Sync {
     /// Sends a request and waits for the head of its answer, no longer than the request's own timeout.
     async fn exchange(&self, request: Request) -> Result<Response, Silence>;
 
-    /// Runs the `git` program in a folder. An error of kind `TimedOut` when it was stopped at the deadline.
-    fn git(&self, folder: &Path, args: &[&str], deadline: Duration) -> io::Result<Said>;
+    /// Runs the `git` program in a clone. An error of kind `TimedOut` when it was stopped at the deadline.
+    fn git(&self, clone: Checkout<'_>, args: &[&str], deadline: Duration) -> io::Result<Said>;
 
     /// Asked right before something on disk is changed that a later run goes by: a line of a journal, a ref, a file. An
     /// error means that it cannot be.
@@ -66,6 +66,16 @@ pub enum Deed<'a> {
     Ref(&'a str),
     /// A file of the work tree, or the index, is replaced.
     File(&'a str),
+}
+
+/// A clone of a repository, named so that `git` looks for none by itself: in the tree may lie something that looks like a
+/// repository and is a pull request's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkout<'a> {
+    /// The real `.git`; of a linked work tree, its own folder in there.
+    pub git_dir: &'a Path,
+    /// The top of the work tree. Paths of remotes are relative to it.
+    pub work_tree: &'a Path,
 }
 
 /// How the `git` program ended.

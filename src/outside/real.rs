@@ -16,13 +16,43 @@ use reqwest::{ClientBuilder, Request, Response, redirect};
 use rustix::process::{Pid, Signal};
 use uuid::Uuid;
 
-use super::{Beside, Deed, Outside, Said, Silence};
+use super::{Beside, Checkout, Deed, Outside, Said, Silence};
 use crate::endpoint;
 
 /// n8n closes idle connections after 5 s (measured); a shorter pool never meets a closed one.
 const POOL_IDLE: Duration = Duration::from_secs(4);
 /// How long a connection may take to be made.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What no configuration may change: only the clone that is named is one, and nothing in it is run. Credential helpers and
+/// ssh stay as people have set them up.
+const TAME: [&str; 8] = [
+    "-c",
+    "safe.bareRepository=explicit",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "protocol.ext.allow=never",
+];
+
+/// The variables by which `git` is told about a repository (`git rev-parse --local-env-vars`), without those that only
+/// hold configuration.
+const OF_ANOTHER: [&str; 12] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
 
 /// See [`super::real`].
 #[derive(Debug, Default)]
@@ -61,12 +91,13 @@ impl Outside for Real {
     }
 
     /// In a process group of its own, so that Ctrl-C does not cut it off in the middle.
-    fn git(&self, folder: &Path, args: &[&str], deadline: Duration) -> io::Result<Said> {
+    fn git(&self, clone: Checkout<'_>, args: &[&str], deadline: Duration) -> io::Result<Said> {
         use std::os::unix::process::CommandExt as _;
         let mut command = Command::new("git");
         command
+            .args(TAME)
             .args(args)
-            .current_dir(folder)
+            .current_dir(clone.work_tree)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("LC_ALL", "C")
             .process_group(0)
@@ -74,8 +105,14 @@ impl Outside for Real {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // A hook that runs upa names a repository, which need not be this one.
-        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        for variable in OF_ANOTHER {
             command.env_remove(variable);
+        }
+        command
+            .env("GIT_DIR", clone.git_dir)
+            .env("GIT_WORK_TREE", clone.work_tree);
+        for variable in ["no_proxy", "NO_PROXY"] {
+            command.env(variable, unproxied());
         }
         wait(command.spawn()?, deadline)
     }
@@ -135,6 +172,21 @@ impl Drop for Thread {
         }
     }
 }
+
+/// What is reached without a proxy by the programs that go by `no_proxy`: this machine, besides what people named.
+#[expect(clippy::disallowed_methods, reason = "edge: it is told to `git` in its environment")]
+fn unproxied() -> String {
+    let named = std::env::var("no_proxy").or_else(|_| std::env::var("NO_PROXY"));
+    let named = named.unwrap_or_default();
+    match named.trim() {
+        "" => HERE.to_owned(),
+        "*" => "*".to_owned(),
+        named => format!("{named},{HERE}"),
+    }
+}
+
+/// This machine, as libcurl's list has it.
+const HERE: &str = "localhost,127.0.0.1,127.0.0.0/8,::1";
 
 fn client() -> ClientBuilder {
     reqwest::Client::builder()

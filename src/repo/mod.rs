@@ -9,6 +9,7 @@ mod default;
 mod init;
 mod lock;
 mod mend;
+mod place;
 mod publish;
 mod read;
 mod remote;
@@ -75,6 +76,8 @@ pub enum RepoError {
     IndexLocked(String),
     #[error("`{0}` is there: another git command is at work in this clone, or was killed in it")]
     RefLocked(String),
+    #[error("`{path}` {why}, and what upa keeps for the sandbox is read and written there")]
+    Foreign { path: String, why: &'static str },
     #[error("git: {}", .0.message())]
     Git(#[from] git2::Error),
     #[error("`{path}`: {error}")]
@@ -117,6 +120,9 @@ impl RepoError {
             RepoError::Git(error) if error.code() == ErrorCode::Locked => {
                 "another git command is running; if none is, remove `.git/index.lock`; then `git status` shows what it left, and `upa apply` settles the rest"
             }
+            RepoError::Foreign { .. } => {
+                "take it away (`git rm -r --cached .upa`, `rm -r .upa`): upa makes the folder itself, and Git ignores it"
+            }
             RepoError::Git(_) | RepoError::Io { .. } => return None,
         })
     }
@@ -141,13 +147,12 @@ impl Repo {
     }
 
     /// Likewise, by a process that reaches its remote and its disk so.
-    #[expect(clippy::disallowed_methods, reason = "edge: this is where Git is opened")]
     pub fn open_in(root: &Path, outside: Arc<dyn Outside>) -> Result<Self, RepoError> {
         let not = || RepoError::NotARepository(root.display().to_string());
         let root = root
             .canonicalize()
             .map_err(|_| RepoError::NoFolder(root.display().to_string()))?;
-        let git = Repository::discover(&root).map_err(|_| not())?;
+        let git = place::real_git(&root).ok_or_else(not)?;
         let top = git.workdir().ok_or_else(not)?.canonicalize().map_err(|_| not())?;
         let inside = root.strip_prefix(&top).map_err(|_| not())?;
         let mut prefix = inside.to_string_lossy().replace('\\', "/");
@@ -161,6 +166,34 @@ impl Repo {
             prefix,
             fetched: RefCell::default(),
         })
+    }
+
+    /// Whether Git tracks something of the workspace at or below a path, in any spelling that a file system may take for it.
+    fn tracks(&self, path: &str) -> Result<bool, RepoError> {
+        let path = format!("{}{path}", self.prefix).to_ascii_lowercase();
+        let below = format!("{path}/");
+        let is_it = |entry: git2::IndexEntry| {
+            let entry = String::from_utf8_lossy(&entry.path).to_ascii_lowercase();
+            entry == path || entry.starts_with(&below)
+        };
+        Ok(self.git.index()?.iter().any(is_it))
+    }
+
+    /// Where upa keeps what belongs to the sandbox of this work tree, and must not be committed: a folder `.upa` of its own.
+    /// What Git tracks there could be a pull request's, and through a link it could lead anywhere: both are refused.
+    pub fn sandbox_dir(&self) -> Result<PathBuf, RepoError> {
+        let folder = self.root.join(SANDBOX);
+        let refused = |path: &Path, why| RepoError::Foreign {
+            path: path.strip_prefix(&self.root).unwrap_or(path).display().to_string(),
+            why,
+        };
+        if self.tracks(SANDBOX)? {
+            return Err(refused(&folder, "is tracked by Git"));
+        }
+        match place::not_plain(&folder) {
+            Some((path, why)) => Err(refused(&path, why)),
+            None => Ok(folder),
+        }
     }
 
     /// The workspace's folder.
@@ -261,3 +294,6 @@ impl Repo {
             .unwrap_or_else(|| "upa".to_owned())
     }
 }
+
+/// The folder of the sandbox's state, within the workspace.
+const SANDBOX: &str = ".upa";

@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use super::lock::Patience;
 use super::{Repo, RepoError};
-use crate::outside::{Outside, Said};
+use crate::outside::{Checkout, Outside, Said};
 
 /// How long asking or pushing may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How long fetching may take: a large history comes once.
 const FETCH_DEADLINE: Duration = Duration::from_secs(300);
+/// The programs at the other end, which the remote's configuration could name differently: over a path they run here.
+const UPLOAD: &str = "--upload-pack=git-upload-pack";
+const RECEIVE: &str = "--receive-pack=git-receive-pack";
 /// What hinders a push, if the remote does not say which lock it is.
 pub const LOCKED: &str = "something else holds a lock on it there";
 
@@ -25,7 +28,8 @@ pub const LOCKED: &str = "something else holds a lock on it there";
 #[derive(Debug, Clone)]
 pub struct Remote {
     name: String,
-    folder: PathBuf,
+    git_dir: PathBuf,
+    work_tree: PathBuf,
     /// Where the clone keeps its refs.
     common: PathBuf,
     outside: Arc<dyn Outside>,
@@ -51,7 +55,8 @@ impl Remote {
             .map_err(|_| RepoError::NoRemote(name.to_owned()))?;
         Ok(Self {
             name: name.to_owned(),
-            folder: repo.root().to_owned(),
+            git_dir: repo.git.path().to_owned(),
+            work_tree: repo.git.workdir().unwrap_or(repo.root()).to_owned(),
             common: repo.git.commondir().to_owned(),
             outside: repo.outside.clone(),
         })
@@ -63,7 +68,10 @@ impl Remote {
 
     /// Where refs (full names) of the remote point to, as it says now; those it does not have are missing.
     pub fn tips(&self, refs: &[&str]) -> Result<BTreeMap<String, String>, RepoError> {
-        let said = self.git(&[&["ls-remote", "--quiet", "--", &self.name], refs].concat(), DEADLINE)?;
+        let said = self.git(
+            &[&["ls-remote", "--quiet", UPLOAD, "--", &self.name], refs].concat(),
+            DEADLINE,
+        )?;
         if !said.ok {
             return Err(self.unreachable(&said.err));
         }
@@ -78,7 +86,7 @@ impl Remote {
     /// The name of the branch that the remote says is its default one; `None` where it says none.
     pub fn default_branch(&self) -> Result<Option<String>, RepoError> {
         let said = self.git(
-            &["ls-remote", "--quiet", "--symref", "--", &self.name, "HEAD"],
+            &["ls-remote", "--quiet", UPLOAD, "--symref", "--", &self.name, "HEAD"],
             DEADLINE,
         )?;
         if !said.ok {
@@ -106,6 +114,7 @@ impl Remote {
                 "--no-write-fetch-head",
                 "--no-recurse-submodules",
                 "--refmap=",
+                UPLOAD,
                 "--",
                 &self.name,
                 &refspec,
@@ -135,6 +144,7 @@ impl Remote {
             "--no-follow-tags",
             "--recurse-submodules=no",
             &lease,
+            RECEIVE,
             "--",
             &self.name,
             &refspec,
@@ -171,7 +181,11 @@ impl Remote {
     }
 
     fn git(&self, args: &[&str], deadline: Duration) -> Result<Said, RepoError> {
-        let said = self.outside.git(&self.folder, args, deadline);
+        let clone = Checkout {
+            git_dir: &self.git_dir,
+            work_tree: &self.work_tree,
+        };
+        let said = self.outside.git(clone, args, deadline);
         said.map_err(|error| match error.kind() {
             ErrorKind::TimedOut => self.unreachable(&format!("it did not answer within {} s", deadline.as_secs())),
             _ => RepoError::NoGit(error.to_string()),

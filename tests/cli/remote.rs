@@ -445,7 +445,7 @@ fn a_detached_head_at_an_older_commit_and_a_shallow_clone() {
     // A work tree of a clone shares what the clone knows.
     let tree = space.root().with_file_name("tree");
     space.git(&["worktree", "add", "--quiet", "--detach", tree.to_str().unwrap()]);
-    std::os::unix::fs::symlink(space.path(".upa"), tree.join(".upa")).unwrap();
+    server::share(&origin.sandbox(), &tree.join(".upa"));
     let tree = tree.to_str().unwrap();
     space.upa(&["plan", "--detailed-exitcode", "-C", tree]).exits(0);
     space.edit("tenants/cy.toml", "Hello", "Hi");

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use reqwest::{Request, Response};
 use serde_json::Value;
 use tokio::sync::Notify;
-use upa::outside::{Beside, Deed, Outside, Said, Silence};
+use upa::outside::{Beside, Checkout, Deed, Outside, Said, Silence};
 
 use super::fate::{Fate, Fault, Lie, Point};
 use super::git::{self, Wish};
@@ -245,7 +245,7 @@ impl Outside for Process {
         Ok(answer(status, &headers, body))
     }
 
-    fn git(&self, folder: &Path, args: &[&str], _deadline: Duration) -> io::Result<Said> {
+    fn git(&self, clone: Checkout<'_>, args: &[&str], _deadline: Duration) -> io::Result<Said> {
         if self.is_dead() {
             return Err(dead());
         }
@@ -256,7 +256,7 @@ impl Outside for Process {
             Wish::Push { new, reference, .. } => (Point::Push, format!("push {new}:{reference}")),
         };
         let fault = self.fate(point, &what);
-        let done = || git::carry_out(&wish, folder, &self.world.remote());
+        let done = || git::carry_out(&wish, clone.work_tree, &self.world.remote());
         Ok(match fault {
             None => done(),
             Some(Fault::Interrupt) => {

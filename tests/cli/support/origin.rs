@@ -24,6 +24,7 @@ impl Origin {
         for folder in ["origin.git", "sandbox"] {
             std::fs::create_dir(origin.folder.path().join(folder)).unwrap();
         }
+        std::fs::write(origin.sandbox().join(super::server::STORE), "").unwrap();
         origin.git(&["init", "--quiet", "--bare", "--initial-branch=main"]);
         origin
     }
@@ -57,6 +58,11 @@ impl Origin {
 
     pub fn bare(&self) -> PathBuf {
         self.folder.path().join("origin.git")
+    }
+
+    /// The folder of the sandbox that all clones use.
+    pub fn sandbox(&self) -> PathBuf {
+        self.folder.path().join("sandbox")
     }
 
     pub fn url(&self) -> String {
@@ -147,7 +153,7 @@ impl Origin {
 
     /// All clones use the same sandbox.
     fn equip(&self, space: &Space) {
-        std::os::unix::fs::symlink(self.folder.path().join("sandbox"), space.path(".upa")).unwrap();
+        super::server::share(&self.sandbox(), &space.path(".upa"));
         let exclude = space.path(".git/info/exclude");
         std::fs::create_dir_all(exclude.parent().unwrap()).unwrap();
         std::fs::write(exclude, ".upa\n").unwrap();

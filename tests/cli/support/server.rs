@@ -1,11 +1,43 @@
 //! `upa sandbox` as a child, and what people do on a platform themselves.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Child;
 
 use serde_json::{Value, json};
 
 use super::Space;
+
+/// The files by which a sandbox is used: its state, and where it listens.
+pub const STORE: &str = "sandbox.redb";
+const ADDRESS: &str = "sandbox.url";
+/// Where it is noted which folder a sandbox is shared by, and by which others.
+const SHARED: &str = "shared";
+
+/// Lets the sandbox of one folder be another's too: they have the same store, and are told the same address. No link leads
+/// out of such a folder, because upa would not go by it.
+pub fn share(common: &Path, folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::hard_link(common.join(STORE), folder.join(STORE)).unwrap();
+    std::fs::write(folder.join(SHARED), common.display().to_string()).unwrap();
+    let all = std::fs::read_to_string(common.join(SHARED)).unwrap_or_default();
+    std::fs::write(common.join(SHARED), format!("{all}{}\n", folder.display())).unwrap();
+    if let Ok(address) = std::fs::read_to_string(common.join(ADDRESS)) {
+        std::fs::write(folder.join(ADDRESS), address).unwrap();
+    }
+}
+
+/// Tells everything that shares the sandbox of a folder where it listens now.
+fn tell(folder: &Path, address: &str) {
+    let Ok(common) = std::fs::read_to_string(folder.join(SHARED)) else {
+        return;
+    };
+    let all = std::fs::read_to_string(Path::new(&common).join(SHARED)).unwrap();
+    let folders = all.lines().map(Path::new).filter(|folder| folder.is_dir());
+    for folder in folders.chain([Path::new(&common)]) {
+        std::fs::write(folder.join(ADDRESS), address).unwrap();
+    }
+}
 
 /// A running sandbox of a workspace. Other commands use it while it runs.
 pub struct Server {
@@ -22,6 +54,7 @@ impl Server {
             .unwrap();
         let url = line.split(' ').find(|word| word.starts_with("http://"));
         let url = url.unwrap_or_else(|| panic!("the sandbox said: {line}")).to_owned();
+        tell(&space.path(".upa"), &url);
         Self { child, url }
     }
 

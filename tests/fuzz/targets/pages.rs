@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use reqwest::{Request, Response};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use upa::outside::{Beside, Deed, Outside, Said, Silence};
+use upa::outside::{Beside, Checkout, Deed, Outside, Said, Silence};
 use upa::platform::definition::object::{self, Carried};
 use upa::platform::definition::{Definition, ids, path};
 use upa::platform::rest::Rest;
@@ -223,7 +223,7 @@ impl Outside for Script {
         Ok(Response::from(made))
     }
 
-    fn git(&self, _: &Path, _: &[&str], _: Duration) -> io::Result<Said> {
+    fn git(&self, _: Checkout<'_>, _: &[&str], _: Duration) -> io::Result<Said> {
         unreachable!("a platform is no repository")
     }
 
