@@ -55,7 +55,10 @@ impl Space {
         }
         space.edit("upa.toml", page::USUAL_BASE, url);
         let second = space.read("tenants/welcs.toml").replace("w-17", "n-4");
-        space.write("tenants/norte.toml", &second.replace("@welcs", "@norte"));
+        space.write(
+            "tenants/norte.toml",
+            &second.replace("@welcs", "@norte").replace("_WELCS_", "_NORTE_"),
+        );
         space.upa(&["release", "desk", "v1"]).exits(0);
         space.commit();
         space
@@ -99,6 +102,7 @@ impl Space {
             .env("MAILROOM_USER", USER)
             .env("MAILROOM_SECRET", SECRET)
             .env("UPA_TENANT_WELCS_PIN", PIN)
+            .env("UPA_TENANT_NORTE_PIN", PIN)
             .env("UPA_FINGERPRINT_KEY", "0123456789abcdef0123456789abcdef")
             .current_dir(self.root())
             .stdin(Stdio::null());
