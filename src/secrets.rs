@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::desired::DesiredState;
 use crate::fingerprint::{Key, SHORTEST_KEY};
 use crate::secret::{FingerprintKey, Secret, Secrets, Unavailable};
+use crate::symbol;
 use crate::workspace::secret::{InEnvironment, InFile, InSops, SecretRef};
 
 /// How long `sops` may take: it may ask a key service in a cloud.
@@ -219,6 +220,9 @@ fn variable(name: &str) -> Result<Secret, Unavailable> {
 fn trimmed(text: &str, empty: impl FnOnce() -> Unavailable) -> Result<Secret, Unavailable> {
     match text.trim() {
         "" => Err(empty()),
+        text if symbol::is_reserved(text) => {
+            Err(unavailable(format!("it contains {}", symbol::RESERVED), symbol::REMOVE))
+        }
         text => Ok(Secret::new(text)),
     }
 }

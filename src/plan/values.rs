@@ -35,6 +35,8 @@ impl Known {
 /// The values of one tenant.
 #[derive(Debug, Clone, Default)]
 pub struct Values<'a> {
+    /// Whose documents they are for: a symbol of another tenant has no value in them.
+    pub tenant: String,
     /// The ids of objects that exist.
     pub ids: BTreeMap<Address, String>,
     /// Their outputs.
@@ -48,6 +50,9 @@ pub struct Values<'a> {
 impl Values<'_> {
     /// The value of a symbol, if it has one.
     pub fn of(&self, symbol: &Symbol) -> Option<Value> {
+        if !symbol.is_of(&self.tenant) {
+            return None;
+        }
         match symbol {
             Symbol::Ref { address, path } => match path.split_once('.') {
                 None if path == "id" => self.ids.get(address).map(|id| Value::from(ids::own(id))),

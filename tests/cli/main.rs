@@ -15,6 +15,7 @@ mod demo;
 mod drift;
 mod export;
 mod gates;
+mod hostile_text;
 mod integrations;
 mod interrupted;
 mod lies;
