@@ -20,6 +20,8 @@
 //! | [`lockfile`], [`lockstore`] | what is remembered, and where | pure, effect |
 //! | [`platform`] | what upa knows about platforms, how it asks them, how it writes to them | both |
 //! | [`secret`], [`secrets`] | what cannot be printed, its [`fingerprint`], and where it is read from | pure, effect |
+//! | [`trust`] | which accounts may be contacted, and what of a head that is not merged yet is believed | pure |
+//! | [`endpoint`] | which addresses a key may travel to, and which stay on this machine | pure |
 //! | [`outside`] | time, chance, the network, the `git` program, what must survive a crash: behind one trait | effect |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
@@ -40,6 +42,7 @@ pub mod apply;
 pub mod cli;
 pub mod desired;
 pub mod digest;
+pub mod endpoint;
 pub mod exit;
 pub mod export;
 pub mod fingerprint;
@@ -64,4 +67,5 @@ pub mod secret;
 pub mod secrets;
 pub mod symbol;
 pub mod template;
+pub mod trust;
 pub mod workspace;

@@ -14,6 +14,8 @@ use crate::repo::{Committed, Repo, RepoError, Target};
 pub enum LockStore {
     /// The tip of a branch, by its full name.
     Branch(String),
+    /// A commit that is trusted: nothing is ever written there.
+    Commit(String),
     /// The tip of a branch of a remote, as it was last fetched.
     Remote(Target),
     /// A folder outside Git.
@@ -29,6 +31,7 @@ impl LockStore {
     pub fn texts(&self, repo: &Repo) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
         match self {
             LockStore::Branch(reference) => repo.lockfiles(reference),
+            LockStore::Commit(commit) => repo.lockfiles_at(commit),
             LockStore::Remote(target) => match repo.known_tip(target) {
                 Some(tip) => repo.lockfiles_at(&tip),
                 // The remote does not have the branch yet.
@@ -54,7 +57,7 @@ impl LockStore {
     pub fn base(&self, repo: &Repo) -> Option<String> {
         match self {
             LockStore::Remote(target) => repo.known_tip(target).or_else(|| repo.head().ok()),
-            LockStore::Branch(_) | LockStore::Folder(_) => None,
+            LockStore::Branch(_) | LockStore::Commit(_) | LockStore::Folder(_) => None,
         }
     }
 
@@ -70,6 +73,7 @@ impl LockStore {
         locks: &[Lockfile],
         base: Option<&str>,
         message: &str,
+        refuses: Refuses<'_>,
     ) -> Result<Option<Committed>, RepoError> {
         let mut files = BTreeMap::new();
         for lock in locks {
@@ -81,8 +85,14 @@ impl LockStore {
         }
         match self {
             LockStore::Branch(reference) => repo.commit(reference, &files, message),
+            LockStore::Commit(_) => Err(RepoError::Detached),
             LockStore::Remote(target) => {
-                let Some(id) = repo.publish(target, base, &files, message)? else {
+                let lands = |tip: &str| {
+                    let (mut there, _) = parse(&repo.lockfiles_at(tip)?);
+                    there.extend(locks.iter().map(|lock| (lock.tenant.clone(), lock.clone())));
+                    refuses(&there).map_or(Ok(()), |why| Err(RepoError::PlaceTaken(why)))
+                };
+                let Some(id) = repo.publish(target, base, &files, message, &lands)? else {
                     return Ok(None);
                 };
                 let left_alone = repo.follow(target)?;
@@ -103,6 +113,9 @@ impl LockStore {
         }
     }
 }
+
+/// Why lockfiles may not stand beside those that others have pushed meanwhile, given all of them; `None`: they may.
+pub type Refuses<'a> = &'a dyn Fn(&BTreeMap<String, Lockfile>) -> Option<String>;
 
 /// The path of a tenant's lockfile in the workspace.
 pub fn path(tenant: &str) -> String {

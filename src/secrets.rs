@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -17,7 +18,9 @@ use crate::desired::DesiredState;
 use crate::fingerprint::{Key, SHORTEST_KEY};
 use crate::secret::{FingerprintKey, Secret, Secrets, Unavailable};
 use crate::symbol;
+use crate::workspace::Settings;
 use crate::workspace::secret::{InEnvironment, InFile, InSops, SecretRef};
+use crate::workspace::secret_rules::{self, CREDENTIALS, SecretRules};
 
 /// How long `sops` may take: it may ask a key service in a cloud.
 const SOPS_DEADLINE: Duration = Duration::from_secs(30);
@@ -30,6 +33,11 @@ type Decrypted = Result<Arc<Value>, Unavailable>;
 pub struct Resolver {
     /// The workspace's folder.
     root: PathBuf,
+    /// Where encrypted files are as they are trusted, if not there.
+    encrypted: Option<TempDir>,
+    rules: SecretRules,
+    /// What upa.toml itself uses.
+    own: BTreeSet<SecretRef>,
     decrypted: Mutex<BTreeMap<String, Decrypted>>,
     /// What decrypts, and how long it may take.
     sops: (PathBuf, Duration),
@@ -43,19 +51,33 @@ fn unavailable(why: impl Into<String>, hint: impl Into<String>) -> Unavailable {
 }
 
 impl Resolver {
-    pub fn new(root: &Path) -> Self {
+    pub fn new(root: &Path, settings: &Settings) -> Self {
         Self {
             root: root.to_owned(),
+            encrypted: None,
+            rules: settings.secrets.clone(),
+            own: secret_rules::own(settings),
             decrypted: Mutex::default(),
             sops: (PathBuf::from("sops"), SOPS_DEADLINE),
         }
     }
 
-    /// The secret at a place, without white space around it.
+    /// With a folder of encrypted files that count instead of the workspace's.
+    #[must_use]
+    pub fn with_encrypted(mut self, folder: TempDir) -> Self {
+        self.encrypted = Some(folder);
+        self
+    }
+
+    /// The secret at a place, without white space around it: one of upa.toml's own.
     pub async fn resolve(&self, source: &SecretRef) -> Result<Secret, Unavailable> {
+        self.resolve_for(source, None).await
+    }
+
+    async fn resolve_for(&self, source: &SecretRef, tenant: Option<&str>) -> Result<Secret, Unavailable> {
         match source {
             SecretRef::Env(InEnvironment { env }) => variable(env),
-            SecretRef::File(InFile { file }) => self.mounted(file),
+            SecretRef::File(InFile { file }) => self.mounted(file, tenant),
             SecretRef::Sops(InSops { sops, key }) => {
                 let decrypted = self.decrypted(sops).await?;
                 picked(&decrypted, sops, key)
@@ -85,13 +107,13 @@ impl Resolver {
         for (tenant, name) in wanted {
             let source = desired.tenants.get(tenant).and_then(|tenant| tenant.secrets.get(name));
             if let (Some(input), None) = (source, secrets.get(tenant, name)) {
-                let found = self.resolve(&input.source).await;
+                let found = self.resolve_for(&input.source, Some(tenant)).await;
                 secrets.insert(tenant, name, found);
             }
         }
     }
 
-    fn mounted(&self, path: &str) -> Result<Secret, Unavailable> {
+    fn mounted(&self, path: &str, tenant: Option<&str>) -> Result<Secret, Unavailable> {
         let cannot = |error: std::io::Error| {
             unavailable(
                 format!("the file {path} cannot be read: {error}"),
@@ -100,13 +122,14 @@ impl Resolver {
         };
         let root = self.root.canonicalize().map_err(cannot)?;
         // Links are followed: that is how mounted secrets are swapped. Where they lead must be outside too.
-        let real = Path::new(path).canonicalize().map_err(cannot)?;
+        let real = expanded(path)?.canonicalize().map_err(cannot)?;
         if real.starts_with(&root) {
             return Err(unavailable(
                 format!("the file {path} is inside the workspace, where a secret never stands"),
                 "move it out of the repository, or encrypt it with sops: `{ sops = \"…\", key = \"…\" }`",
             ));
         }
+        self.refuse_elsewhere(path, &real, tenant)?;
         if !real.metadata().map_err(cannot)?.is_file() {
             return Err(unavailable(
                 format!("{path} is not a file"),
@@ -127,6 +150,32 @@ impl Resolver {
         })
     }
 
+    /// Stops where a path leads out of the folder it begins in, or to what is not its tenant's.
+    fn refuse_elsewhere(&self, path: &str, real: &Path, tenant: Option<&str>) -> Result<(), Unavailable> {
+        let refused = |why: String| {
+            let hint = "name a file in a folder that `[secrets]` of upa.toml allows, and no link out of it";
+            unavailable(format!("the file {path} {why}"), hint)
+        };
+        if let Some(why) = self.rules.never(&real.to_string_lossy()) {
+            return Err(refused(format!("leads to one that {why}")));
+        }
+        let folder = self.rules.folder(path, tenant);
+        let folder = folder.and_then(|folder| expanded(&folder).ok()?.canonicalize().ok());
+        if !folder.is_some_and(|folder| real.starts_with(folder)) {
+            return Err(refused("is not in a folder where this secret may lie".to_owned()));
+        }
+        let is_own = |source: &SecretRef| match source {
+            SecretRef::File(InFile { file }) => {
+                expanded(file).is_ok_and(|file| file.canonicalize().is_ok_and(|file| file == real))
+            }
+            SecretRef::Env(_) | SecretRef::Sops(_) => false,
+        };
+        if tenant.is_some() && self.own.iter().any(is_own) {
+            return Err(refused("is one that upa.toml itself uses".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Everything a file holds; `sops` is asked once, whatever it answers.
     async fn decrypted(&self, path: &str) -> Decrypted {
         let mut known = self.decrypted.lock().await;
@@ -145,7 +194,8 @@ impl Resolver {
                 format!("make it with `sops edit {path}` and commit it"),
             )
         };
-        let root = self.root.canonicalize().map_err(|_| missing())?;
+        let root = self.encrypted.as_ref().map_or(self.root.as_path(), TempDir::path);
+        let root = root.canonicalize().map_err(|_| missing())?;
         let real = root.join(path).canonicalize().map_err(|_| missing())?;
         if !real.starts_with(&root) || !real.is_file() {
             return Err(unavailable(
@@ -217,6 +267,20 @@ fn variable(name: &str) -> Result<Secret, Unavailable> {
     trimmed(&value, unset)
 }
 
+/// A path as it is on this machine.
+fn expanded(path: &str) -> Result<PathBuf, Unavailable> {
+    let Some(rest) = path.strip_prefix(CREDENTIALS) else {
+        return Ok(PathBuf::from(path));
+    };
+    match std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) {
+        Some(folder) if folder.is_absolute() => Ok(folder.join(rest.trim_start_matches('/'))),
+        _ => Err(unavailable(
+            format!("the file {path} cannot be read: CREDENTIALS_DIRECTORY names no folder"),
+            "run it as a unit of systemd with `LoadCredential=`, or name another file",
+        )),
+    }
+}
+
 fn trimmed(text: &str, empty: impl FnOnce() -> Unavailable) -> Result<Secret, Unavailable> {
     match text.trim() {
         "" => Err(empty()),
@@ -256,9 +320,10 @@ mod tests {
         std::fs::write(&program, text).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::write(folder.path().join("s.yaml"), "").unwrap();
+        let settings = serde_json::from_value(json!({"workspace": {"name": "tests"}})).unwrap();
         let resolver = Resolver {
             sops: (program, Duration::from_secs(1)),
-            ..Resolver::new(folder.path())
+            ..Resolver::new(folder.path(), &settings)
         };
         let source = SecretRef::Sops(InSops {
             sops: "s.yaml".to_owned(),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Context, by_tenant, request, walk};
 use crate::lockfile::{Event, Lockfile};
 use crate::outside;
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Plan, change};
 use crate::platform::Step;
 use crate::resource::Address;
 
@@ -37,6 +37,9 @@ pub fn begun(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, Lockfi
         }
         let before = locks.get(tenant).cloned().unwrap_or_else(|| Lockfile::new(tenant));
         let mut lock = before.clone();
+        if let Some(moved) = change::moved(&changes) {
+            lock.record(&moved);
+        }
         let requests = request::begin(context, desired, &lock, &changes);
         requests.iter().for_each(|event| lock.record(event));
         begun.requests.insert(tenant.to_owned(), requests);
@@ -79,6 +82,8 @@ fn announced(change: &Change, lock: &Lockfile, run: Uuid, attempt: Uuid) -> Vec<
             });
             gone.into_iter().chain([begin(Step::Create, None)]).collect()
         }
+        // Two runs that take over one object must not both come to its first write.
+        Action::Adopt if !lock.resources.contains_key(&change.address) => vec![begin(Step::Fill, change.id.clone())],
         _ => Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! Opening accounts: with their secrets, and the sandbox for those that live in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::secret::Secret;
 use crate::secrets::Resolver;
+use crate::trust;
 use crate::workspace::Workspace;
 
 /// Accounts that are open.
@@ -58,7 +60,11 @@ impl Accounts {
             sandbox,
         };
         for name in names {
-            let opened = account(workspace, resolver, name, &url, outside).await;
+            let opened = match trust::moved_away(workspace, &session.locks, name) {
+                // Before any key of it is read.
+                Some(why) => Err(PlatformError::new(ErrorKind::Misplaced, CONNECT, why)),
+                None => account(workspace, resolver, name, &url, outside).await,
+            };
             let opened = opened.and_then(|account| {
                 accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
                 workspace
@@ -245,11 +251,10 @@ pub fn url_file(root: &Path) -> std::path::PathBuf {
 )]
 fn running_sandbox(root: &Path) -> Result<String, Failure> {
     let url = std::fs::read_to_string(url_file(root)).unwrap_or_default();
-    // A server that was killed leaves its address behind; whoever has the store now is another one.
-    let listens = url
-        .trim()
-        .strip_prefix("http://")
-        .is_some_and(|address| std::net::TcpStream::connect(address).is_ok());
+    // A server that was killed leaves its address behind; what has the store now is another one.
+    let address = url.trim().strip_prefix("http://");
+    let address: Option<SocketAddr> = address.and_then(|address| address.parse().ok());
+    let listens = address.is_some_and(|at| at.ip().is_loopback() && std::net::TcpStream::connect(at).is_ok());
     if listens {
         return Ok(url.trim().to_owned());
     }

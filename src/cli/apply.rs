@@ -35,6 +35,9 @@ pub struct ApplyArgs {
     /// Apply only if the plan is the one in this file (from `upa plan --out`)
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
+    /// Apply a commit although tenants were applied from a later one: what that one changed is undone
+    #[arg(long)]
+    pub rollback: bool,
     /// Exit with 15 when all is done and a person's approval is still waited for
     #[arg(long)]
     pub require_complete: bool,
@@ -51,7 +54,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         );
     }
     let live = Live::start("reading the workspace");
-    let (mut run, desired) = Run::open(global, &args.tenants).await?;
+    let (mut run, desired) = Run::open(global, &args.tenants, args.rollback).await?;
     args.rules.check(&run.session, &desired)?;
     live.says("observing");
     live.counts(&run.accounts);

@@ -39,6 +39,8 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let story = Story {
         global: Global {
             offline: false,
+            trusted_ref: None,
+            ci: false,
             dir: dir.clone(),
             sandbox: false,
             verbose: false,
@@ -180,6 +182,7 @@ impl Story {
     async fn apply(&self) -> Result<(), Failure> {
         command("apply --yes")?;
         let args = apply::ApplyArgs {
+            rollback: false,
             require_complete: false,
             tenants: Vec::new(),
             yes: true,
@@ -308,6 +311,10 @@ fn expect_done(exit: Exit) -> Result<(), Failure> {
     }
 }
 
+fn failed(error: reqwest::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("the sandbox: {error}"))
+}
+
 /// The sandbox, spoken to directly: what people do on a platform themselves.
 struct SandboxClient {
     sandbox: crate::sandbox::Sandbox,
@@ -321,7 +328,8 @@ impl SandboxClient {
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         Ok(Self {
             sandbox,
-            http: reqwest::Client::new(),
+            // Loopback is never reached through a proxy.
+            http: reqwest::Client::builder().no_proxy().build().map_err(failed)?,
         })
     }
 
@@ -338,7 +346,6 @@ impl SandboxClient {
             Some(body) => request.json(body),
             None => request,
         };
-        let failed = |error: reqwest::Error| Failure::new(Exit::Failed, format!("the sandbox: {error}"));
         let answer = request
             .send()
             .await

@@ -9,7 +9,7 @@ use clap::Args;
 use super::Global;
 use super::accounts::Accounts;
 use super::report::{self, Failure};
-use super::session::{At, Session};
+use super::session::{At, Fetch, Session};
 use crate::desired::desired;
 use crate::exit::Exit;
 use crate::export::Surroundings;
@@ -41,10 +41,11 @@ pub struct ExportArgs {
 }
 
 pub async fn run(global: &Global, args: &ExportArgs) -> Result<Exit, Failure> {
-    let session = Session::look(
+    let session = Session::look_with(
         global,
         At::WorkTree,
         &args.tenant.clone().into_iter().collect::<Vec<_>>(),
+        Fetch::Try,
     )?;
     let kind = Kind::new(&*args.kind);
     check(&session, args, &kind)?;

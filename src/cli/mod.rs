@@ -30,6 +30,7 @@ mod signals;
 mod status;
 pub mod survey;
 mod trace;
+mod trusted;
 mod validate;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -67,6 +68,13 @@ pub struct Global {
     /// Look at the lockfiles that were fetched last instead of asking the remote of `[git]`
     #[arg(long, global = true)]
     pub offline: bool,
+    /// Read upa.toml, `platforms/`, encrypted files and lockfiles as this commit says, and only tenants, versions and
+    /// templates of what is planned. By default the tip of the remote's default branch
+    #[arg(long, global = true, value_name = "REF")]
+    pub trusted_ref: Option<String>,
+    /// Whether this runs in CI, where what is checked out may be anybody's
+    #[arg(skip = in_ci())]
+    pub ci: bool,
     /// End a run with what it asked of each account, even where nobody looks on
     #[arg(short, long, global = true)]
     pub verbose: bool,
@@ -118,6 +126,14 @@ enum Command {
     /// Print what each exit status means (also: `upa help exit-codes`)
     #[command(name = "exit-codes", hide = true)]
     ExitCodes,
+}
+
+/// Whether this runs in CI.
+#[expect(clippy::disallowed_methods, reason = "edge: this is where CI is noticed")]
+fn in_ci() -> bool {
+    ["CI", "GITHUB_ACTIONS"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1"))
 }
 
 /// Runs the command line; the exit status is the process's.

@@ -16,7 +16,7 @@ use crate::problem::listed;
 use crate::repo::Repo;
 use crate::resource::{Kind, is_tenant_name};
 use crate::workspace::version::{ResourceSpec, Scope};
-use crate::workspace::{self, Tier, Version, conditions, inputs};
+use crate::workspace::{self, Tier, Version, Workspace, conditions, inputs};
 
 /// Write a new tenant file with everything its version asks for.
 #[derive(Debug, Args)]
@@ -87,7 +87,7 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
             );
         }
     };
-    let text = tenant_file(&args.tenant, version, &workspace.registry, args.tier, &repo.operator());
+    let text = tenant_file(&args.tenant, version, &workspace, args.tier, &repo.operator());
     if let Some(folder) = target.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -100,7 +100,8 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn tenant_file(tenant: &str, version: &Version, registry: &Registry, tier: Tier, operator: &str) -> String {
+fn tenant_file(tenant: &str, version: &Version, workspace: &Workspace, tier: Tier, operator: &str) -> String {
+    let (registry, rules) = (&workspace.registry, &workspace.settings.secrets);
     let quoted = |text: &str| Value::from(text).to_string();
     let mut text = String::new();
     // Writing into a String cannot fail.
@@ -156,7 +157,7 @@ fn tenant_file(tenant: &str, version: &Version, registry: &Registry, tier: Tier,
             _ if inputs::is_secret(&version.file, name) => format!(
                 "{}{name} = {{ env = \"{}\" }}",
                 if required.contains(&name.as_str()) { "" } else { "# " },
-                variable(tenant, name)
+                rules.variable(tenant, name)
             ),
             Some(value) if required.contains(&name.as_str()) => format!("{name} = {value}"),
             Some(value) => format!("# {name} = {value}"),
@@ -191,14 +192,6 @@ fn tenant_file(tenant: &str, version: &Version, registry: &Registry, tier: Tier,
         };
     }
     text
-}
-
-/// The name of the environment variable that a tenant's secret has by custom.
-fn variable(tenant: &str, input: &str) -> String {
-    let name = format!("{tenant}_{input}").to_ascii_uppercase();
-    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let leads = name.starts_with(|c: char| c.is_ascii_digit());
-    if leads { format!("_{name}") } else { name }
 }
 
 /// The resources that a tenant has or has not because of an input, by what is asked of it.

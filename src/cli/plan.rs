@@ -15,9 +15,10 @@ use crate::desired::DesiredState;
 use crate::exit::Exit;
 use crate::outside;
 use crate::plan::Rules;
-use crate::problem::did_you_mean;
-use crate::render;
+use crate::problem::{Problem, did_you_mean, listed};
+use crate::render::{self, counted};
 use crate::resource::Address;
+use crate::workspace::Origin;
 
 /// Show what apply would do, and why. Reads only: keys that cannot write are enough.
 #[derive(Debug, Args)]
@@ -108,7 +109,8 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
 async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
     let live = Live::start("reading the workspace");
-    let session = Session::open_with(global, at, &args.tenants, Fetch::Usually)?;
+    let mut session = Session::open_with(global, at, &args.tenants, Fetch::Usually)?;
+    session.warnings.extend(behind(&session)?);
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
@@ -131,6 +133,37 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
         Exit::Done if args.detailed_exitcode && !survey.plan.changes.is_empty() => Exit::Changes,
         other => other,
     })
+}
+
+/// A branch that parted before something was merged would undo it: that is no change of this branch.
+fn behind(session: &Session) -> Result<Option<Problem>, Failure> {
+    let Some(wanted) = &session.wanted else {
+        return Ok(None);
+    };
+    let Some(tip) = session.repo.known_tip(wanted) else {
+        return Ok(None);
+    };
+    let head = match &session.workspace.origin {
+        Origin::Commit(commit) => commit.clone(),
+        Origin::WorkTree => session.repo.head()?,
+    };
+    let Some(base) = session.repo.merge_base(&head, &tip)? else {
+        return Ok(None);
+    };
+    // Lockfiles are read from there whatever is checked out.
+    let missing = session.repo.differing(&base, &tip)?;
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let commits = counted(session.repo.behind(&head, &tip)?, "commit");
+    let paths = listed(missing.iter().take(5).map(String::as_str));
+    let (branch, remote) = (&wanted.branch, wanted.remote.name());
+    Ok(Some(
+        Problem::warning(format!(
+            "what is planned is {commits} behind `{branch}` of the remote `{remote}` ({paths}): undoing them is no change of yours"
+        ))
+        .hint(format!("git pull --rebase {remote} {branch}")),
+    ))
 }
 
 /// The plan to stdout, findings to stderr.

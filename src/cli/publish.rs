@@ -1,18 +1,21 @@
 //! Keeping lockfiles: before the first call what is announced, after the last what was done.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::claim::Hold;
 use super::report::Failure;
 use super::session::Session;
+use crate::desired::DesiredState;
 use crate::exit::Exit;
 use crate::journal::{self, Journal, Leftover};
 use crate::lockfile::{self, Lockfile};
 use crate::lockstore::LockStore;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Places, Plan};
 use crate::render::tenants_and;
 use crate::repo::RepoError;
-use crate::resource::SHARED;
+use crate::resource::{Address, SHARED};
 
 /// What was kept.
 #[derive(Default)]
@@ -47,7 +50,9 @@ pub fn begin(
         let message = format!("upa apply: begin {}", message(session, (run, hold), plan, &locks));
         session
             .store
-            .keep(&session.repo, &locks, session.base.as_deref(), &message)
+            .keep(&session.repo, &locks, session.base.as_deref(), &message, &|there| {
+                place_taken(session, there, &locks)
+            })
             .map_err(|error| not_begun(&error))?;
         settled(session, hold)?;
         if let Some(base) = &session.base {
@@ -57,9 +62,21 @@ pub fn begin(
     Ok(published)
 }
 
+/// Another run may have recorded an object meanwhile that this one is about to take over or to write.
+fn place_taken(session: &Session, there: &BTreeMap<String, Lockfile>, ours: &[Lockfile]) -> Option<String> {
+    let desired = DesiredState {
+        accounts: session.workspace.same_accounts(),
+        ..DesiredState::default()
+    };
+    let is_ours = |address: &Address| ours.iter().any(|lock| lock.tenant == address.tenant());
+    let conflicts = Places::of(&desired, there, &session.workspace.registry).conflicts();
+    let mut found = conflicts.into_iter().filter(|(address, _)| is_ours(address));
+    found.next().map(|(_, problem)| problem.message)
+}
+
 fn not_begun(error: &RepoError) -> Failure {
     let exit = match error {
-        RepoError::Overtaken { .. } => Exit::Stale,
+        RepoError::Overtaken { .. } | RepoError::PlaceTaken(_) => Exit::Stale,
         RepoError::Refused { .. } => Exit::Configuration,
         _ => Exit::Platform,
     };
@@ -99,7 +116,7 @@ fn commit(
         let message = message(session, &changed);
         let made = session
             .store
-            .keep(&session.repo, &changed, session.base.as_deref(), &message);
+            .keep(&session.repo, &changed, session.base.as_deref(), &message, &|_| None);
         if let Some(made) = made.map_err(|error| not_published(session, error))? {
             kept.commit = Some(made.id);
             kept.left_alone = made.left_alone;

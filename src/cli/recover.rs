@@ -16,8 +16,7 @@ use crate::exit::Exit;
 use crate::lockfile::{Lockfile, Purpose, Request};
 use crate::lockstore;
 use crate::outside;
-use crate::plan::ObservedState;
-use crate::platform::account::fingerprint;
+use crate::plan::{ObservedState, Places};
 use crate::problem::Problem;
 use crate::recover::{Found, Ground, Recovery, recover};
 use crate::render::table::table;
@@ -91,6 +90,7 @@ async fn proceed(args: &RecoverArgs, run: &mut Run, desired: &DesiredState, live
     }
     report::heard(write!(out, "{}", listing(&recovery.found)))?;
     run.session.locks.insert(args.tenant.clone(), recovery.lock);
+    refuse_taken(args, run, desired)?;
     let kept = publish::recover(&mut run.session, (run.id, &run.hold), &args.tenant)?;
     let count = counted(recovery.found.len(), "resource");
     let line = format!("Recorded {count} as unfinished.");
@@ -128,6 +128,19 @@ fn refuse_known(args: &RecoverArgs, run: &Run) -> Result<(), Failure> {
     .hint(format!(
         "git checkout {commit} -- {path}, and commit it; to go by the marks all the same: --from-marks"
     )))
+}
+
+/// An object that another address has is not recorded a second time.
+fn refuse_taken(args: &RecoverArgs, run: &Run, desired: &DesiredState) -> Result<(), Failure> {
+    let conflicts = Places::of(desired, &run.session.locks, &run.session.workspace.registry).conflicts();
+    let own = conflicts
+        .into_iter()
+        .filter(|(address, _)| address.tenant() == args.tenant);
+    let problems: Vec<Problem> = own.map(|(_, problem)| problem).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::problems(problems)),
+    }
 }
 
 /// Accounts that could not be read.
@@ -175,12 +188,9 @@ fn recovered(
 }
 
 fn fingerprints(workspace: &Workspace) -> BTreeMap<String, String> {
-    let accounts = workspace.settings.accounts.iter();
+    let accounts = workspace.settings.accounts.keys();
     accounts
-        .map(|(name, account)| {
-            let print = fingerprint(account.base_url.as_deref(), account.sandbox, name);
-            (name.clone(), print)
-        })
+        .map(|name| (name.clone(), workspace.fingerprint_of(name)))
         .collect()
 }
 

@@ -61,7 +61,7 @@ impl From<RepoError> for Failure {
             | RepoError::Unreachable { .. }
             | RepoError::RemoteLocked { .. }
             | RepoError::Lost { .. } => Exit::Platform,
-            RepoError::Overtaken { .. } => Exit::Stale,
+            RepoError::Overtaken { .. } | RepoError::PlaceTaken(_) => Exit::Stale,
             RepoError::Git(_) | RepoError::Io { .. } | RepoError::IndexLocked(_) | RepoError::RefLocked(_) => {
                 Exit::Failed
             }

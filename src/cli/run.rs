@@ -53,7 +53,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(global: &Global, selected: &[String]) -> Result<Self, Failure> {
+    fn new(global: &Global, selected: &[String], rollback: bool) -> Result<Self, Failure> {
         // What is only tried in the sandbox need not be committed.
         let at = if global.sandbox {
             At::WorkTree
@@ -61,6 +61,10 @@ impl Opening {
             At::Revision("HEAD")
         };
         let session = Session::open_with(global, at, selected, Fetch::Always)?;
+        if let Some(trusted) = session.trusted.as_ref().filter(|trusted| !trusted.merged) {
+            let why = format!("what is checked out is not part of {}, which is trusted", trusted.name);
+            return Err(Failure::new(Exit::Configuration, why).hint("only what is merged and committed is applied"));
+        }
         if matches!(&session.store, LockStore::Branch(reference) if reference == "HEAD") {
             return Err(RepoError::Detached.into());
         }
@@ -69,7 +73,7 @@ impl Opening {
         match &session.store {
             LockStore::Branch(reference) => session.repo.refuse_locked_index(reference)?,
             LockStore::Remote(target) => session.repo.refuse_locked_index(&target.there())?,
-            LockStore::Folder(_) => {}
+            LockStore::Commit(_) | LockStore::Folder(_) => {}
         }
         session.repo.finish_last_commit()?;
         if let LockStore::Remote(target) = &session.store {
@@ -84,6 +88,9 @@ impl Opening {
         let commit = session.repo.head()?;
         session.warnings.extend(refuse_unpushed(&session, &commit)?);
         let desired = survey::wanted(&session, selected)?;
+        if !rollback {
+            refuse_older(&session, &commit, &desired)?;
+        }
         Ok(Self {
             session,
             hold,
@@ -113,15 +120,17 @@ impl Opening {
 
 impl Run {
     /// Takes the lease and opens everything; what Git wants of the selected tenants comes beside it.
-    pub async fn open(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
-        let opening = Opening::new(global, selected)?;
+    /// Unless it is a `rollback`, what is checked out is not older than what was applied last.
+    pub async fn open(global: &Global, selected: &[String], rollback: bool) -> Result<(Self, DesiredState), Failure> {
+        let opening = Opening::new(global, selected, rollback)?;
         let accounts = survey::open_accounts_by(&opening.session, &opening.outside(), &opening.desired).await?;
         Ok(opening.with(accounts))
     }
 
     /// Likewise, with every account of the workspace.
     pub async fn open_everywhere(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
-        let opening = Opening::new(global, selected)?;
+        // What it does follows from marks and lockfiles, whatever is checked out.
+        let opening = Opening::new(global, selected, true)?;
         let accounts = survey::open_all_accounts(&opening.session, &opening.outside()).await?;
         Ok(opening.with(accounts))
     }
@@ -292,6 +301,50 @@ fn refuse_unpushed(session: &Session, commit: &str) -> Result<Option<Problem>, F
         ))
         .hint("git pull")
     }))
+}
+
+/// What was applied from a commit that comes after the one to apply would be undone.
+fn refuse_older(session: &Session, commit: &str, desired: &DesiredState) -> Result<(), Failure> {
+    let Some(wanted) = &session.wanted else {
+        return Ok(());
+    };
+    let (repo, tip) = (&session.repo, session.repo.known_tip(wanted));
+    let mut newer: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut judged: BTreeMap<&str, bool> = BTreeMap::new();
+    let locks = desired
+        .tenants
+        .keys()
+        .filter_map(|name| Some((name, session.locks.get(name)?)));
+    for (tenant, lock) in locks {
+        let applied = lock.resources.values().filter_map(|locked| locked.applied.as_ref());
+        for from in applied.map(|applied| applied.commit.as_str()) {
+            // A commit that a shallow clone does not have lies before those that it has.
+            let later = *judged.entry(from).or_insert_with(|| {
+                let merged = tip.as_ref().is_some_and(|tip| repo.contains(tip, from));
+                !repo.contains(commit, from) && (merged || repo.contains(from, commit))
+            });
+            if later {
+                newer.entry(from).or_default().insert(tenant);
+            }
+        }
+    }
+    if newer.is_empty() {
+        return Ok(());
+    }
+    let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
+    let problems = newer.into_iter().map(|(from, tenants)| {
+        Problem::error(
+            Class::Stale,
+            format!(
+                "commit {} is older than {}, from which {} was applied: nothing was changed",
+                short(commit),
+                short(from),
+                listed(tenants.into_iter())
+            ),
+        )
+        .hint("git pull; to go back on purpose: `upa apply --rollback`")
+    });
+    Err(Failure::problems(problems.collect()))
 }
 
 /// Only what is committed can be applied, or nobody could say later what was.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Global;
 use super::report::Failure;
+use super::trusted::{self, Trusted};
 use crate::exit::Exit;
 use crate::journal::{self, Leftover};
 use crate::lockfile::Lockfile;
@@ -14,6 +15,7 @@ use crate::problem::{Problem, did_you_mean};
 use crate::repo::{Remote, Repo, RepoError, Target};
 use crate::resource::{Address, SHARED};
 use crate::secrets::Resolver;
+use crate::trust::{self, Withheld};
 use crate::workspace::settings::Git;
 use crate::workspace::{self, Files, Loaded, Workspace};
 
@@ -33,6 +35,8 @@ pub enum Fetch {
     /// Unless `--offline` says otherwise.
     Usually,
     Always,
+    /// It was asked a moment ago.
+    Fetched,
 }
 
 /// The state a command starts from.
@@ -55,6 +59,10 @@ pub struct Session {
     pub leftovers: Vec<Leftover>,
     /// Where runs keep their journals. What was only tried in the sandbox is never read by a run that is not.
     pub journals: PathBuf,
+    /// The commit that says where keys go, if it is another than the files are from.
+    pub trusted: Option<Trusted>,
+    /// What only a head that is not trusted takes over.
+    pub withheld: BTreeSet<Withheld>,
     /// Whether every account is in the sandbox, whatever the files say.
     only_sandbox: bool,
     /// The commit the files are from; `None` = the work tree.
@@ -87,7 +95,7 @@ impl Session {
     /// The same, after time has passed: the remote is asked again, and what has not moved is not read again.
     pub fn again(self, global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
         if let Some(wanted) = &self.wanted {
-            fetched(global, &self.repo, wanted, &self.store, Fetch::Always)?;
+            fetched(global, &self.repo, wanted, &self.store, (Fetch::Always, true))?;
         }
         let unmoved = self.commit.is_some()
             && self.commit == commit(&self.repo, at)?
@@ -97,7 +105,7 @@ impl Session {
         if unmoved {
             return Ok(self);
         }
-        Self::open_with(global, at, selected, Fetch::No)
+        Self::open_with(global, at, selected, Fetch::Fetched)
     }
 
     /// Opens a workspace to look at what is recorded: errors in files are told and stop nothing.
@@ -113,10 +121,19 @@ impl Session {
             None => repo.work_tree()?,
             Some(commit) => repo.at(commit)?,
         };
+        let trusted = match global.sandbox {
+            true => None,
+            false => trusted::find(global, &repo, &files, commit.as_deref(), fetch)?,
+        };
+        let (files, told) = match &trusted {
+            Some(trusted) => trusted::files(&repo, trusted, files, commit.as_deref())?,
+            None => (files, Vec::new()),
+        };
         let Loaded {
             workspace,
             mut problems,
         } = workspace::load(&files);
+        problems.extend(told);
         let Some(mut workspace) = workspace else {
             return Err(Failure::problems(problems));
         };
@@ -124,12 +141,21 @@ impl Session {
             all_in_sandbox(&mut workspace);
         }
         let wanted = match &workspace.settings.git.remote {
-            Some(name) if !global.sandbox => Some(wanted(&repo, &workspace.settings.git, name)?),
+            Some(name) if !global.sandbox => {
+                let asks = (global, fetch);
+                Some(wanted(&repo, &workspace.settings.git, name, trusted.as_ref(), asks)?)
+            }
             _ => None,
         };
-        let store = store(global, &repo, &workspace.settings.git, wanted.as_ref())?;
+        let store = store(
+            global,
+            &repo,
+            &workspace.settings.git,
+            wanted.as_ref(),
+            trusted.as_ref(),
+        )?;
         let unfetched = match &wanted {
-            Some(wanted) => fetched(global, &repo, wanted, &store, fetch)?,
+            Some(wanted) => fetched(global, &repo, wanted, &store, (fetch, false))?,
             None => None,
         };
         let base = store.base(&repo);
@@ -142,6 +168,19 @@ impl Session {
         } else {
             repo.private_dir()
         };
+        let mut resolver = Resolver::new(repo.root(), &workspace.settings);
+        let mut withheld = BTreeSet::new();
+        if let Some(trusted) = &trusted {
+            let (folder, told) = trusted::encrypted(&repo, trusted, &workspace, commit.as_deref())?;
+            problems.extend(told);
+            if let Some(folder) = folder {
+                resolver = resolver.with_encrypted(folder);
+            }
+            if !trusted.merged {
+                withheld = trust::withheld(&workspace, &repo.at(&trusted.commit)?, &locks);
+                problems.extend(withheld.iter().map(|one| one.problem(&workspace)));
+            }
+        }
         let leftovers = journal::leftovers(&journals)?;
         for leftover in &leftovers {
             problems.extend(fold(&repo, base.as_deref(), leftover, &mut locks)?);
@@ -153,7 +192,9 @@ impl Session {
             .flat_map(|version| version.warnings.iter().cloned());
         problems.extend(notes);
         Ok(Self {
-            resolver: Resolver::new(repo.root()),
+            resolver,
+            withheld,
+            trusted,
             repo,
             workspace,
             store,
@@ -175,6 +216,11 @@ impl Session {
         if self.only_sandbox {
             all_in_sandbox(workspace);
         }
+    }
+
+    /// Whether the secrets of tenants may be read: not for a head that anybody may have written.
+    pub fn trusts_tenants(&self) -> bool {
+        self.trusted.as_ref().is_none_or(|trusted| trusted.merged)
     }
 
     /// The remote that holds the truth, if there is one.
@@ -211,18 +257,42 @@ fn commit(repo: &Repo, at: At<'_>) -> Result<Option<String>, RepoError> {
 }
 
 /// The branch of the remote that says what is wanted.
-fn wanted(repo: &Repo, git: &Git, name: &str) -> Result<Target, Failure> {
+fn wanted(
+    repo: &Repo,
+    git: &Git,
+    name: &str,
+    trusted: Option<&Trusted>,
+    (global, fetch): (&Global, Fetch),
+) -> Result<Target, Failure> {
     let remote = Remote::new(repo, name)?;
-    let branch = match &git.branch {
-        Some(branch) => branch.clone(),
-        None => repo.checked_out()?.ok_or_else(|| {
-            Failure::from(RepoError::Detached).hint("say in upa.toml which branch of the remote counts: `git.branch`")
-        })?,
+    if let Some(branch) = &git.branch {
+        return Ok(Target::new(remote, branch)?);
+    }
+    let found = trusted.and_then(|trusted| trusted.default.clone());
+    let asks = fetch == Fetch::Always || fetch == Fetch::Usually && !global.offline;
+    let default = match found.filter(|found| found.remote.name() == name) {
+        Some(found) => Some(found),
+        None if asks => repo.fetch_default(&remote)?,
+        None => repo.known_default(&remote)?,
     };
-    Ok(Target::new(remote, &branch)?)
+    match (default, repo.checked_out()?) {
+        (Some(default), _) => Ok(default),
+        // A remote that has nothing yet, or was never asked.
+        (None, Some(branch)) => Ok(Target::new(remote, &branch)?),
+        (None, None) => {
+            Err(Failure::from(RepoError::Detached)
+                .hint("say in upa.toml which branch of the remote counts: `git.branch`"))
+        }
+    }
 }
 
-fn store(global: &Global, repo: &Repo, git: &Git, wanted: Option<&Target>) -> Result<LockStore, Failure> {
+fn store(
+    global: &Global,
+    repo: &Repo,
+    git: &Git,
+    wanted: Option<&Target>,
+    trusted: Option<&Trusted>,
+) -> Result<LockStore, Failure> {
     if global.sandbox {
         return Ok(LockStore::Folder(repo.root().join(".upa/locks")));
     }
@@ -231,7 +301,11 @@ fn store(global: &Global, repo: &Repo, git: &Git, wanted: Option<&Target>) -> Re
             let branch = git.lock_branch.as_deref().unwrap_or(&wanted.branch);
             LockStore::Remote(Target::new(wanted.remote.clone(), branch)?)
         }
-        None => LockStore::Branch(repo.lock_ref(git.lock_branch.as_deref())?),
+        None => match trusted {
+            // The lockfiles of a head that anybody may have written are its own.
+            Some(trusted) if !trusted.merged && git.lock_branch.is_none() => LockStore::Commit(trusted.commit.clone()),
+            _ => LockStore::Branch(repo.lock_ref(git.lock_branch.as_deref())?),
+        },
     })
 }
 
@@ -241,9 +315,9 @@ fn fetched(
     repo: &Repo,
     wanted: &Target,
     store: &LockStore,
-    fetch: Fetch,
+    (fetch, again): (Fetch, bool),
 ) -> Result<Option<Problem>, Failure> {
-    if fetch == Fetch::No || global.offline && fetch != Fetch::Always {
+    if matches!(fetch, Fetch::No | Fetch::Fetched) || global.offline && fetch != Fetch::Always {
         return Ok(None);
     }
     let mut targets = vec![wanted];
@@ -251,6 +325,9 @@ fn fetched(
         && target.branch != wanted.branch
     {
         targets.push(target);
+    }
+    if !again {
+        targets.retain(|target| !repo.is_fresh(target));
     }
     match (repo.fetch(&targets), fetch) {
         (Ok(()), _) => Ok(None),

@@ -15,7 +15,8 @@ use crate::plan::{Bases, Basis, ObservedState, Plan, Rules, plan};
 use crate::platform::Question;
 use crate::problem::Problem;
 use crate::resource::Address;
-use crate::secret::Secrets;
+use crate::secret::{FingerprintKey, Secrets, Unavailable};
+use crate::trust;
 
 /// What was found out, and what follows.
 pub struct Survey {
@@ -35,6 +36,7 @@ pub fn wanted(session: &Session, selected: &[String]) -> Result<DesiredState, Fa
         return Err(Failure::problems(problems));
     }
     state.remember(&session.locks);
+    trust::withhold(&mut state, &session.withheld, &session.locks);
     Ok(state)
 }
 
@@ -152,10 +154,26 @@ async fn secrets(session: &Session, desired: &DesiredState) -> Secrets {
     if names.is_empty() {
         return Secrets::default();
     }
+    if !session.trusts_tenants() {
+        return untrusted(&names);
+    }
     let source = session.workspace.settings.workspace.fingerprint_key.as_ref();
     let mut secrets = Secrets::new(session.resolver.fingerprint_key(source).await);
     if secrets.fingerprint_key().is_some() {
         session.resolver.read(&mut secrets, desired, &names).await;
+    }
+    secrets
+}
+
+/// Not even looked for: who wrote the tenants' files could have named any.
+fn untrusted(names: &BTreeSet<(String, String)>) -> Secrets {
+    let unavailable = Unavailable {
+        why: "what is planned is not merged, so no secret of its tenants is read".to_owned(),
+        hint: "they are compared after the merge".to_owned(),
+    };
+    let mut secrets = Secrets::new(FingerprintKey::Unavailable(unavailable.clone()));
+    for (tenant, name) in names {
+        secrets.insert(tenant, name, Err(unavailable.clone()));
     }
     secrets
 }

@@ -10,7 +10,7 @@ use super::session::{At, Session};
 use super::{Global, survey};
 use crate::exit::Exit;
 use crate::lockstore::LockStore;
-use crate::plan::unseen;
+use crate::plan::{Places, unseen};
 use crate::problem::{Place, Problem};
 use crate::render::counted;
 use crate::secret::FingerprintKey;
@@ -31,6 +31,12 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
     let edited = edited_locks(&session, at)?;
     if !edited.is_empty() {
         return Err(Failure::problems(edited));
+    }
+    let places = Places::of(&desired, &session.locks, &session.workspace.registry).conflicts();
+    if !places.is_empty() {
+        return Err(Failure::problems(
+            places.into_iter().map(|(_, problem)| problem).collect(),
+        ));
     }
     let mut warnings = session.warnings;
     if session.workspace.settings.workspace.fingerprint_key.is_none() {
@@ -60,6 +66,7 @@ fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> 
             session.repo.known_tip(target),
             format!("{}/{}", target.remote.name(), target.branch),
         ),
+        LockStore::Commit(commit) => (Some(commit.clone()), commit.clone()),
         LockStore::Folder(_) => (None, String::new()),
     };
     let Some(tip) = tip else {

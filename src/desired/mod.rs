@@ -16,7 +16,6 @@ use values::{InFile, Values, only_if};
 
 use crate::gates::{self, Gate};
 use crate::lockfile::Lockfile;
-use crate::platform::account::fingerprint;
 use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{Symbol, symbols};
@@ -33,6 +32,9 @@ pub struct DesiredState {
     pub tenants: BTreeMap<String, DesiredTenant>,
     /// Who shares what, in the whole workspace, whoever is selected.
     pub shared: Shared,
+    /// By the name of every account: the first name, in the order of the alphabet, of the account that it is. Two names
+    /// are one account where place and credentials are the same.
+    pub accounts: BTreeMap<String, String>,
     /// The commit it was read from; `None` = the work tree.
     pub commit: Option<String>,
 }
@@ -117,6 +119,7 @@ pub fn desired(workspace: &Workspace, wanted: impl Fn(&str) -> bool) -> (Desired
             Origin::Commit(id) => Some(id.clone()),
             Origin::WorkTree => None,
         },
+        accounts: workspace.same_accounts(),
         ..DesiredState::default()
     };
     let (shared, everybodys, found) = shared::shared(workspace, &wanted);
@@ -363,7 +366,6 @@ fn resource(
     })?;
     refuse_foreign(tenant, version, &scope, &document)?;
     let account = workspace.account_of(tenant, &kind).to_owned();
-    let settings = workspace.settings.accounts.get(&account);
     let address = scope.own_address();
     let needs = symbols(&document).into_iter().filter_map(|symbol| match symbol {
         Symbol::Ref { address: other, .. } if other != address => Some(other),
@@ -374,11 +376,7 @@ fn resource(
         .of_kind(&kind)
         .and_then(|platform| platform.facts(&kind));
     Ok(Some(Resource {
-        fingerprint: fingerprint(
-            settings.and_then(|settings| settings.base_url.as_deref()),
-            settings.is_some_and(|settings| settings.sandbox),
-            &account,
-        ),
+        fingerprint: workspace.fingerprint_of(&account),
         kind,
         account,
         runs: spec.active && tenant.file.status == Status::Active && facts.is_some_and(|facts| facts.drafts),

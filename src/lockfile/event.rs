@@ -34,6 +34,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         out: BTreeMap<String, Value>,
     },
+    /// Objects are called otherwise in Git: each new address with the one that recorded its object until now. All of them at
+    /// once, so that two addresses may change places.
+    Moved { moves: BTreeMap<Address, Address> },
     /// The object that is there gets a successor: it is remembered until it is deleted.
     Superseded { address: Address },
     /// An object that was replaced is deleted.
@@ -115,6 +118,7 @@ impl Lockfile {
                     pending.out = kept_all(out);
                 }
             }
+            Event::Moved { moves } => self.moved(moves),
             Event::Superseded { address } => {
                 if let Some(locked) = self.resources.get_mut(address)
                     && let Some(applied) = &locked.applied
@@ -149,6 +153,23 @@ impl Lockfile {
             Event::VersionGone { version } => {
                 self.versions.remove(version);
             }
+        }
+    }
+
+    /// What was recorded at the new address and is moved nowhere else is an object that is left: it is to be deleted.
+    fn moved(&mut self, moves: &BTreeMap<Address, Address>) {
+        let taken: Vec<(&Address, Locked)> = moves
+            .iter()
+            .filter_map(|(to, from)| Some((to, self.resources.remove(from)?)))
+            .collect();
+        for (to, mut locked) in taken {
+            if let Some(left) = self.resources.remove(to) {
+                locked.retiring.extend(left.retiring);
+                locked
+                    .retiring
+                    .extend(left.applied.map(|applied| (applied.id, applied.out)));
+            }
+            self.resources.insert(to.clone(), locked);
         }
     }
 

@@ -276,9 +276,12 @@ pub struct Applied {
     /// The commit it was rendered from.
     pub commit: String,
     pub revision: u32,
-    /// The shared objects it refers to: they may not go before it does.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub uses: BTreeSet<Address>,
+    /// The objects it refers to, also shared ones: none of them may go before it does.
+    #[serde(default, alias = "uses", skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<Address>,
+    /// The id that `[adopt]` named when it was last written: it may have been replaced since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<String>,
     /// Git wanted it not to run, so that it does not is nobody's doing on the platform.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,

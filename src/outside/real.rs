@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -11,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use reqwest::{Request, Response, redirect};
+use reqwest::{ClientBuilder, Request, Response, redirect};
 use rustix::process::{Pid, Signal};
 use uuid::Uuid;
 
 use super::{Beside, Deed, Outside, Said, Silence};
+use crate::endpoint;
 
 /// n8n closes idle connections after 5 s (measured); a shorter pool never meets a closed one.
 const POOL_IDLE: Duration = Duration::from_secs(4);
@@ -25,8 +27,10 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// See [`super::real`].
 #[derive(Debug, Default)]
 pub struct Real {
-    /// Made when it is first needed.
-    http: OnceLock<Result<reqwest::Client, String>>,
+    /// For other machines, through a proxy if the environment names one. Made when it is first needed.
+    abroad: OnceLock<Result<reqwest::Client, String>>,
+    /// For this machine: never through a proxy, which would be sent the key in clear. Likewise.
+    loopback: OnceLock<Result<reqwest::Client, String>>,
 }
 
 #[async_trait]
@@ -43,7 +47,14 @@ impl Outside for Real {
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Silence> {
-        match self.http.get_or_init(client) {
+        let client = match endpoint::is_loopback(request.url()) {
+            true => self.loopback.get_or_init(|| build(on_loopback(client()))),
+            false if request.url().scheme() != "https" => {
+                return Err(Silence::Unsendable("plain HTTP does not leave this machine".to_owned()));
+            }
+            false => self.abroad.get_or_init(|| build(client())),
+        };
+        match client {
             Ok(client) => client.execute(request).await.map_err(Silence::from),
             Err(why) => Err(Silence::Unsendable(why.clone())),
         }
@@ -125,7 +136,7 @@ impl Drop for Thread {
     }
 }
 
-fn client() -> Result<reqwest::Client, String> {
+fn client() -> ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("upa/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_DEADLINE)
@@ -133,8 +144,16 @@ fn client() -> Result<reqwest::Client, String> {
         .gzip(true)
         // A redirect could carry the key to another host.
         .redirect(redirect::Policy::none())
-        .build()
-        .map_err(|error| error.without_url().to_string())
+}
+
+fn on_loopback(client: ClientBuilder) -> ClientBuilder {
+    // The port is the URL's.
+    let here = [(Ipv6Addr::LOCALHOST, 0).into(), (Ipv4Addr::LOCALHOST, 0).into()];
+    client.no_proxy().resolve_to_addrs("localhost", &here)
+}
+
+fn build(client: ClientBuilder) -> Result<reqwest::Client, String> {
+    client.build().map_err(|error| error.without_url().to_string())
 }
 
 impl From<reqwest::Error> for Silence {

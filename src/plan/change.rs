@@ -10,6 +10,7 @@ use super::drift::Kept;
 use crate::desired::Entry;
 use crate::digest::Digest;
 use crate::gates::Awaited;
+use crate::lockfile::Event;
 use crate::platform::{FieldChange, Step};
 use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind};
@@ -27,6 +28,8 @@ pub enum Action {
     Update,
     /// A new object takes the place of ours.
     Replace,
+    /// An object of ours gets another address; only the record changes.
+    Move,
     /// The platform is not done with it yet.
     Wait,
     /// An object of ours is taken down and deleted.
@@ -36,12 +39,13 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 7] = [
+    pub const ALL: [Action; 8] = [
         Action::Delete,
         Action::Replace,
         Action::Create,
         Action::Adopt,
         Action::Update,
+        Action::Move,
         Action::Wait,
         Action::Forget,
     ];
@@ -53,6 +57,7 @@ impl Action {
             Action::Adopt => ">",
             Action::Update => "~",
             Action::Replace => "±",
+            Action::Move => "→",
             Action::Wait => "…",
             Action::Delete => "-",
             Action::Forget => "x",
@@ -65,6 +70,7 @@ impl Action {
             Action::Adopt => "adopt",
             Action::Update => "update",
             Action::Replace => "replace",
+            Action::Move => "move",
             Action::Wait => "wait",
             Action::Delete => "delete",
             Action::Forget => "forget",
@@ -97,6 +103,8 @@ pub enum Reason {
     NoLongerInVersion,
     /// A field changed that only a new object can have otherwise.
     CannotChange,
+    /// It has another name in Git.
+    Renamed,
     /// Its parent is another one now.
     Moved,
     /// It expires soon.
@@ -127,6 +135,7 @@ impl Reason {
             Reason::Deprovisioned => "the tenant is deprovisioned",
             Reason::NoLongerInVersion => "the version has no such resource any more",
             Reason::CannotChange => "only a new object can have this otherwise",
+            Reason::Renamed => "it has another name in Git",
             Reason::Moved => "it belongs to another parent now",
             Reason::Expires => "it expires soon",
             Reason::Superseded => "the object it replaced is still there",
@@ -178,6 +187,9 @@ pub struct Change {
     pub steps: Vec<Step>,
     /// The object, if there is one.
     pub id: Option<String>,
+    /// The address that recorded the object until now, if Git calls it otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<Address>,
     pub fields: Vec<FieldChange>,
     pub place: Option<Place>,
     /// The revision it is brought to.
@@ -244,7 +256,7 @@ impl Change {
                     self.mover == Some(Mover::Platform) || matches!(reason, Reason::NotRunning | Reason::Unmarked)
                 }
             },
-            Action::Adopt | Action::Replace | Action::Wait | Action::Delete | Action::Forget => false,
+            Action::Adopt | Action::Replace | Action::Move | Action::Wait | Action::Delete | Action::Forget => false,
         }
     }
 
@@ -258,12 +270,24 @@ impl Change {
             "sent": symbol::symbolic(&self.work.document),
             "observed": self.work.expected,
         });
+        if let (Some(from), Some(map)) = (&self.moved_from, covered.as_object_mut()) {
+            map.insert("moved_from".to_owned(), json!(from));
+        }
         // Whoever reviews may not have the secrets: they tell two plans apart only where they are all there is to them.
         if let (Reason::Rotated, Some(map)) = (self.reason, covered.as_object_mut()) {
             map.insert("rotated".to_owned(), json!(self.work.rotated));
         }
         Digest::of_json(&covered)
     }
+}
+
+/// The moves among some changes, as one event; `None` where there is none.
+pub fn moved(changes: &[Change]) -> Option<Event> {
+    let moves = changes
+        .iter()
+        .filter_map(|change| Some((change.address.clone(), change.moved_from.clone()?)));
+    let moves: BTreeMap<Address, Address> = moves.collect();
+    (!moves.is_empty()).then_some(Event::Moved { moves })
 }
 
 /// All changes, with everything a person must know before they are made.

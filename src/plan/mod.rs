@@ -7,6 +7,7 @@ pub mod change;
 pub mod decide;
 pub mod drift;
 pub mod order;
+pub mod places;
 pub mod policy;
 mod shared;
 mod tenant;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use change::{Action, Change, Mover, Plan, Reason};
 pub use drift::{Base, Bases, Kept};
+pub use places::Places;
 pub use policy::Rules;
 pub use values::{Known, Values, base_path};
 
@@ -90,6 +92,9 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     let everybody = basis.desired.tenants.get(SHARED);
     let tenants = basis.desired.tenants.values().filter(|tenant| !tenant.is_shared());
     let mut shared = shared::Planned::default();
+    let originals = basis.locks.iter().filter(|(tenant, _)| !is_copy(tenant));
+    let places = Places::of(basis.desired, originals, basis.registry);
+    let conflicts = places.conflicts();
     for tenant in everybody.into_iter().chain(tenants) {
         plan.tenants += usize::from(!tenant.is_shared());
         if is_copy(&tenant.name) {
@@ -97,7 +102,8 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         }
         let empty = Lockfile::new(&*tenant.name);
         let lock = basis.locks.get(&tenant.name).unwrap_or(&empty);
-        let mut outcome = tenant::plan_tenant(basis, &marked, &shared.known, tenant, lock);
+        let mut outcome = tenant::plan_tenant(basis, &marked, &places, &shared.known, tenant, lock);
+        outcome.refuse(tenant, &conflicts);
         if tenant.is_shared() {
             shared = shared::Planned::of(&mut outcome);
         } else {

@@ -98,7 +98,7 @@ fn keep_what_others_need(basis: &Basis<'_>, plan: &mut Plan) {
             .filter(|(address, _)| !going.contains(*address));
         let needed: BTreeSet<&Address> = staying
             .filter_map(|(_, locked)| locked.applied.as_ref())
-            .flat_map(|applied| &applied.uses)
+            .flat_map(|applied| &applied.needs)
             .collect();
         let before = plan.changes.len();
         plan.changes
@@ -112,7 +112,7 @@ fn keep_what_others_need(basis: &Basis<'_>, plan: &mut Plan) {
 /// Whether a tenant may need it: by what its lockfile says its objects refer to, or because nobody knows what it wants.
 fn may_use(lock: &Lockfile, understood: bool, address: &Address) -> bool {
     lock.resources.values().any(|locked| match &locked.applied {
-        Some(applied) => !understood || applied.uses.contains(address),
+        Some(applied) => !understood || applied.needs.contains(address),
         // What was begun and is not known to be there may hold anything.
         None => true,
     })

@@ -209,7 +209,8 @@ mod tests {
             stopped: false,
             unread: record.unread,
             secrets: record.secrets,
-            uses: std::collections::BTreeSet::new(),
+            needs: std::collections::BTreeSet::new(),
+            adopted: None,
             out: BTreeMap::new(),
         }
     }

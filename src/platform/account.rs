@@ -37,12 +37,18 @@ pub struct Account {
 
 /// What a lockfile remembers of an account, so that ids are never used against another instance. The host itself does
 /// not belong into a lockfile.
-pub fn fingerprint(base_url: Option<&str>, sandbox: bool, name: &str) -> String {
-    let place = match base_url {
+///
+/// `further` are the hosts that are not where the platform's own usually are: keys travel there too.
+pub fn fingerprint(base_url: Option<&str>, further: &BTreeMap<&str, &str>, sandbox: bool, name: &str) -> String {
+    let plain = |url: &str| url.trim_end_matches('/').to_ascii_lowercase();
+    let mut place = match base_url {
         _ if sandbox => format!("sandbox:{name}"),
-        Some(url) => url.trim_end_matches('/').to_ascii_lowercase(),
+        Some(url) => plain(url),
         None => name.to_owned(),
     };
+    for (host, url) in further.iter().filter(|_| !sandbox) {
+        place.push_str(&format!("\n{host}={}", plain(url)));
+    }
     Digest::of_bytes(place.as_bytes()).short().to_owned()
 }
 
@@ -52,12 +58,18 @@ mod tests {
 
     #[test]
     fn a_fingerprint_follows_the_place_and_not_its_spelling() {
-        let of = |url| fingerprint(Some(url), false, "n8n");
+        let none = BTreeMap::new();
+        let of = |url| fingerprint(Some(url), &none, false, "n8n");
         assert_eq!(of("https://N8N.example/"), of("https://n8n.example"));
         assert_ne!(of("https://n8n.example"), of("https://n8n-eu.example"));
         assert_ne!(
             of("https://n8n.example"),
-            fingerprint(Some("https://n8n.example"), true, "n8n")
+            fingerprint(Some("https://n8n.example"), &none, true, "n8n")
+        );
+        let further = BTreeMap::from([("token", "https://evil.example")]);
+        assert_ne!(
+            of("https://n8n.example"),
+            fingerprint(Some("https://n8n.example"), &further, false, "n8n")
         );
     }
 }

@@ -69,6 +69,8 @@ pub enum ErrorKind {
     Broken,
     /// The answer does not have the form the platform promises.
     Unexpected,
+    /// The account is not where its objects are recorded: it is not even asked.
+    Misplaced,
     /// The object is not what the plan saw.
     Moved,
     /// Only a person can decide.
@@ -124,6 +126,7 @@ impl PlatformError {
     pub fn problem(&self, account: &str) -> Problem {
         let class = match self.kind {
             ErrorKind::Unauthorised | ErrorKind::Forbidden => Class::Authentication,
+            ErrorKind::Misplaced => Class::Configuration,
             ErrorKind::Moved => Class::Stale,
             ErrorKind::Ambiguous => Class::Decision,
             ErrorKind::Unreachable
@@ -166,6 +169,9 @@ impl PlatformError {
             ErrorKind::Waiting => "run again later".to_owned(),
             ErrorKind::Unclear | ErrorKind::Broken | ErrorKind::Deadline => {
                 "run again: upa looks at what is there before it writes anything".to_owned()
+            }
+            ErrorKind::Misplaced => {
+                "point the account to where the objects are; to move a tenant, deprovision it there first".to_owned()
             }
             ErrorKind::Moved => "run `upa plan` again and read what changed".to_owned(),
             ErrorKind::Missing

@@ -32,6 +32,7 @@ use serde_json::Value;
 pub use account::Account;
 pub use definition::auth::CredentialNames;
 pub use error::PlatformError;
+pub use n8n::NAME as N8N;
 pub use registry::Registry;
 
 use crate::digest::Digest;
@@ -62,6 +63,8 @@ pub struct KindFacts {
     pub marked_later: bool,
     /// Whether a call of its own brings the mark to an object that lacks it.
     pub marked_by_call: bool,
+    /// Ids are unique within one account only: names that people give, or the place of a setting.
+    pub natural_id: bool,
     /// Values of the document that place the object: fixed for life.
     pub inputs: Vec<String>,
     /// Whether anything of an object can be changed.
@@ -215,6 +218,12 @@ pub trait Platform: Send + Sync {
         Some(String::new())
     }
 
+    /// The place that a document claims in its account, if only one object can be there. Values that are not known yet
+    /// count by what they refer to.
+    fn natural(&self, _kind: &Kind, _document: &Value) -> Option<Natural> {
+        None
+    }
+
     /// Whether a difference in this field shows only once the object is published again.
     fn needs_publish(&self, _field: &str) -> bool {
         false
@@ -224,6 +233,15 @@ pub trait Platform: Send + Sync {
     fn listening(&self, _kind: &Kind, _observed: &Value) -> Vec<(String, String)> {
         Vec::new()
     }
+}
+
+/// What only one object of a kind can be in an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Natural {
+    /// Its id, as lockfiles hold it.
+    Id(String),
+    /// What only one object can have, in words.
+    Key(String),
 }
 
 /// Whether an object runs.

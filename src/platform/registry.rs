@@ -8,7 +8,7 @@ use super::error::PlatformError;
 use super::n8n::N8n;
 use super::n8n::api::Api;
 use super::rest::Rest;
-use super::{Account, Executor, Observer, Platform};
+use super::{Account, Executor, KindFacts, Observer, Platform};
 use crate::problem::{Place, Problem};
 use crate::resource::Kind;
 use crate::workspace::Files;
@@ -91,6 +91,11 @@ impl Registry {
     /// The platform of a kind.
     pub fn of_kind(&self, kind: &Kind) -> Option<&dyn Platform> {
         self.platform(kind.platform())
+    }
+
+    /// The facts about a kind.
+    pub fn facts(&self, kind: &Kind) -> Option<KindFacts> {
+        self.of_kind(kind)?.facts(kind)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

@@ -7,6 +7,7 @@ use crate::desired::DesiredState;
 use crate::plan::{Action, Change, Kept, Plan};
 use crate::problem::Problem;
 use crate::symbol::{self, Unknown};
+use crate::workspace::secret_rules::described;
 
 /// The format of the document.
 pub const FORMAT: u32 = 1;
@@ -23,6 +24,7 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         "digest": plan.digest(),
         "commit": desired.commit,
         "tenants": plan.tenants,
+        "secrets": secrets(desired),
         "tenants_changed": facts.tenants,
         "counts": counts,
         "drift": facts.drift,
@@ -34,6 +36,17 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
         "problems": plan.problems,
     })
+}
+
+/// Where the secrets of each tenant are, by its name; never what they are.
+fn secrets(desired: &DesiredState) -> Map<String, Value> {
+    let tenants = desired.tenants.values().filter(|tenant| !tenant.secrets.is_empty());
+    let named = tenants.map(|tenant| {
+        let secrets = tenant.secrets.iter();
+        let secrets = secrets.map(|(name, secret)| (name.clone(), Value::from(described(&secret.source))));
+        (tenant.name.clone(), Value::Object(secrets.collect()))
+    });
+    named.collect()
 }
 
 /// What is printed where no plan could be made.

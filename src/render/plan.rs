@@ -10,6 +10,7 @@ use crate::plan::{Action, Change, Kept, Mover, Plan, Reason};
 use crate::platform::Step;
 use crate::resource::SHARED;
 use crate::workspace::drift::Verdict;
+use crate::workspace::secret_rules::described;
 
 /// Writes the changes by tenant, then the summary.
 pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
@@ -42,6 +43,11 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
         for change in changes {
             write_change(out, change, (width, kinds), &mut shown)?;
         }
+        let secrets = desired.tenants.get(*tenant).map(|tenant| &tenant.secrets);
+        for (name, secret) in secrets.into_iter().flatten() {
+            let line = format!("  secret {name}: {}", described(&secret.source));
+            writeln!(out, "{}", styled(DIM, line))?;
+        }
         writeln!(out)?;
     }
     summary(out, plan)
@@ -55,7 +61,7 @@ fn write_change(
 ) -> io::Result<()> {
     let style = match change.action {
         Action::Create => GREEN,
-        Action::Adopt | Action::Forget | Action::Wait => CYAN,
+        Action::Adopt | Action::Move | Action::Forget | Action::Wait => CYAN,
         Action::Update => YELLOW,
         Action::Replace | Action::Delete => RED,
     };
@@ -110,6 +116,9 @@ fn why(change: &Change) -> String {
         _ => "",
     };
     why.push_str(runs);
+    if let Some(from) = &change.moved_from {
+        why.push_str(&format!(", was {from}"));
+    }
     if change.costs {
         why.push_str(", costs money");
     }

@@ -5,6 +5,7 @@
 //! the user had not changed them.
 
 mod commit;
+mod default;
 mod init;
 mod lock;
 mod mend;
@@ -64,6 +65,8 @@ pub enum RepoError {
     Lost { remote: String, branch: String },
     #[error("`{path}` was changed on the remote while this run worked (commit {commit}); nothing was written over it")]
     Overtaken { path: String, commit: String },
+    #[error("another run recorded the same object meanwhile: {0}")]
+    PlaceTaken(String),
     #[error("the commit that is checked out is not in `{branch}` of the remote `{remote}`")]
     Unpushed { remote: String, branch: String },
     #[error(
@@ -103,6 +106,7 @@ impl RepoError {
                 "somebody forces pushes onto that branch, or a hook of the server undoes them; mend that, then run again"
             }
             RepoError::Overtaken { .. } => "another run took over: `upa plan` shows what is left",
+            RepoError::PlaceTaken(_) => "`upa plan` shows whose it is",
             RepoError::Unpushed { .. } => "push it first, and have it merged: only what the remote holds is applied",
             RepoError::Busy(_) => "run again when the other run is done",
             RepoError::NoRevision(_) => "name a branch, a tag or a commit: `git log --oneline` lists them",

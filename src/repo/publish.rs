@@ -45,7 +45,7 @@ impl Target {
     }
 
     /// Where what it was last seen to hold is kept.
-    fn here(&self) -> String {
+    pub(super) fn here(&self) -> String {
         format!("refs/upa/remote/{}/{}", self.remote.name(), self.branch)
     }
 
@@ -105,6 +105,19 @@ impl Repo {
         }
     }
 
+    /// How many commits of one line of history another does not have.
+    pub fn behind(&self, commit: &str, tip: &str) -> Result<usize, RepoError> {
+        let (_, behind) = self
+            .git
+            .graph_ahead_behind(Oid::from_str(commit)?, Oid::from_str(tip)?)?;
+        Ok(behind)
+    }
+
+    /// Whether a branch was fetched since this was opened.
+    pub fn is_fresh(&self, target: &Target) -> bool {
+        self.fetched.borrow().contains(&target.here())
+    }
+
     /// Whether a commit is another, or comes after it.
     pub fn contains(&self, later: &str, earlier: &str) -> bool {
         let (Ok(later), Ok(earlier)) = (Oid::from_str(later), Oid::from_str(earlier)) else {
@@ -115,13 +128,15 @@ impl Repo {
 
     /// Pushes files (paths within the workspace) onto a branch of the remote, which was fetched before. They were made
     /// from what commit `base` holds, or from nothing where the branch was not there: whoever changed one of them since
-    /// is not written over. Returns the commit that holds them; `None` when they are there already.
+    /// is not written over. What else the branch holds by now `lands` may refuse, given the tip they would land on.
+    /// Returns the commit that holds them; `None` when they are there already.
     pub fn publish(
         &self,
         target: &Target,
         base: Option<&str>,
         files: &BTreeMap<String, String>,
         message: &str,
+        lands: &dyn Fn(&str) -> Result<(), RepoError>,
     ) -> Result<Option<String>, RepoError> {
         let (mut last, mut locked) = (None, None);
         let first = self.seen(target);
@@ -129,6 +144,9 @@ impl Repo {
             let tip = self.seen(target);
             if let (Some(base), Some(tip)) = (base, &tip) {
                 self.refuse_overtaken(base, tip, files)?;
+                if base != tip {
+                    lands(tip)?;
+                }
             }
             let start = match &tip {
                 Some(tip) => tip.clone(),

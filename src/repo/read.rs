@@ -149,6 +149,11 @@ impl Repo {
         Ok(None)
     }
 
+    /// The text of any file of the workspace in a commit, if it is there.
+    pub fn text_at(&self, commit: &str, path: &str) -> Result<Option<String>, RepoError> {
+        self.committed(&self.git.find_commit(Oid::from_str(commit)?)?, path)
+    }
+
     /// The lockfiles in a commit: tenant → text.
     pub fn lockfiles_at(&self, commit: &str) -> Result<BTreeMap<String, Arc<str>>, RepoError> {
         self.lockfiles_of(&self.git.find_commit(Oid::from_str(commit)?)?.tree()?)

@@ -75,6 +75,20 @@ impl Remote {
             .collect())
     }
 
+    /// The name of the branch that the remote says is its default one; `None` where it says none.
+    pub fn default_branch(&self) -> Result<Option<String>, RepoError> {
+        let said = self.git(
+            &["ls-remote", "--quiet", "--symref", "--", &self.name, "HEAD"],
+            DEADLINE,
+        )?;
+        if !said.ok {
+            return Err(self.unreachable(&said.err));
+        }
+        let symbolic = said.out.lines().filter_map(|line| line.strip_prefix("ref: "));
+        let mut heads = symbolic.filter_map(|line| line.strip_suffix("\tHEAD"));
+        Ok(heads.find_map(|head| head.strip_prefix("refs/heads/").map(str::to_owned)))
+    }
+
     /// Fetches a ref of the remote into one that only upa writes, wherever that was before.
     pub fn fetch(&self, from: &str, to: &str) -> Result<(), RepoError> {
         let refspec = format!("+{from}:{to}");

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Settings;
+use super::secret::SecretRef;
 use super::settings::Account;
 use super::toml::{Toml, pointer};
+use crate::endpoint;
 use crate::platform::{CredentialNames, Platform, Registry};
 use crate::problem::{Problem, did_you_mean, listed};
 
@@ -12,7 +14,10 @@ use crate::problem::{Problem, did_you_mean, listed};
 pub(super) fn check(settings: &Settings, toml: &Toml, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
     let key = settings.workspace.fingerprint_key.as_ref();
-    problems.extend(key.and_then(|source| source.problem(toml, "/workspace/fingerprint_key")));
+    let rules = &settings.secrets;
+    problems.extend(rules.check(toml));
+    let wrong = |source: &SecretRef, at: &str| source.problem(toml, at).or_else(|| rules.misplaced(source, toml, at));
+    problems.extend(key.and_then(|source| wrong(source, "/workspace/fingerprint_key")));
     for (name, account) in &settings.accounts {
         let at = |key: &str| toml.value_place(&pointer(["accounts", name, key]));
         let platform_name = account.platform.as_deref().unwrap_or(name);
@@ -32,7 +37,7 @@ pub(super) fn check(settings: &Settings, toml: &Toml, registry: &Registry) -> Ve
             } else {
                 &account.webhook_url
             };
-            if let Some(why) = url.as_deref().and_then(wrong_url) {
+            if let Some(why) = url.as_deref().and_then(endpoint::refusal) {
                 problems.push(
                     Problem::configuration(format!("account `{name}`: `{key}` {why}"))
                         .at(at(key))
@@ -40,9 +45,11 @@ pub(super) fn check(settings: &Settings, toml: &Toml, registry: &Registry) -> Ve
                 );
             }
         }
-        problems.extend(account.credentials.iter().filter_map(|(credential, source)| {
-            source.problem(toml, &pointer(["accounts", name, "credentials", credential]))
-        }));
+        problems.extend(
+            account.credentials.iter().filter_map(|(credential, source)| {
+                wrong(source, &pointer(["accounts", name, "credentials", credential]))
+            }),
+        );
         if account.sandbox {
             continue;
         }
@@ -81,7 +88,7 @@ fn hosts(name: &str, account: &Account, platform: &dyn Platform, toml: &Toml) ->
                 true => "it has no further hosts: remove the line".to_owned(),
                 false => format!("known: {}", listed(usual.keys().map(String::as_str))),
             }));
-        } else if let Some(why) = wrong_url(url) {
+        } else if let Some(why) = endpoint::refusal(url) {
             problems.push(
                 Problem::configuration(format!("account `{name}`: `hosts.{host}` {why}"))
                     .at(at)
@@ -143,26 +150,4 @@ fn credentials(name: &str, account: &Account, platform: &dyn Platform, toml: &To
         );
     }
     problems
-}
-
-/// Why a URL may not be used, if so. Keys travel to it, so it must be HTTPS unless it never leaves the machine.
-fn wrong_url(url: &str) -> Option<&'static str> {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return Some("is not a URL: expected `https://…`");
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.is_empty() {
-        return Some("names no host");
-    }
-    if authority.contains('@') {
-        return Some("contains a user name or password; secrets belong into `credentials`");
-    }
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
-    match scheme {
-        "https" => None,
-        "http" if loopback => None,
-        "http" => Some("must be `https://`: a key must not travel in clear (plain HTTP is allowed on loopback)"),
-        _ => Some("must be `https://`"),
-    }
 }

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::secret::SecretRef;
 use super::toml::pointer;
 use super::version::{ResourceSpec, Scope};
 use super::{
     Files, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, gates, inputs, integrations, names,
+    secret_rules,
 };
 use crate::platform::Registry;
 use crate::problem::{Place, Problem, did_you_mean, listed};
@@ -59,9 +61,16 @@ pub fn inputs_schema(version: &VersionFile) -> Value {
 /// Checks the workspace as a whole.
 pub fn check(workspace: &Workspace, files: &Files) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let own = secret_rules::own(&workspace.settings);
+    // A tenant whose file cannot be read, or is gone and its lockfile is not, still owns its secrets.
+    let known = [".toml", ".lock"].into_iter().flat_map(|suffix| {
+        let paths = files.in_folder("tenants/", suffix);
+        paths.map(move |path| path.trim_start_matches("tenants/").trim_end_matches(suffix))
+    });
+    let names: BTreeSet<&str> = known.collect();
     for tenant in workspace.tenants.values() {
         problems.extend(
-            check_tenant(workspace, tenant, files)
+            check_tenant(workspace, tenant, files, (&names, &own))
                 .into_iter()
                 .map(|problem| problem.tenant(&*tenant.name)),
         );
@@ -71,7 +80,12 @@ pub fn check(workspace: &Workspace, files: &Files) -> Vec<Problem> {
     problems
 }
 
-fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Problem> {
+fn check_tenant(
+    workspace: &Workspace,
+    tenant: &Tenant,
+    files: &Files,
+    (names, own): (&BTreeSet<&str>, &BTreeSet<SecretRef>),
+) -> Vec<Problem> {
     // What is taken down needs no version and no inputs.
     if tenant.file.status == Status::Deprovisioned {
         return Vec::new();
@@ -101,7 +115,13 @@ fn check_tenant(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Pr
     }
     if let Some(schema) = &version.inputs {
         problems.extend(schema.check(&tenant.toml, "/inputs"));
-        problems.extend(inputs::wrong_references(tenant, version));
+        problems.extend(inputs::wrong_references(
+            tenant,
+            version,
+            &workspace.settings.secrets,
+            names,
+            own,
+        ));
     }
     problems.extend(check_credentials(tenant, version));
     problems.extend(check_accounts(workspace, tenant, version));
@@ -266,6 +286,7 @@ fn living(workspace: &Workspace) -> impl Iterator<Item = (&Tenant, &Version)> {
 /// One object cannot belong to two tenants.
 fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
     let mut seen: BTreeMap<(String, String, String), &str> = BTreeMap::new();
+    let same = workspace.same_accounts();
     let mut problems = Vec::new();
     for (tenant, version) in living(workspace) {
         for (resource, id) in &tenant.file.adopt {
@@ -275,7 +296,8 @@ fn adopted_twice(workspace: &Workspace) -> Vec<Problem> {
                 continue;
             };
             let kind = Kind::new(&*spec.kind);
-            let account = workspace.account_of(tenant, &kind).to_owned();
+            let account = workspace.account_of(tenant, &kind);
+            let account = same.get(account).map_or(account, String::as_str).to_owned();
             if let Some(other) = seen.insert((account, kind.as_str().to_owned(), id.clone()), &tenant.name) {
                 let problem = Problem::configuration(format!("`{id}` is adopted by tenant `{other}` already"));
                 let place = tenant.toml.value_place(&pointer(["adopt", resource]));

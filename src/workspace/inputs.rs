@@ -1,10 +1,13 @@
 //! Inputs that are secret. A version declares one with JSON Schema's own word, `writeOnly = true`; a tenant then says
 //! where the secret is, and never the secret.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema as _;
 use serde_json::{Map, Value};
 
 use super::secret::SecretRef;
+use super::secret_rules::SecretRules;
 use super::toml::pointer;
 use super::{Tenant, Version, VersionFile};
 use crate::problem::{Problem, listed};
@@ -106,13 +109,27 @@ fn mentions(schema: &Value) -> bool {
     }
 }
 
-/// What is wrong with the references a tenant gives, beyond their form.
-pub(super) fn wrong_references(tenant: &Tenant, version: &Version) -> Vec<Problem> {
+/// What is wrong with the references a tenant gives, beyond their form: also what is not its own to name. `tenants` are the
+/// names of all there are, `own` is what upa.toml itself uses.
+pub(super) fn wrong_references(
+    tenant: &Tenant,
+    version: &Version,
+    rules: &SecretRules,
+    tenants: &BTreeSet<&str>,
+    own: &BTreeSet<SecretRef>,
+) -> Vec<Problem> {
     let names = tenant.file.inputs.keys();
     names
         .filter_map(|name| {
-            let reference = reference(tenant, &version.file, name)?;
-            reference.problem(&tenant.toml, &pointer(["inputs", name]))
+            let source = reference(tenant, &version.file, name)?;
+            let at = pointer(["inputs", name]);
+            let wrong = source.problem(&tenant.toml, &at);
+            let wrong = wrong.or_else(|| rules.misplaced(&source, &tenant.toml, &at));
+            wrong.or_else(|| {
+                let (why, hint) = rules.foreign(&source, &tenant.name, tenants, own)?;
+                let problem = Problem::configuration(format!("`inputs.{name}`: {why}"));
+                Some(problem.at(tenant.toml.value_place(&at)).hint(hint))
+            })
         })
         .collect()
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::schema::{self, Schema};
+use super::secret_rules::SecretRules;
 use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
 use super::{
@@ -64,6 +65,7 @@ fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>) -> Settings
             .collect(),
         policy: Policy::default(),
         git: Git::default(),
+        secrets: SecretRules::default(),
     }
 }
 
@@ -107,6 +109,27 @@ fn settings(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
             None
         }
     }
+}
+
+/// What upa.toml says of one thing, read alone.
+fn glance(files: &Files) -> Option<serde_json::Value> {
+    let text = files.text("upa.toml")?.ok()?;
+    Toml::parse("upa.toml", text).ok().map(|toml| toml.value)
+}
+
+/// The remote that upa.toml names.
+pub fn remote(files: &Files) -> Option<String> {
+    let remote = glance(files)?.pointer("/git/remote")?.as_str()?.to_owned();
+    Some(remote)
+}
+
+/// Whether every account of upa.toml lives in the sandbox.
+pub fn is_all_sandbox(files: &Files) -> bool {
+    let accounts = glance(files).and_then(|settings| settings.get("accounts")?.as_object().cloned());
+    accounts.is_some_and(|accounts| {
+        let mut accounts = accounts.values();
+        accounts.all(|account| account.get("sandbox") == Some(&serde_json::Value::Bool(true)))
+    })
 }
 
 fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenant> {

@@ -15,6 +15,7 @@ mod names;
 pub mod release;
 pub mod schema;
 pub mod secret;
+pub mod secret_rules;
 pub mod settings;
 pub mod tenant;
 pub mod toml;
@@ -32,7 +33,8 @@ pub use version::VersionFile;
 use self::schema::Schema;
 use self::secret::SecretRef;
 use self::toml::Toml;
-use crate::platform::{Prepared, Registry};
+use crate::platform::account::fingerprint;
+use crate::platform::{N8N, Prepared, Registry};
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Source;
@@ -107,6 +109,21 @@ impl Workspace {
         tenant.file.accounts.get(platform).map_or(platform, String::as_str)
     }
 
+    /// By the name of every account: the first name, in the order of the alphabet, under which upa.toml has it. Names are
+    /// one account where the place is the same and, but for n8n, where one address is one account, the credentials too.
+    pub fn same_accounts(&self) -> BTreeMap<String, String> {
+        let mut first: BTreeMap<_, &String> = BTreeMap::new();
+        let accounts = self.settings.accounts.iter();
+        let same = accounts.map(|(name, account)| {
+            let platform = self.platform_of(name);
+            let place = self.fingerprint_of(name);
+            let credentials = (platform != N8N).then_some(&account.credentials);
+            let first = first.entry((platform, place, credentials)).or_insert(name);
+            (name.clone(), first.clone())
+        });
+        same.collect()
+    }
+
     /// The files that hold secrets, encrypted by sops.
     pub fn encrypted_files(&self) -> BTreeSet<String> {
         let accounts = self.settings.accounts.values().filter(|account| !account.sandbox);
@@ -133,6 +150,24 @@ impl Workspace {
             .get(account)
             .and_then(|settings| settings.platform.as_deref())
             .unwrap_or(account)
+    }
+
+    /// What a lockfile remembers of the place an account points to.
+    pub fn fingerprint_of(&self, account: &str) -> String {
+        let Some(settings) = self.settings.accounts.get(account) else {
+            return fingerprint(None, &BTreeMap::new(), false, account);
+        };
+        let usual = self
+            .registry
+            .platform(self.platform_of(account))
+            .map(|platform| platform.hosts())
+            .unwrap_or_default();
+        let further = settings
+            .hosts
+            .iter()
+            .filter(|(host, url)| usual.get(*host) != Some(url));
+        let further = further.map(|(host, url)| (host.as_str(), url.as_str())).collect();
+        fingerprint(settings.base_url.as_deref(), &further, settings.sandbox, account)
     }
 
     /// Where an account's webhooks are reached from outside. The sandbox has a fixed name, so that nothing that is

@@ -35,7 +35,7 @@ pub struct InEnvironment {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InFile {
-    /// An absolute path.
+    /// An absolute path, or one below `$CREDENTIALS_DIRECTORY`.
     pub file: String,
 }
 
@@ -59,7 +59,7 @@ impl SecretRef {
                 (!env.starts_with(first) || !env.chars().all(rest))
                     .then(|| "is not the name of an environment variable".to_owned())
             }
-            SecretRef::File(InFile { file }) if !file.starts_with('/') => Some(
+            SecretRef::File(InFile { file }) if !file.starts_with(['/', '$']) => Some(
                 "is not an absolute path: a secret is in no file of the workspace, unless sops encrypted it".to_owned(),
             ),
             SecretRef::File(InFile { file }) => leaves(file).then(|| "must not contain `..`".to_owned()),

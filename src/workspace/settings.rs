@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::secret::SecretRef;
+use super::secret_rules::SecretRules;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,6 +22,9 @@ pub struct Settings {
     pub policy: Policy,
     #[serde(default)]
     pub git: Git,
+    /// Who may name which secret.
+    #[serde(default)]
+    pub secrets: SecretRules,
 }
 
 /// The workspace itself.
@@ -106,8 +110,8 @@ pub struct Git {
     /// Without it everything stays in this clone.
     #[schemars(regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
     pub remote: Option<String>,
-    /// The branch of the remote that says what is wanted: only what it holds is applied. By default the one that is
-    /// checked out.
+    /// The branch of the remote that says what is wanted: only what it holds is applied. By default the remote's
+    /// default branch.
     pub branch: Option<String>,
     /// The branch that holds the lockfiles; by default `branch`.
     pub lock_branch: Option<String>,

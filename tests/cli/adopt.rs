@@ -77,17 +77,17 @@ fn an_object_that_is_not_there_or_is_anothers_is_not_adopted() {
     adopts(&space, "bo", "record", &space.id("ana", "ana@v1/record"));
     let head = space.head();
     assert_snapshot!(space.upa(&["apply", "bo", "--yes"]), @r#"
-    exit 10
+    exit 5
     --- stdout
     No changes; 1 tenant could not be planned.
     --- stderr
-    error: bo@v1/record: object [ID], which `[adopt]` names, carries the mark `upa:tests/ana@v1/record`: it belongs to somebody else
+    error: bo@v1/record and ana@v1/record are the same object: n8n.workflow `[ID]`
       --> versions/bot/v1.toml:20:12
        |
     20 | [resources.record]
        |            ^^^^^^
        |
-    help: remove `record` from `[adopt]`, or name another object
+    help: an object belongs to one address: remove `record` from `[adopt]` of tenants/bo.toml
     "#);
     assert_eq!(space.head(), head);
     assert_eq!(space.objects(), 3);

@@ -116,6 +116,7 @@ fn a_lockfile_says_everything_and_no_secret() {
     ]
     commit = "[COMMIT]"
     revision = 1
+    needs = ["ana@v1/record"]
 
     [resources."ana@v1/assistant"]
     kind = "vapi.assistant"

@@ -256,6 +256,11 @@ fn help() {
           --offline
               Look at the lockfiles that were fetched last instead of asking the remote of `[git]`
 
+          --trusted-ref <REF>
+              Read upa.toml, `platforms/`, encrypted files and lockfiles as this commit says, and only
+              tenants, versions and templates of what is planned. By default the tip of the remote's
+              default branch
+
       -v, --verbose
               End a run with what it asked of each account, even where nobody looks on
 

@@ -50,6 +50,7 @@ fn statuses_say_whether_there_are_changes() {
         "create": 0,
         "delete": 0,
         "forget": 0,
+        "move": 0,
         "replace": 0,
         "update": 0,
         "wait": 0

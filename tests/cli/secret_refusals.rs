@@ -12,12 +12,12 @@ fn a_secret_that_stands_in_the_workspace_is_refused_and_not_repeated() {
     space.plants_a_secret();
     space.edit(
         "tenants/ana.toml",
-        "{ env = \"HOOK_SECRET\" }",
+        "{ env = \"UPA_TENANT_ANA_HOOK_SECRET\" }",
         &format!("\"{CANARY}\""),
     );
     space.edit(
         "tenants/bo.toml",
-        "{ env = \"HOOK_SECRET\" }",
+        "{ env = \"UPA_TENANT_BO_HOOK_SECRET\" }",
         "{ file = \"secrets/hook\" }",
     );
     space.edit(
@@ -177,7 +177,7 @@ fn a_new_tenant_names_a_variable() {
     space.upa(&["new", "clinic-9"]).exits(0);
     let text = space.read("tenants/clinic-9.toml");
     assert!(
-        text.contains("# What the webhook asks for\nhook_secret = { env = \"CLINIC_9_HOOK_SECRET\" }\n"),
+        text.contains("# What the webhook asks for\nhook_secret = { env = \"UPA_TENANT_CLINIC_9_HOOK_SECRET\" }\n"),
         "{text}"
     );
     space.edit("tenants/clinic-9.toml", "greeting = \"\"", "greeting = \"Hi\"");

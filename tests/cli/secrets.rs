@@ -14,7 +14,12 @@ const KEY: (&str, &str) = ("UPA_FINGERPRINT_KEY", "0123456789abcdef0123456789abc
 
 /// A product whose assistant proves to the webhook who it is, and the tenants `ana` and `bo`.
 pub fn space(source: &str) -> Space {
-    let space = Space::with(&[]);
+    with_secrets(Space::with(&[]), source, |_| {})
+}
+
+/// Likewise, with rules for secrets in upa.toml; `{tenant}` and `{TENANT}` in the source are each tenant's name.
+fn with_secrets(space: Space, source: &str, rules: impl Fn(&Space)) -> Space {
+    rules(&space);
     let mut assistant = product::assistant();
     assistant["server"]["headers"] = serde_json::json!({
         "X-Auth": "Bearer <%= inputs.hook_secret %>",
@@ -36,7 +41,13 @@ pub fn space(source: &str) -> Space {
     for tenant in ["ana", "bo"] {
         space.write(
             &format!("tenants/{tenant}.toml"),
-            format!("{}hook_secret = {source}\n", product::tenant(tenant)),
+            format!(
+                "{}hook_secret = {}\n",
+                product::tenant(tenant),
+                source
+                    .replace("{tenant}", tenant)
+                    .replace("{TENANT}", &tenant.to_uppercase())
+            ),
         );
     }
     space.commit("secrets");
@@ -44,7 +55,7 @@ pub fn space(source: &str) -> Space {
 }
 
 pub fn from_environment() -> Space {
-    space("{ env = \"HOOK_SECRET\" }")
+    space("{ env = \"UPA_TENANT_{TENANT}_HOOK_SECRET\" }")
 }
 
 /// What the platform was sent, as its store holds it.
@@ -84,7 +95,12 @@ fn kept_nowhere(space: &Space, text: &str) {
 #[test]
 fn a_secret_is_sent_and_neither_shown_nor_kept() {
     let space = from_environment();
-    let variables = [("HOOK_SECRET", CANARY), KEY, ("UPA_LOG", "trace")];
+    let variables = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+        KEY,
+        ("UPA_LOG", "trace"),
+    ];
     // Who reviews need not have any secret: the plan is the same.
     space.upa_with(&["plan", "--out", "plan.json"], &[]).exits(0);
     let mut seen = String::new();
@@ -126,8 +142,16 @@ fn a_secret_is_sent_and_neither_shown_nor_kept() {
 #[test]
 fn a_rotation_is_one_small_change() {
     let space = from_environment();
-    let first = [("HOOK_SECRET", CANARY), KEY];
-    let second = [("HOOK_SECRET", ROTATED), KEY];
+    let first = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+        KEY,
+    ];
+    let second = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", ROTATED),
+        ("UPA_TENANT_BO_HOOK_SECRET", ROTATED),
+        KEY,
+    ];
     space.upa_with(&["apply", "--yes"], &first).exits(0);
     space.upa_with(&["plan", "--detailed-exitcode"], &first).exits(0);
     let run = space
@@ -144,6 +168,7 @@ fn a_rotation_is_one_small_change() {
           server.headers.X-Secret
             - "(secret, fingerprint 484cb097…)"
             + "(secret, fingerprint 0c7fc7cc…)"
+      secret inputs.hook_secret: env UPA_TENANT_ANA_HOOK_SECRET
 
     Plan: 1 to update in 1 of 1 tenant
           about 3 API calls
@@ -152,6 +177,10 @@ fn a_rotation_is_one_small_change() {
     let json = space.upa_with(&["plan", "ana", "--format", "json"], &second).exits(0);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        json["secrets"]["ana"]["inputs.hook_secret"],
+        "env UPA_TENANT_ANA_HOOK_SECRET"
+    );
     assert_eq!(json["changes"][0]["reason"], "rotated");
     assert_eq!(json["changes"][0]["drift"], false);
     assert_eq!(json["changes"][0]["steps"], serde_json::json!(["fill"]));
@@ -160,7 +189,11 @@ fn a_rotation_is_one_small_change() {
     space
         .upa_with(
             &["apply", "ana", "--plan", "plan.json"],
-            &[("HOOK_SECRET", "canary-3"), KEY],
+            &[
+                ("UPA_TENANT_ANA_HOOK_SECRET", "canary-3"),
+                ("UPA_TENANT_BO_HOOK_SECRET", "canary-3"),
+                KEY,
+            ],
         )
         .exits(12);
     space
@@ -177,7 +210,11 @@ fn a_rotation_is_one_small_change() {
 #[test]
 fn what_cannot_be_compared_is_said_and_is_no_change() {
     let space = from_environment();
-    let first = [("HOOK_SECRET", CANARY), KEY];
+    let first = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+        KEY,
+    ];
     space.upa_with(&["apply", "--yes"], &first).exits(0);
     let plan = |variables: &[(&str, &str)]| space.upa_with(&["plan", "--detailed-exitcode"], variables).exits(0);
     // Without the value, as whoever only plans.
@@ -186,15 +223,15 @@ fn what_cannot_be_compared_is_said_and_is_no_change() {
     --- stdout
     Nothing to do: all 2 tenants are as Git says.
     --- stderr
-    warning: tenant `ana`: not compared, so a rotation would not show: inputs.hook_secret (the environment variable HOOK_SECRET is not set)
+    warning: tenant `ana`: not compared, so a rotation would not show: inputs.hook_secret (the environment variable UPA_TENANT_ANA_HOOK_SECRET is not set)
      |
     help: nothing is held back; it is compared again once it can be read here and was written with this key
-    warning: tenant `bo`: not compared, so a rotation would not show: inputs.hook_secret (the environment variable HOOK_SECRET is not set)
+    warning: tenant `bo`: not compared, so a rotation would not show: inputs.hook_secret (the environment variable UPA_TENANT_BO_HOOK_SECRET is not set)
      |
     help: nothing is held back; it is compared again once it can be read here and was written with this key
     "#);
     // Without the key.
-    assert_snapshot!(plan(&[("HOOK_SECRET", CANARY)]), @r#"
+    assert_snapshot!(plan(&[("UPA_TENANT_ANA_HOOK_SECRET", CANARY), ("UPA_TENANT_BO_HOOK_SECRET", CANARY)]), @r#"
     exit 0
     --- stdout
     Nothing to do: all 2 tenants are as Git says.
@@ -204,11 +241,15 @@ fn what_cannot_be_compared_is_said_and_is_no_change() {
      |
     help: `fingerprint_key` in `[workspace]` names it: set it in the environment of this command
     "#);
-    let run = plan(&[("HOOK_SECRET", CANARY), ("UPA_FINGERPRINT_KEY", "short")]);
+    let run = plan(&[
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+        ("UPA_FINGERPRINT_KEY", "short"),
+    ]);
     assert!(run.stderr.contains("fewer than 16 characters"), "{run}");
     // With another key: not even another value is taken for a rotation.
     let other = ("UPA_FINGERPRINT_KEY", "another-key-another-key");
-    assert_snapshot!(plan(&[("HOOK_SECRET", ROTATED), other]), @r#"
+    assert_snapshot!(plan(&[("UPA_TENANT_ANA_HOOK_SECRET", ROTATED), ("UPA_TENANT_BO_HOOK_SECRET", ROTATED), other]), @r#"
     exit 0
     --- stdout
     Nothing to do: all 2 tenants are as Git says.
@@ -223,14 +264,22 @@ fn what_cannot_be_compared_is_said_and_is_no_change() {
     // The next write records it with that key.
     space.edit("tenants/ana.toml", "Hello from ana", "Good day from ana");
     space.commit("another greeting");
-    let now = [("HOOK_SECRET", ROTATED), other];
+    let now = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", ROTATED),
+        ("UPA_TENANT_BO_HOOK_SECRET", ROTATED),
+        other,
+    ];
     space.upa_with(&["apply", "--yes", "ana"], &now).exits(0);
     let run = space.upa_with(&["plan", "--detailed-exitcode", "ana"], &now).exits(0);
     assert!(!run.stderr.contains("not compared"), "{run}");
     space
         .upa_with(
             &["plan", "--detailed-exitcode", "ana"],
-            &[("HOOK_SECRET", CANARY), other],
+            &[
+                ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+                ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+                other,
+            ],
         )
         .exits(2);
     // Nobody asked for fingerprints.
@@ -252,7 +301,10 @@ fn without_a_key_a_secret_is_written_with_something_else() {
     let space = from_environment();
     space.edit("upa.toml", "fingerprint_key", "# fingerprint_key");
     space.commit("no key");
-    let variables = [("HOOK_SECRET", CANARY)];
+    let variables = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+    ];
     space.upa_with(&["apply", "--yes"], &variables).exits(0);
     let lock = space.lock("ana");
     assert!(
@@ -277,6 +329,7 @@ fn without_a_key_a_secret_is_written_with_something_else() {
           server.headers.X-Plain
             - "(written before, not returned by the platform)"
             + "b"
+      secret inputs.hook_secret: env UPA_TENANT_ANA_HOOK_SECRET
 
     Plan: 1 to update in 1 of 1 tenant
           about 3 API calls
@@ -288,7 +341,13 @@ fn without_a_key_a_secret_is_written_with_something_else() {
     help: add `fingerprint_key = { env = "UPA_FINGERPRINT_KEY" }`, and make a key with `openssl rand -hex 32`
     "#);
     space
-        .upa_with(&["apply", "--yes"], &[("HOOK_SECRET", ROTATED)])
+        .upa_with(
+            &["apply", "--yes"],
+            &[
+                ("UPA_TENANT_ANA_HOOK_SECRET", ROTATED),
+                ("UPA_TENANT_BO_HOOK_SECRET", ROTATED),
+            ],
+        )
         .exits(0);
     assert!(sent(&space, ROTATED));
     // Another field is no reason to think that an unread one is another.
@@ -301,31 +360,43 @@ fn without_a_key_a_secret_is_written_with_something_else() {
 #[test]
 fn a_secret_that_is_missing_holds_back_its_tenant() {
     let space = from_environment();
-    space.edit("tenants/bo.toml", "HOOK_SECRET", "BO_SECRET");
+    space.edit("tenants/bo.toml", "HOOK_SECRET", "OWN");
     space.commit("another variable");
     let run = space.upa_with(&["apply", "--yes", "ana"], &[KEY]).exits(6);
     assert_snapshot!(run.stderr, @r#"
-    error: `inputs.hook_secret`: the environment variable HOOK_SECRET is not set; nothing was written for tenant `ana`
+    error: `inputs.hook_secret`: the environment variable UPA_TENANT_ANA_HOOK_SECRET is not set; nothing was written for tenant `ana`
      --> tenants/ana.toml:9:1
       |
-    9 | hook_secret = { env = "HOOK_SECRET" }
+    9 | hook_secret = { env = "UPA_TENANT_ANA_HOOK_SECRET" }
       | ^^^^^^^^^^^
       |
     help: set it in the environment of this command
     "#);
     assert!(!space.exists("tenants/ana.lock"));
     space
-        .upa_with(&["apply", "--yes"], &[KEY, ("BO_SECRET", CANARY)])
+        .upa_with(&["apply", "--yes"], &[KEY, ("UPA_TENANT_BO_OWN", CANARY)])
         .exits(4);
     assert!(space.exists("tenants/bo.lock") && !space.exists("tenants/ana.lock"));
     // An empty one is a missing one.
     space
-        .upa_with(&["apply", "--yes", "ana"], &[KEY, ("HOOK_SECRET", " ")])
+        .upa_with(
+            &["apply", "--yes", "ana"],
+            &[
+                KEY,
+                ("UPA_TENANT_ANA_HOOK_SECRET", " "),
+                ("UPA_TENANT_BO_HOOK_SECRET", " "),
+            ],
+        )
         .exits(6);
     space
         .upa_with(
             &["apply", "--yes"],
-            &[KEY, ("HOOK_SECRET", CANARY), ("BO_SECRET", CANARY)],
+            &[
+                KEY,
+                ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+                ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+                ("UPA_TENANT_BO_OWN", CANARY),
+            ],
         )
         .exits(0);
 }
@@ -333,9 +404,23 @@ fn a_secret_that_is_missing_holds_back_its_tenant() {
 #[test]
 fn a_file_that_is_mounted() {
     let outside = tempfile::tempdir().unwrap();
-    let path = outside.path().join("secret");
-    std::fs::write(&path, format!("{CANARY}\n")).unwrap();
-    let space = space(&format!("{{ file = {path:?} }}"));
+    let folder = outside.path().display();
+    for tenant in ["ana", "bo"] {
+        std::fs::create_dir(outside.path().join(tenant)).unwrap();
+        std::fs::write(outside.path().join(tenant).join("secret"), format!("{CANARY}\n")).unwrap();
+    }
+    let path = outside.path().join("ana/secret");
+    let space = Space::with(&[]);
+    let space = with_secrets(
+        space,
+        &format!("{{ file = \"{folder}/{{tenant}}/secret\" }}"),
+        |space| {
+            let rules = format!(
+                "[secrets]\nfiles = [\"{folder}\"]\ntenants.file = [\"{folder}/{{tenant}}/*\"]\n\n[accounts.n8n]"
+            );
+            space.edit("upa.toml", "[accounts.n8n]", &rules);
+        },
+    );
     space.upa_with(&["apply", "--yes"], &[KEY]).exits(0);
     assert!(sent(&space, CANARY) && !sent(&space, &format!("{CANARY}\\n")));
     kept_nowhere(&space, CANARY);
@@ -353,12 +438,12 @@ fn a_file_that_is_mounted() {
     std::fs::remove_file(&path).unwrap();
     let run = space.upa_with(&["apply", "--yes", "ana"], &[KEY]).exits(6);
     assert!(run.stderr.contains("cannot be read: No such file"), "{run}");
-    // Also one that is named plainly.
+    // One that is named plainly is in no folder of secrets.
     let inside = space.path("inside");
     space.edit("tenants/ana.toml", &format!("{path:?}"), &format!("{inside:?}"));
     space.commit("inside");
-    let run = space.upa_with(&["apply", "--yes", "ana"], &[KEY]).exits(6);
-    assert!(run.stderr.contains("is inside the workspace"), "{run}");
+    let run = space.upa_with(&["apply", "--yes", "ana"], &[KEY]).exits(5);
+    assert!(run.stderr.contains("is in no folder where secrets may lie"), "{run}");
 }
 
 /// A program that is called as sops 3.13 was seen to want it, and answers as it did.
@@ -371,7 +456,7 @@ fn fake_sops(folder: &Path) {
          [ -f \"$4\" ] || exit 2\n\
          [ -n \"$SOPS_AGE_KEY\" ] || {{ echo 'canary-of-stderr: no identity' >&2; exit 128; }}\n\
          echo asked >> \"$ASKED\"\n\
-         printf '{{\"hook\": {{\"ana\": \"{CANARY}\", \"list\": []}}, \"bo\": \"{ROTATED}\\\\n\"}}'\n"
+         printf '{{\"tenants\": {{\"ana\": {{\"hook\": \"{CANARY}\", \"list\": []}}, \"bo\": {{\"hook\": \"{ROTATED}\\\\n\"}}}}}}'\n"
     );
     let program = folder.join("sops");
     std::fs::write(&program, text).unwrap();
@@ -380,8 +465,8 @@ fn fake_sops(folder: &Path) {
 
 #[test]
 fn a_file_that_sops_encrypted() {
-    let space = space("{ sops = \"secrets/hooks.enc.yaml\", key = \"hook.ana\" }");
-    space.edit("tenants/bo.toml", "hook.ana", "bo");
+    let space = space("{ sops = \"secrets/hooks.enc.yaml\", key = \"tenants.{tenant}.hook\" }");
+
     space.write("secrets/hooks.enc.yaml", "hook: ENC[…]\nsops: {}\n");
     space.commit("encrypted");
     let tools = tempfile::tempdir().unwrap();
@@ -393,7 +478,7 @@ fn a_file_that_sops_encrypted() {
     error: `inputs.hook_secret`: secrets/hooks.enc.yaml is encrypted, and the program `sops` is not installed; nothing was written for tenant `ana`
      --> tenants/ana.toml:9:1
       |
-    9 | hook_secret = { sops = "secrets/hooks.enc.yaml", key = "hook.ana" }
+    9 | hook_secret = { sops = "secrets/hooks.enc.yaml", key = "tenants.ana.hook" }
       | ^^^^^^^^^^^
       |
     help: install sops 3.9 or newer (https://getsops.io), or give the secret as `{ env = "…" }`
@@ -407,7 +492,7 @@ fn a_file_that_sops_encrypted() {
     error: `inputs.hook_secret`: `sops` cannot decrypt secrets/hooks.enc.yaml: no key that it found here opens it; nothing was written for tenant `ana`
      --> tenants/ana.toml:9:1
       |
-    9 | hook_secret = { sops = "secrets/hooks.enc.yaml", key = "hook.ana" }
+    9 | hook_secret = { sops = "secrets/hooks.enc.yaml", key = "tenants.ana.hook" }
       | ^^^^^^^^^^^
       |
     help: to see why: sops decrypt --output-type json secrets/hooks.enc.yaml > /dev/null
@@ -434,11 +519,14 @@ fn a_file_that_sops_encrypted() {
     assert!(sent(&space, CANARY) && sent(&space, ROTATED));
     kept_nowhere(&space, CANARY);
     for (key, why) in [
-        ("hook.bo", "secrets/hooks.enc.yaml has no `hook.bo`"),
-        ("hook.list", "`hook.list` in secrets/hooks.enc.yaml is not a text"),
+        ("tenants.ana.other", "secrets/hooks.enc.yaml has no `tenants.ana.other`"),
+        (
+            "tenants.ana.list",
+            "`tenants.ana.list` in secrets/hooks.enc.yaml is not a text",
+        ),
     ] {
         let text = space.read("tenants/ana.toml");
-        space.edit("tenants/ana.toml", "hook.ana", key);
+        space.edit("tenants/ana.toml", "tenants.ana.hook", key);
         let run = space.upa_with(&["plan", "ana"], &with).exits(0);
         assert!(run.stderr.contains(why), "{run}");
         space.write("tenants/ana.toml", text);
@@ -455,10 +543,11 @@ fn a_key_of_an_account_may_be_anywhere_too() {
     let path = outside.path().join("key");
     let space = Space::with(&["ana"]);
     let account = format!("base_url = \"http://127.0.0.1:9\"\ncredentials.api_key = {{ file = {path:?} }}\n");
+    let folder = outside.path().display();
     space.edit(
         "upa.toml",
         "[accounts.vapi]\nsandbox = true\n",
-        &format!("[accounts.vapi]\n{account}"),
+        &format!("[secrets]\nfiles = [\"{folder}\"]\n\n[accounts.vapi]\n{account}"),
     );
     space.commit("a mounted key");
     let run = space.upa(&["plan"]).exits(6);
@@ -505,7 +594,13 @@ fn a_platform_that_repeats_what_it_refuses_is_not_quoted() {
         &format!("[accounts.vapi]\n{account}"),
     );
     space.commit("a platform that talks");
-    let variables = [("HOOK_SECRET", CANARY), KEY, ("VAPI_KEY", "k"), ("UPA_LOG", "trace")];
+    let variables = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+        KEY,
+        ("VAPI_KEY", "k"),
+        ("UPA_LOG", "trace"),
+    ];
     let run = space.upa_with(&["apply", "--yes", "ana"], &variables).exits(7);
     assert!(
         run.stderr.contains("not acceptable") && run.stderr.contains("Bearer (secret inputs.hook_secret)"),
@@ -534,7 +629,11 @@ fn request(stream: &mut std::net::TcpStream) -> Option<(String, String)> {
 #[test]
 fn a_run_that_was_cut_off_leaves_no_secret_unrecorded() {
     let space = from_environment();
-    let variables = [("HOOK_SECRET", CANARY), KEY];
+    let variables = [
+        ("UPA_TENANT_ANA_HOOK_SECRET", CANARY),
+        ("UPA_TENANT_BO_HOOK_SECRET", CANARY),
+        KEY,
+    ];
     server::on(&space, |server| {
         let fault = serde_json::json!({"account": "vapi", "method": "POST", "times": 1, "kind": "drop_after_write"});
         server.fault(&fault);
@@ -549,7 +648,11 @@ fn a_run_that_was_cut_off_leaves_no_secret_unrecorded() {
     space
         .upa_with(
             &["plan", "ana", "--detailed-exitcode"],
-            &[("HOOK_SECRET", ROTATED), KEY],
+            &[
+                ("UPA_TENANT_ANA_HOOK_SECRET", ROTATED),
+                ("UPA_TENANT_BO_HOOK_SECRET", ROTATED),
+                KEY,
+            ],
         )
         .exits(2);
     kept_nowhere(&space, CANARY);

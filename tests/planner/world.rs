@@ -168,12 +168,8 @@ impl World {
                             keys: platform.owned(&resource.kind, &resource.document).into_iter().collect(),
                             commit: "c".to_owned(),
                             revision: tenant.revision,
-                            uses: resource
-                                .needs
-                                .iter()
-                                .filter(|address| address.is_shared())
-                                .cloned()
-                                .collect(),
+                            needs: resource.needs.union(&resource.calls).cloned().collect(),
+                            adopted: None,
                             stopped: false,
                             out: outs[&resource.address].clone(),
                             unread: unseen.unread,

@@ -102,7 +102,8 @@ pub fn carry_out(wish: &Wish<'_>, clone: &Path, there: &Repository) -> Said {
             let lines = refs
                 .iter()
                 .filter_map(|name| Some(format!("{}\t{name}\n", tip(there, name)?)));
-            said(lines.collect())
+            let default = refs.contains(&"HEAD").then(|| format!("ref: {MAIN}\tHEAD\n"));
+            said(default.into_iter().chain(lines).collect())
         }
         Wish::Fetch { from, to } => match tip(there, from) {
             Some(id) => {

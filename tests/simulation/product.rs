@@ -111,12 +111,14 @@ pub fn files(key: &str, fingerprints: &str) -> Files {
         "nodes": [{"name": "Start", "type": "n8n-nodes-base.executeWorkflowTrigger", "typeVersion": 1.1, "position": [0, 0], "parameters": {"inputSource": "passthrough"}}],
         "connections": {}
     });
+    let folder = env!("CARGO_TARGET_TMPDIR");
     let mut files = Files::new();
     let mut add = |path: &str, text: String| files.insert(path.to_owned(), text);
     add(
         "upa.toml",
         format!(
             "[workspace]\nname = \"sim\"\nfingerprint_key = {{ file = \"{fingerprints}\" }}\n\n[git]\nremote = \"origin\"\nbranch = \"main\"\n\n\
+             [secrets]\nfiles = [\"{folder}\"]\ntenants.file = [\"{folder}/simulated-secret-{{tenant}}-*\"]\n\n\
              [policy]\nmax_delete_percent = 100\nmax_recreate_percent = 100\n\n\
              [accounts.n8n]\nbase_url = \"http://127.0.0.1:1/n8n\"\ncredentials.api_key = {{ file = \"{key}\" }}\n\n\
              [accounts.pine]\nbase_url = \"http://127.0.0.1:1/pine\"\nhosts.files = \"http://127.0.0.1:1/pine\"\n\

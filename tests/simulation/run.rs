@@ -97,6 +97,8 @@ impl Clone {
             dir: self.folder.clone(),
             sandbox: false,
             offline: false,
+            trusted_ref: None,
+            ci: false,
             verbose: false,
             outside: process.clone(),
         }
@@ -145,7 +147,7 @@ fn rules(run: &Run, world: &World) -> Rules {
 
 /// What `upa apply --yes` does, without its terminal.
 async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Failure> {
-    let (mut run, desired) = Run::open(&global, &[]).await?;
+    let (mut run, desired) = Run::open(&global, &[], false).await?;
     let mut survey = run.survey(desired, &rules(&run, &process.world)).await;
     let mut problems = run.session.warnings.clone();
     problems.extend(survey.plan.problems.iter().cloned());

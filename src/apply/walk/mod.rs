@@ -16,7 +16,7 @@ use crate::desired::DesiredTenant;
 use crate::digest::Digest;
 use crate::lockfile::{Event, Lockfile};
 use crate::plan::order::{self, Node};
-use crate::plan::{Action, Change, Values, unseen};
+use crate::plan::{Action, Change, Values, change, unseen};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
@@ -111,6 +111,9 @@ struct Told {
 
 impl Walk<'_> {
     async fn run(&mut self, changes: &[Change]) -> Result<(), Unwritable> {
+        if let Some(moved) = change::moved(changes) {
+            self.record(moved)?;
+        }
         for event in self.context.begun.requests(&self.desired.name) {
             self.record(event.clone())?;
         }

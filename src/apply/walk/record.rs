@@ -30,7 +30,7 @@ impl Walk<'_> {
             (Action::Forget, _) => self.record(Event::Gone {
                 address: change.address.clone(),
             }),
-            (Action::Adopt | Action::Update, Some(id)) => {
+            (Action::Adopt | Action::Update | Action::Move, Some(id)) => {
                 // What is not in the lockfile yet must be begun before it can be recorded as done.
                 if !self.outcome.lock.resources.contains_key(&change.address) {
                     self.begin(change, Step::Fill, outside::random_id(), Some(id.clone()))?;
@@ -100,13 +100,8 @@ impl Walk<'_> {
                 keys: change.work.keys.clone(),
                 commit: self.context.commit.to_owned(),
                 revision: change.revision,
-                uses: change
-                    .work
-                    .needs
-                    .iter()
-                    .filter(|address| address.is_shared())
-                    .cloned()
-                    .collect(),
+                needs: change.work.needs.union(&change.work.calls).cloned().collect(),
+                adopted: wanted.and_then(|resource| resource.adopt.clone()),
                 stopped: change.work.drafts && !runs,
                 out,
                 unread: unseen.unread,

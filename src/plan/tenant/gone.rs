@@ -1,6 +1,6 @@
 //! A recorded resource that Git says is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -8,7 +8,6 @@ use super::{Pass, listening};
 use crate::lockfile::Locked;
 use crate::plan::change::{Action, Change, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
-use crate::platform::definition::ids;
 use crate::platform::{Activity, KindFacts, Reading, Step};
 use crate::problem::{Class, Problem};
 use crate::resource::{Address, Kind, Owner};
@@ -100,6 +99,7 @@ impl<'a> Pass<'a> {
             mover: None,
             steps,
             id: object.map(|object| object.id.clone()),
+            moved_from: None,
             fields: Vec::new(),
             place: Some(self.tenant.place.clone()),
             revision: self.tenant.revision,
@@ -112,9 +112,7 @@ impl<'a> Pass<'a> {
                 listening: listening.unwrap_or_default(),
                 out: locked.out(),
                 retiring: locked.retiring.clone(),
-                calls: object
-                    .map(|object| self.mentioned(&object.document, address))
-                    .unwrap_or_default(),
+                calls: self.goes_before(address),
                 ..Work::default()
             },
         });
@@ -171,23 +169,22 @@ impl<'a> Pass<'a> {
         self.refuse(problem);
     }
 
-    /// The other recorded objects of the tenant whose ids stand in a document.
-    pub(super) fn mentioned(&self, document: &Value, own: &Address) -> BTreeSet<Address> {
-        let ids: BTreeMap<String, &Address> = self
-            .lock
-            .resources
-            .iter()
-            .filter(|(address, _)| *address != own)
-            .filter_map(|(address, locked)| Some((ids::own(locked.id()?), address)))
-            .collect();
-        let mut found = BTreeSet::new();
-        collect_mentioned(document, &ids, &mut found);
-        // The parents of an object stand in its id.
-        if let Some(id) = self.lock.id(own) {
-            let parents = id.split('/').rev().skip(1);
-            found.extend(parents.filter_map(|part| ids.get(&ids::own(part)).map(|address| (*address).clone())));
-        }
-        found
+    /// What the lockfile says an object refers to, which goes after it. Where two refer to each other neither waits.
+    fn goes_before(&self, own: &Address) -> BTreeSet<Address> {
+        let needs = |address: &Address| {
+            let applied = self.lock.resources.get(address)?.applied.as_ref()?;
+            Some(&applied.needs)
+        };
+        let reaches_own = |start: &Address| {
+            let mut seen = BTreeSet::from([start]);
+            let mut left: Vec<&Address> = seen.iter().copied().collect();
+            while let Some(address) = left.pop() {
+                left.extend(needs(address).into_iter().flatten().filter(|next| seen.insert(*next)));
+            }
+            seen.contains(own)
+        };
+        let needed = needs(own).into_iter().flatten();
+        needed.filter(|address| !reaches_own(address)).cloned().collect()
     }
 }
 
@@ -198,17 +195,4 @@ fn tells_nothing(facts: &KindFacts, locked: &Locked) -> bool {
         .as_ref()
         .is_some_and(|pending| pending.step == Step::Create && pending.id.is_none());
     tried && locked.id().is_none() && !facts.gate && (facts.marked_by_call || !facts.marked)
-}
-
-fn collect_mentioned(document: &Value, ids: &BTreeMap<String, &Address>, found: &mut BTreeSet<Address>) {
-    match document {
-        Value::String(text) => {
-            if let Some(address) = ids.get(text.as_str()) {
-                found.insert((*address).clone());
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_mentioned(item, ids, found)),
-        Value::Object(map) => map.values().for_each(|item| collect_mentioned(item, ids, found)),
-        _ => {}
-    }
 }

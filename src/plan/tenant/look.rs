@@ -17,8 +17,10 @@ impl<'a> Pass<'a> {
                 || locked.fingerprint != resource.fingerprint
                 || locked.kind != resource.kind)
         {
+            let moved = locked.kind == resource.kind && locked.account == resource.account;
             let problem = Problem::error(
-                Class::Decision,
+                // An account that points elsewhere was not even asked: what names it is wrong.
+                if moved { Class::Configuration } else { Class::Decision },
                 if locked.kind != resource.kind {
                     format!(
                         "{} is recorded as a {}, and Git wants a {}",
@@ -41,6 +43,17 @@ impl<'a> Pass<'a> {
                     .at(resource.place.clone())
                     .hint("point the account to where the objects are; to move a tenant, deprovision it there first"),
             );
+            return None;
+        }
+        if let Some((recorded, asked)) = other_adopted(resource, locked) {
+            let problem = Problem::configuration(format!(
+                "{} is recorded as object {recorded}, and `[adopt]` names {asked}",
+                resource.address
+            ));
+            self.refuse(problem.at(resource.place.clone()).hint(format!(
+                "remove `{}` from `[adopt]`, or name {recorded}; to take over another object deprovision the recorded one first",
+                resource.address.adopt_key()
+            )));
             return None;
         }
         let mark = resource.address.mark(self.basis.workspace);
@@ -163,4 +176,14 @@ impl<'a> Pass<'a> {
             )),
         }
     }
+}
+
+/// The recorded id and the one that `[adopt]` names, where that is neither this nor the one that was adopted: an object
+/// that was adopted and later replaced keeps its line in `[adopt]`.
+fn other_adopted<'a>(resource: &'a Resource, locked: Option<&'a Locked>) -> Option<(&'a str, &'a str)> {
+    let asked = resource.adopt.as_deref()?;
+    let locked = locked?;
+    let adopted = locked.applied.as_ref().and_then(|applied| applied.adopted.as_deref());
+    let recorded = locked.id()?;
+    (asked != recorded && adopted != Some(asked)).then_some((recorded, asked))
 }

@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Action, Change};
 use super::decide::Lock;
 use super::drift::Kept;
-use super::{Basis, Known, Marked, Values, order, unseen};
+use super::{Basis, Known, Marked, Places, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::gates;
-use crate::lockfile::{Locked, Lockfile, RequestState};
+use crate::lockfile::{Event, Locked, Lockfile, RequestState};
 use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
@@ -43,20 +43,51 @@ pub struct Outcome {
     pub wants: BTreeSet<(Address, String)>,
 }
 
+impl Outcome {
+    /// Takes in which addresses may not have their place: such a tenant has no changes.
+    pub fn refuse(&mut self, tenant: &DesiredTenant, conflicts: &[(Address, Problem)]) {
+        let own: Vec<&(Address, Problem)> = conflicts
+            .iter()
+            .filter(|(address, _)| address.tenant() == tenant.name)
+            .collect();
+        if own.is_empty() {
+            return;
+        }
+        self.problems.extend(own.iter().map(|(_, problem)| problem.clone()));
+        if tenant.is_shared() {
+            let failed = own.iter().map(|(address, problem)| (address.clone(), problem.class));
+            self.failed.extend(failed);
+            spread(&mut self.failed, tenant);
+            self.changes.retain(|change| !self.failed.contains_key(&change.address));
+        } else {
+            self.changes.clear();
+            self.due = false;
+        }
+    }
+}
+
 /// Plans one tenant, who may refer to these `shared` objects. With an error among its problems it has no changes: a tenant
 /// is brought about whole or not at all. What tenants share has as many users as objects, so there each stands alone.
 pub fn plan_tenant(
     basis: &Basis<'_>,
     marked: &Marked<'_>,
+    places: &Places<'_>,
     shared: &Known,
     tenant: &DesiredTenant,
     lock: &Lockfile,
 ) -> Outcome {
-    let understood = replaced::understood(basis, marked, tenant, lock);
+    let mut understood = replaced::understood(basis, marked, tenant, lock);
+    let moves = places.moves(basis.registry, &tenant.name);
+    if !moves.is_empty() {
+        let moves = moves.clone();
+        understood.to_mut().record(&Event::Moved { moves });
+    }
     let lock = &*understood;
     let mut pass = Pass {
         basis,
         marked,
+        places,
+        moves: &moves,
         tenant,
         lock,
         values: Values {
@@ -151,6 +182,9 @@ fn is_finished(tenant: &DesiredTenant, lock: &Lockfile) -> bool {
 struct Pass<'a> {
     basis: &'a Basis<'a>,
     marked: &'a Marked<'a>,
+    places: &'a Places<'a>,
+    /// What Git calls otherwise now, by the new address. `lock` is as if it had always been so.
+    moves: &'a BTreeMap<Address, Address>,
     tenant: &'a DesiredTenant,
     lock: &'a Lockfile,
     values: Values<'a>,

@@ -5,7 +5,7 @@ use crate::desired::Resource;
 use crate::lockfile::Locked;
 use crate::plan::change::Reason;
 use crate::plan::decide::Why;
-use crate::platform::{KindFacts, Reading, Search, Step};
+use crate::platform::{KindFacts, Reading, Rival, Search, Step};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::Address;
 
@@ -38,6 +38,12 @@ impl Pass<'_> {
             .and_then(|locked| locked.pending.as_ref())
             .is_some_and(|pending| pending.step == Step::Create && pending.id.is_none());
         let problem = match self.searched(&resource.account, address) {
+            Some(Search::Rivals(rivals)) if self.rival_of_another(resource, rivals).is_some() => {
+                let (id, other) = self.rival_of_another(resource, rivals).unwrap_or_default();
+                Problem::configuration(format!("{address}: the one that is there already ({id}) belongs to {other}")).hint(
+                    "an object belongs to one address: give this tenant another value in `[inputs]`, or share the resource with `scope = \"account\"` in the version",
+                )
+            }
             Some(Search::Rivals(rivals)) => {
                 let ids = rivals.iter().map(|rival| format!("\"{}\" ({})", rival.title, rival.id));
                 let ids: Vec<String> = ids.collect();
@@ -94,8 +100,27 @@ impl Pass<'_> {
         true
     }
 
+    /// The first of these objects that a lockfile records at another address, and that address.
+    fn rival_of_another(&self, resource: &Resource, rivals: &[Rival]) -> Option<(String, String)> {
+        rivals.iter().find_map(|rival| {
+            let other = self
+                .places
+                .recorded_by_other(self.basis.registry, resource, &resource.address, &rival.id)?;
+            Some((rival.id.clone(), other.to_string()))
+        })
+    }
+
     pub(super) fn stop(&mut self, resource: &Resource, why: Why, reading: &Reading) {
         let address = &resource.address;
+        if let (Why::Unowned, Reading::Present(object)) = (why, reading)
+            && self
+                .places
+                .recorded_by_other(self.basis.registry, resource, address, &object.id)
+                .is_some()
+        {
+            // The finding about the place says whose it is.
+            return;
+        }
         let problem = match (why, reading) {
             (Why::Unowned, Reading::Present(object)) if resource.adopt.as_ref() == Some(&object.id) => Problem::error(
                 Class::Decision,

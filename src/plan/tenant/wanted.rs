@@ -59,6 +59,7 @@ impl<'a> Pass<'a> {
             Decision::Nothing if !retiring.is_empty() => Action::Update,
             // A run was cut off right after it was done: that is what remains to be recorded.
             Decision::Nothing if seen.locked.is_some_and(|locked| locked.pending.is_some()) => Action::Update,
+            Decision::Nothing if self.moves.contains_key(&resource.address) => Action::Move,
             Decision::Nothing | Decision::Delete | Decision::Forget => return,
             Decision::Stop(why) => return self.stop(resource, why, &reading),
             Decision::Create if seen.lock == Lock::Applied && self.stop_at_double(resource, seen.locked) => return,
@@ -98,7 +99,7 @@ impl<'a> Pass<'a> {
         let mover = compared.as_ref().and_then(|compared| compared.mover);
         let mover = mover.filter(|_| action == Action::Update);
         // What is made anew keeps nothing.
-        let document = compared.filter(|_| matches!(action, Action::Update | Action::Adopt));
+        let document = compared.filter(|_| matches!(action, Action::Update | Action::Adopt | Action::Move));
         let keeps = keeps && document.is_some();
         let document = document.map_or_else(|| resource.document.clone(), |compared| compared.document);
         let observed = object.map(|object| platform.owned_part(&resource.kind, &document, &object.document));
@@ -132,6 +133,7 @@ impl<'a> Pass<'a> {
             mover,
             steps,
             id: object.map(|object| object.id.clone()),
+            moved_from: self.moves.get(&resource.address).cloned(),
             fields,
             place: Some(resource.place.clone()),
             revision: self.tenant.revision,
@@ -237,6 +239,7 @@ impl<'a> Pass<'a> {
         let applied = locked.and_then(|locked| locked.applied.as_ref());
         let stopped = applied.is_some_and(|applied| applied.stopped);
         match action {
+            Action::Move => Reason::Renamed,
             Action::Create if *lock == Lock::Applied => Reason::DeletedOnPlatform,
             Action::Create if *lock == Lock::Pending => Reason::Unfinished,
             Action::Create => Reason::New,

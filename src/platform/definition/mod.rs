@@ -22,6 +22,7 @@ pub mod compare;
 pub mod file;
 pub mod ids;
 pub mod kind;
+mod natural;
 pub mod object;
 pub mod path;
 pub mod placeholder;
@@ -38,7 +39,7 @@ use self::check::Findings;
 use self::file::{DefinitionFile, Encoding, Lost};
 pub use self::kind::KindDefinition;
 use self::placeholder::Text;
-use super::{FieldChange, KindFacts, Object, OutFacts, Platform, Prepared, Templates, exported};
+use super::{FieldChange, KindFacts, Natural, Object, OutFacts, Platform, Prepared, Templates, exported};
 use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
@@ -282,6 +283,7 @@ impl Platform for Definition {
             marked_later: kind.may_lack_mark(),
             marked_by_call: matches!(kind.marker, Some(kind::Marker::Call { .. })),
             inputs: kind.inputs.clone(),
+            natural_id: kind.has_natural_id(),
             updates: kind.update.is_some(),
             waits: kind.wait.is_some(),
             gate: kind.gate,
@@ -372,6 +374,10 @@ impl Platform for Definition {
         self.kind(kind)
             .map(|kind| compare::owned_part(kind, desired, observed))
             .unwrap_or_default()
+    }
+
+    fn natural(&self, kind: &Kind, document: &Value) -> Option<Natural> {
+        self.kind(kind)?.natural(document)
     }
 
     fn place_in_id(&self, kind: &Kind, document: &Value) -> Option<String> {

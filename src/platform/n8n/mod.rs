@@ -27,6 +27,8 @@ use crate::problem::Problem;
 use crate::resource::Kind;
 
 /// The kind of a workflow.
+/// Its name.
+pub const NAME: &str = "n8n";
 pub const WORKFLOW: &str = "n8n.workflow";
 
 /// Knowledge about n8n.

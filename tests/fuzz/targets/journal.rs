@@ -30,10 +30,12 @@ pub fn look(bytes: &[u8]) {
 
 /// upa notes nothing of one tenant under another's name.
 fn is_own(entry: &Entry) -> bool {
-    address(&entry.event).is_none_or(|address| address.tenant() == entry.tenant)
+    addresses(&entry.event)
+        .iter()
+        .all(|address| address.tenant() == entry.tenant)
 }
 
-fn address(event: &Event) -> Option<&Address> {
+fn addresses(event: &Event) -> Vec<&Address> {
     match event {
         Event::Begin { address, .. }
         | Event::Created { address, .. }
@@ -41,7 +43,8 @@ fn address(event: &Event) -> Option<&Address> {
         | Event::Retired { address, .. }
         | Event::Applied { address, .. }
         | Event::Gone { address }
-        | Event::Failed { address, .. } => Some(address),
-        Event::Version { .. } | Event::VersionGone { .. } => None,
+        | Event::Failed { address, .. } => vec![address],
+        Event::Version { .. } | Event::VersionGone { .. } => Vec::new(),
+        Event::Moved { moves } => moves.iter().flat_map(|(to, from)| [to, from]).collect(),
     }
 }

@@ -1,0 +1,241 @@
+//! Places: where an object is, whatever it is called. A place belongs to one address, over all lockfiles and everything
+//! that Git wants; otherwise two tenants would write to one object in turn, and the end of one would be the other's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Values;
+use crate::desired::{DesiredState, Resource};
+use crate::lockfile::{Locked, Lockfile};
+use crate::platform::{Natural, Registry};
+use crate::problem::{Place, Problem, listed};
+use crate::resource::{Address, Kind, SHARED};
+use crate::symbol::{self, Unknown};
+
+/// Where an object is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectPlace {
+    /// What its id is unique in: one address on the network, or one account there where ids are names that people give.
+    scope: Scope,
+    kind: Kind,
+    at: At,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// By fingerprint. Ids that a platform assigns are unique in it.
+    Network(String),
+    /// By the first name of the account, see [`DesiredState::accounts`].
+    Account(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum At {
+    /// The id as lockfiles hold it.
+    Id(String),
+    /// What only one object of the kind can have.
+    NaturalKey(String),
+}
+
+/// Who has a place.
+#[derive(Debug, Default)]
+struct Claims<'a> {
+    /// The addresses whose lockfile records it.
+    recorded: BTreeSet<&'a Address>,
+    /// The resources that Git wants there.
+    wanted: BTreeMap<&'a Address, &'a Resource>,
+}
+
+/// Every place that is recorded or wanted.
+#[derive(Debug, Default)]
+pub struct Places<'a> {
+    claims: BTreeMap<ObjectPlace, Claims<'a>>,
+    accounts: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Places<'a> {
+    /// The places that the lockfiles record and that `desired` wants.
+    pub fn of(
+        desired: &'a DesiredState,
+        locks: impl IntoIterator<Item = (&'a String, &'a Lockfile)>,
+        registry: &Registry,
+    ) -> Self {
+        let locks: BTreeMap<&str, &Lockfile> = locks
+            .into_iter()
+            .map(|(tenant, lock)| (tenant.as_str(), lock))
+            .collect();
+        let accounts = desired.accounts.iter();
+        let mut places = Self {
+            claims: BTreeMap::new(),
+            accounts: accounts.map(|(name, first)| (name.as_str(), first.as_str())).collect(),
+        };
+        for (address, locked) in locks.values().flat_map(|lock| &lock.resources) {
+            if registry.facts(&locked.kind).is_some_and(|facts| facts.gate) {
+                continue;
+            }
+            for id in ids(locked) {
+                let place = places.by_id(registry, (&locked.account, &locked.fingerprint), &locked.kind, id);
+                places.claims.entry(place).or_default().recorded.insert(address);
+            }
+        }
+        let shared = locks.get(SHARED).copied().map(recorded_values).unwrap_or_default();
+        for tenant in desired.tenants.values() {
+            let mut values = locks
+                .get(tenant.name.as_str())
+                .copied()
+                .map(recorded_values)
+                .unwrap_or_default();
+            values.ids.extend(shared.ids.clone());
+            values.outs.extend(shared.outs.clone());
+            for resource in tenant.resources.values() {
+                for place in places.wanted(registry, resource, &values) {
+                    let claims = places.claims.entry(place).or_default();
+                    claims.wanted.insert(&resource.address, resource);
+                }
+            }
+        }
+        places
+    }
+
+    /// The address, other than `own`, whose lockfile records an object of an account.
+    pub fn recorded_by_other(
+        &self,
+        registry: &Registry,
+        resource: &Resource,
+        own: &Address,
+        id: &str,
+    ) -> Option<&'a Address> {
+        let place = self.by_id(registry, (&resource.account, &resource.fingerprint), &resource.kind, id);
+        let claims = self.claims.get(&place)?;
+        claims.recorded.iter().find(|address| **address != own).copied()
+    }
+
+    /// Every place that more than one address has, as findings of the tenants that may not have it. An address that is
+    /// recorded keeps its place; the same place under another name of the same tenant is a move.
+    pub fn conflicts(&self) -> Vec<(Address, Problem)> {
+        let mut problems = BTreeMap::new();
+        for (place, claims) in &self.claims {
+            let holders: BTreeSet<&Address> = claims.recorded.iter().copied().collect();
+            let all: BTreeSet<&Address> = holders.iter().copied().chain(claims.wanted.keys().copied()).collect();
+            for address in &all {
+                let rivals = all.iter().filter(|other| *other != address);
+                let is_settled = |other: &Address| {
+                    let keeps = holders.len() == 1 && holders.contains(address);
+                    let moves = other.tenant() == address.tenant() && !claims.wanted.contains_key(other)
+                        || address.tenant() == other.tenant() && !claims.wanted.contains_key(address);
+                    keeps || moves
+                };
+                let rivals: Vec<String> = rivals
+                    .filter(|other| !is_settled(other))
+                    .map(ToString::to_string)
+                    .collect();
+                if rivals.is_empty() {
+                    continue;
+                }
+                let problem = conflict(place, address, claims, &rivals);
+                problems.entry((*address).clone()).or_insert(problem);
+            }
+        }
+        problems.into_iter().collect()
+    }
+
+    /// The objects of a tenant that Git calls otherwise now: each new address with the one that records the object and
+    /// does not want it any more. What carries a mark says by itself whose it is, and is not moved.
+    pub fn moves(&self, registry: &Registry, tenant: &str) -> BTreeMap<Address, Address> {
+        let of_tenant = |address: &&Address| address.tenant() == tenant;
+        let is_markless = |resource: &&Resource| registry.facts(&resource.kind).is_some_and(|facts| !facts.marked);
+        let claims = self.claims.values().filter(|claims| claims.recorded.len() == 1);
+        let moves = claims.filter_map(|claims| {
+            let from = claims.recorded.iter().copied().find(of_tenant)?;
+            let (to, _) = claims
+                .wanted
+                .iter()
+                .find(|(address, resource)| of_tenant(address) && is_markless(resource))?;
+            let stays = claims.wanted.contains_key(from) || *to == from;
+            (!stays).then(|| ((*to).clone(), from.clone()))
+        });
+        moves.collect()
+    }
+
+    fn wanted(&self, registry: &Registry, resource: &Resource, values: &Values<'_>) -> Vec<ObjectPlace> {
+        let here = (resource.account.as_str(), resource.fingerprint.as_str());
+        let adopted = resource.adopt.as_deref();
+        let mut places: Vec<ObjectPlace> = adopted
+            .map(|id| self.by_id(registry, here, &resource.kind, id))
+            .into_iter()
+            .collect();
+        let document = symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep);
+        let natural = registry
+            .of_kind(&resource.kind)
+            .and_then(|platform| platform.natural(&resource.kind, &document));
+        places.extend(natural.map(|natural| ObjectPlace {
+            scope: self.account(here.0),
+            kind: resource.kind.clone(),
+            at: match natural {
+                Natural::Id(id) => At::Id(id),
+                Natural::Key(key) => At::NaturalKey(key),
+            },
+        }));
+        places
+    }
+
+    fn by_id(&self, registry: &Registry, (account, fingerprint): (&str, &str), kind: &Kind, id: &str) -> ObjectPlace {
+        let named = registry.facts(kind).is_some_and(|facts| facts.natural_id);
+        ObjectPlace {
+            scope: match named {
+                true => self.account(account),
+                false => Scope::Network(fingerprint.to_owned()),
+            },
+            kind: kind.clone(),
+            at: At::Id(id.to_owned()),
+        }
+    }
+
+    fn account(&self, name: &str) -> Scope {
+        Scope::Account(self.accounts.get(name).copied().unwrap_or(name).to_owned())
+    }
+}
+
+/// The objects that an address is recorded with: what is there, what was begun, and what is still to be deleted.
+fn ids(locked: &Locked) -> BTreeSet<&str> {
+    let applied = locked.applied.iter().map(|applied| applied.id.as_str());
+    let pending = locked.pending.iter().filter_map(|pending| pending.id.as_deref());
+    let retiring = locked.retiring.keys().map(String::as_str);
+    applied.chain(pending).chain(retiring).collect()
+}
+
+fn recorded_values(lock: &Lockfile) -> Values<'static> {
+    let known = super::Known::of(lock);
+    Values {
+        ids: known.ids,
+        outs: known.outs,
+        ..Values::default()
+    }
+}
+
+fn conflict(place: &ObjectPlace, address: &Address, claims: &Claims<'_>, rivals: &[String]) -> Problem {
+    let rivals = listed(rivals.iter().map(String::as_str));
+    let what = match &place.at {
+        At::Id(id) => format!("{} `{id}`", place.kind),
+        At::NaturalKey(key) => format!("the {} with {key}", place.kind),
+    };
+    let resource = claims.wanted.get(address);
+    let adopts =
+        resource.is_some_and(|resource| matches!(&place.at, At::Id(id) if resource.adopt.as_ref() == Some(id)));
+    let problem = Problem::configuration(format!("{address} and {rivals} are the same object: {what}"));
+    let problem = match resource {
+        Some(resource) => problem.at(resource.place.clone()),
+        None => problem.at(Place::file(format!("tenants/{}.lock", address.tenant()))),
+    };
+    problem.tenant(address.tenant()).hint(match resource {
+        Some(_) if adopts => format!(
+            "an object belongs to one address: remove `{}` from `[adopt]` of tenants/{}.toml",
+            address.adopt_key(),
+            address.tenant()
+        ),
+        Some(_) => "an object belongs to one address: give this tenant another value in `[inputs]`, or share the resource with `scope = \"account\"` in the version".to_owned(),
+        None => format!(
+            "tenants/{}.lock records another's object: restore it as upa wrote it (`git log -- FILE` names the commits)",
+            address.tenant()
+        ),
+    })
+}

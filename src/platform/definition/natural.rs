@@ -1,0 +1,123 @@
+//! What only one object of a kind can be in an account, by what its document says: the id of a setting or of an object
+//! whose id is a name that people give, else its natural key.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::kind::KindDefinition;
+use super::placeholder::{Root, Scope, Text};
+use super::{ids, object};
+use crate::platform::Natural;
+use crate::symbol;
+
+impl KindDefinition {
+    /// Whether ids are unique within one account only: they are what people call the object, or where a setting is.
+    pub fn has_natural_id(&self) -> bool {
+        self.one || self.key.as_ref().is_some_and(says_all)
+    }
+
+    /// The place that a document claims. Values that are not known yet count by what they refer to.
+    pub fn natural(&self, document: &Value) -> Option<Natural> {
+        if self.gate {
+            return None;
+        }
+        let inputs = self
+            .inputs
+            .iter()
+            .map(|name| Some((name.clone(), Value::from(text(document.get(name)?)))));
+        let inputs: BTreeMap<String, Value> = inputs.collect::<Option<_>>()?;
+        if self.one {
+            return Some(Natural::Id(ids::of(self, &inputs, "")));
+        }
+        let spec = object::spec(self, document);
+        let scope = Scope {
+            spec: Some(&spec),
+            inputs: inputs.clone(),
+            ..Scope::default()
+        };
+        if let Some(key) = self.key.as_ref().filter(|key| says_all(key)) {
+            let own = key.value(&scope).ok()??;
+            return Some(Natural::Id(ids::of(self, &inputs, &text(&own))));
+        }
+        let conditions = &self.find.as_ref()?.conditions;
+        if conditions.is_empty() || !conditions.iter().all(|(_, text)| says_all(text)) {
+            return None;
+        }
+        let below = inputs.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let mut parts: Vec<(String, Value)> = below.collect();
+        for (path, text) in conditions {
+            parts.extend(text.value(&scope).ok()?.map(|value| (path.clone(), value)));
+        }
+        let parts = parts
+            .iter()
+            .map(|(path, value)| format!("{path} = {}", symbol::symbolic(value)));
+        Some(Natural::Key(parts.collect::<Vec<_>>().join(", ")))
+    }
+}
+
+/// Whether a text depends on the document alone.
+fn says_all(text: &Text) -> bool {
+    text.holes().all(|hole| hole.root == Root::Spec)
+}
+
+fn text(value: &Value) -> String {
+    match symbol::symbolic(value) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::platform::definition::Definition;
+
+    const KINDS: &str = r#"
+platform = "p"
+auth = { bearer = "{cred.key}" }
+[resource.setting]
+delete = "none"
+one = true
+inputs = ["studio"]
+create = "PUT /studios/{studio}/limits"
+read = "GET /studios/{studio}/limits"
+[resource.named]
+delete = "none"
+create = "POST /named"
+read = "GET /named/{id}"
+key = "{spec.name}"
+id = "name"
+[resource.found]
+delete = "none"
+inputs = ["studio"]
+list = { call = "GET /studios/{studio}/found", items = "items" }
+find = { where = { name = "{spec.name}" } }
+create = "POST /studios/{studio}/found"
+read = "GET /found/{id}"
+[resource.plain]
+delete = "none"
+create = "POST /plain"
+read = "GET /plain/{id}"
+"#;
+
+    fn natural(kind: &str, document: &Value) -> Option<Natural> {
+        let definition = Definition::parse("p.toml", &Arc::from(KINDS)).unwrap_or_else(|found| panic!("{found:#?}"));
+        definition.kinds[kind].natural(document)
+    }
+
+    #[test]
+    fn a_setting_is_where_its_inputs_say_and_a_named_object_is_its_name() {
+        let id = |id: &str| Some(Natural::Id(id.to_owned()));
+        assert_eq!(natural("setting", &json!({ "studio": 7, "max": 3 })), id("7"));
+        assert_eq!(natural("named", &json!({ "name": "a/b" })), id("a%2Fb"));
+        let key = Natural::Key("studio = \"7\", name = \"a\"".to_owned());
+        assert_eq!(natural("found", &json!({ "studio": "7", "name": "a" })), Some(key));
+        assert_eq!(natural("plain", &json!({ "name": "a" })), None);
+        assert_eq!(natural("setting", &json!({ "max": 3 })), None, "it says not where");
+    }
+}
