@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::accounts::{start_sandbox, url_file};
+use super::output;
 use super::report::Failure;
 use super::session::{At, Session};
 use super::signals::Signals;
@@ -66,7 +67,7 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     };
     let file = url_file(session.repo.root());
     std::fs::write(&file, sandbox.url())?;
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     writeln!(
         out,
         "The sandbox listens on {} (key: {}). Ctrl-C stops it.",
