@@ -89,7 +89,6 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
         )?;
     }
     out.flush()?;
-    drop(out);
     stopped.next().await;
     let _ = std::fs::remove_file(&file);
     sandbox.stop().await;

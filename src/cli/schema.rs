@@ -37,6 +37,6 @@ pub fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
         File::Workspace => &load::SETTINGS,
         File::Platform => &definition::SCHEMA,
     };
-    writeln!(output::stdout(), "{}", visible::json(&schema.json()))?;
+    writeln!(output::stdout(), "{}", visible::json(schema.json()))?;
     Ok(Exit::Done)
 }
