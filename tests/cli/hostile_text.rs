@@ -205,13 +205,13 @@ fn validate_warns_about_what_hides_with_file_and_line() {
 #[test]
 fn logs_are_plain_and_upas_own() {
     let space = Space::with(&["ana"]);
+    let line = regex::Regex::new(r"^\S*\d{4}-\d\d-\d\dT\S+\s+(TRACE|DEBUG|INFO|WARN|ERROR) ").unwrap();
     for variables in [
         &[("UPA_LOG", "trace")][..],
         &[("UPA_LOG", "trace"), ("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")],
         &[("UPA_LOG", "debug,hyper=trace,reqwest=trace,mio=trace")],
     ] {
         let run = space.upa_with(&["apply", "--yes"], variables).exits(0);
-        let line = regex::Regex::new(r"^\S*\d{4}-\d\d-\d\dT\S+\s+(TRACE|DEBUG|INFO|WARN|ERROR) ").unwrap();
         let logged: Vec<&str> = run.stderr.lines().filter(|text| line.is_match(text)).collect();
         assert!(!logged.is_empty(), "{run}");
         for text in logged {
