@@ -61,6 +61,7 @@ fn statuses_say_whether_there_are_changes() {
       "format": 1,
       "kept": [],
       "problems": [],
+      "secrets": {},
       "tenants": 1,
       "tenants_changed": 0,
       "webhooks": 0

@@ -212,7 +212,7 @@ async fn what_is_the_same_is_not_written_and_what_is_not_is() {
     );
     space.commit();
     space.upa(&["plan", "--detailed-exitcode"]).exits(0);
-    let rotated = [("WELCS_PIN", "another-pin-77")];
+    let rotated = [("UPA_TENANT_WELCS_PIN", "another-pin-77")];
     let plan = space.upa_with(&["plan"], &rotated).exits(0);
     plan.says("Plan: 2 to update").says("pin");
     space.upa_with(&["apply", "--yes"], &rotated).exits(0);

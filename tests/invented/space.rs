@@ -98,7 +98,7 @@ impl Space {
             .env("TZ", "UTC")
             .env("MAILROOM_USER", USER)
             .env("MAILROOM_SECRET", SECRET)
-            .env("WELCS_PIN", PIN)
+            .env("UPA_TENANT_WELCS_PIN", PIN)
             .env("UPA_FINGERPRINT_KEY", "0123456789abcdef0123456789abcdef")
             .current_dir(self.root())
             .stdin(Stdio::null());
