@@ -23,6 +23,7 @@
 //! | [`trust`] | which accounts may be contacted, and what of a head that is not merged yet is believed | pure |
 //! | [`endpoint`] | which addresses a key may travel to, and which stay on this machine | pure |
 //! | [`outside`] | time, chance, the network, the `git` program, what must survive a crash: behind one trait | effect |
+//! | [`visible`] | texts of strangers as they may be shown | pure |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
 //!
@@ -68,4 +69,5 @@ pub mod secrets;
 pub mod symbol;
 pub mod template;
 pub mod trust;
+pub mod visible;
 pub mod workspace;

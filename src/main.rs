@@ -4,31 +4,23 @@ use std::fs::{File, OpenOptions};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
-
-/// What speaks HTTP below upa. It logs what it handles as it is, so that asking for more from upa (`UPA_LOG=debug`) must
-/// not make it speak: what upa logs itself is redacted.
-const SILENCED: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt, registry};
+use upa::cli::output::{self, Guarded};
 
 fn main() -> ExitCode {
-    let mut filter = EnvFilter::try_from_env("UPA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    for directive in SILENCED
-        .iter()
-        .filter_map(|name| format!("{name}=warn").parse::<Directive>().ok())
-    {
-        filter = filter.add_directive(directive);
-    }
+    let filter = EnvFilter::try_from_env("UPA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Libraries log what they handle as it is, keys included, whatever is asked for: what upa logs itself is redacted.
+    let own = filter_fn(|event| event.target().split("::").next() == Some("upa"));
     let (writer, colours) = match log_file() {
-        Some(file) => (BoxMakeWriter::new(Mutex::new(file)), false),
-        None => (BoxMakeWriter::new(std::io::stderr), true),
+        Some(file) => (BoxMakeWriter::new(Mutex::new(Guarded::new(file))), false),
+        None => (BoxMakeWriter::new(output::stderr), output::coloured_log()),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(writer)
-        .init();
+    let log = fmt::layer().with_ansi(colours).with_writer(writer);
+    registry().with(log.with_filter(filter.and(own))).init();
     ExitCode::from(upa::cli::main().code())
 }
 

@@ -143,6 +143,7 @@ fn ids(lock: &Lockfile) -> impl Iterator<Item = (Address, String)> {
 /// What a lockfile knows about symbols.
 pub fn values(lock: &Lockfile) -> Values<'static> {
     Values {
+        tenant: lock.tenant.clone(),
         outs: lock
             .resources
             .iter()

@@ -73,11 +73,14 @@ impl Secrets {
         self.known.get(&(tenant.to_owned(), name.to_owned()))
     }
 
-    /// The value of a symbol that stands for a secret.
-    pub fn value(&self, symbol: &Symbol) -> Option<Value> {
+    /// The value of a symbol that stands for a secret, in a document of this owner; none of another tenant's.
+    pub fn value(&self, owner: &str, symbol: &Symbol) -> Option<Value> {
         let Symbol::Secret { tenant, name } = symbol else {
             return None;
         };
+        if tenant != owner {
+            return None;
+        }
         let secret = self.get(tenant, name)?.as_ref().ok()?;
         Some(Value::from(secret.expose()))
     }
@@ -129,6 +132,18 @@ mod tests {
             BTreeMap::from([("api_key", Secret::new("canary"))])
         );
         assert!(!printed.contains("canary"), "{printed}");
+    }
+
+    #[test]
+    fn a_secret_has_a_value_only_in_its_own_tenants_documents() {
+        let mut secrets = Secrets::default();
+        secrets.insert("ana", "inputs.a", Ok(Secret::new("abc")));
+        let symbol = Symbol::Secret {
+            tenant: "ana".to_owned(),
+            name: "inputs.a".to_owned(),
+        };
+        assert_eq!(secrets.value("ana", &symbol), Some(Value::from("abc")));
+        assert_eq!(secrets.value("bo", &symbol), None);
     }
 
     #[test]

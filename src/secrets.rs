@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::desired::DesiredState;
 use crate::fingerprint::{Key, SHORTEST_KEY};
 use crate::secret::{FingerprintKey, Secret, Secrets, Unavailable};
+use crate::symbol;
 use crate::workspace::Settings;
 use crate::workspace::secret::{InEnvironment, InFile, InSops, SecretRef};
 use crate::workspace::secret_rules::{self, CREDENTIALS, SecretRules};
@@ -283,6 +284,9 @@ fn expanded(path: &str) -> Result<PathBuf, Unavailable> {
 fn trimmed(text: &str, empty: impl FnOnce() -> Unavailable) -> Result<Secret, Unavailable> {
     match text.trim() {
         "" => Err(empty()),
+        text if symbol::is_reserved(text) => {
+            Err(unavailable(format!("it contains {}", symbol::RESERVED), symbol::REMOVE))
+        }
         text => Ok(Secret::new(text)),
     }
 }

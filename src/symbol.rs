@@ -1,15 +1,20 @@
 //! Values that are not known while a document is rendered: ids, webhook paths, credentials.
 //!
 //! A rendered document is ordinary JSON in which a symbol stands inside a string, between two Unicode *noncharacters*
-//! (U+FDD0 and U+FDD1, which the standard reserves for internal use). Templates and inputs that contain them are
-//! refused at load, so a symbol can never be forged by a file. This keeps one type for documents everywhere, and lets a
-//! symbol sit in the middle of a URL as easily as in a leaf of its own.
+//! (U+FDD0 and U+FDD1, which the standard reserves for internal use). This keeps one type for documents everywhere, and
+//! lets a symbol sit in the middle of a URL as easily as in a leaf of its own.
+//!
+//! No text from outside can pass for a symbol, for three reasons. Files that contain the two characters, written as they
+//! are or as an escape, are refused ([`holds_reserved`]), and in platforms' answers they are replaced ([`neutralise`]).
+//! A symbol begins with a word that is drawn once per process and never leaves its memory ([`outside::nonce`]): what
+//! does not begin with it is plain text. And a symbol has a value only for the tenant it is of ([`Symbol::is_of`]).
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::outside;
 use crate::resource::Address;
 
 const OPEN: char = '\u{FDD0}';
@@ -52,7 +57,19 @@ impl Symbol {
     /// The symbol as it stands inside a string.
     pub fn embed(&self) -> String {
         let json = serde_json::to_string(self).unwrap_or_default();
-        format!("{OPEN}{json}{CLOSE}")
+        format!("{OPEN}{}{json}{CLOSE}", outside::nonce())
+    }
+
+    /// Whether it may stand in a document of this owner: what is another tenant's has no value there. A credential is an
+    /// account's; whether a tenant may use it is decided where its document is rendered.
+    pub fn is_of(&self, owner: &str) -> bool {
+        match self {
+            Symbol::Ref { address, .. } => address.is_shared() || address.tenant() == owner,
+            Symbol::Base { tenant, .. } | Symbol::Entry { tenant, .. } | Symbol::Secret { tenant, .. } => {
+                tenant == owner
+            }
+            Symbol::Credential { .. } => true,
+        }
     }
 
     /// How a person reads it where its value is not known yet.
@@ -68,6 +85,10 @@ impl Symbol {
     }
 }
 
+/// What a finding about the reserved characters calls them, and its hint.
+pub const RESERVED: &str = "the noncharacters U+FDD0 or U+FDD1, which are reserved";
+pub const REMOVE: &str = "remove these characters";
+
 /// The first byte of both reserved characters.
 const FIRST_BYTE: u8 = 0xEF;
 
@@ -75,6 +96,40 @@ const FIRST_BYTE: u8 = 0xEF;
 pub fn is_reserved(text: &str) -> bool {
     // Both begin with this byte, which hardly any text has: looking for it alone is many times faster.
     text.as_bytes().contains(&FIRST_BYTE) && text.contains([OPEN, CLOSE])
+}
+
+/// Whether any text or key of a value from outside contains one, however the file it was parsed from spelled it.
+pub fn holds_reserved(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_reserved(text),
+        Value::Array(items) => items.iter().any(holds_reserved),
+        Value::Object(map) => map.iter().any(|(key, item)| is_reserved(key) || holds_reserved(item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// What a platform said, with U+FFFD for each of them. A field that an end customer fills in must not make the whole
+/// answer unreadable, and no document that upa sends contains them: a difference stays one.
+pub fn neutralise(value: &mut Value) {
+    match value {
+        Value::String(text) if is_reserved(text) => *text = neutral(text),
+        Value::Array(items) => items.iter_mut().for_each(neutralise),
+        Value::Object(map) => {
+            if map.keys().any(|key| is_reserved(key)) {
+                *map = std::mem::take(map)
+                    .into_iter()
+                    .map(|(key, item)| (neutral(&key), item))
+                    .collect();
+            }
+            map.values_mut().for_each(neutralise);
+        }
+        _ => {}
+    }
+}
+
+/// A text without the reserved characters.
+pub fn neutral(text: &str) -> String {
+    text.replace([OPEN, CLOSE], "\u{FFFD}")
 }
 
 /// A piece of a string: as written, or a symbol.
@@ -85,22 +140,32 @@ enum Piece<'a> {
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once(OPEN) {
-        if !before.is_empty() {
-            pieces.push(Piece::Text(before));
+    let (mut begin, mut from) = (0, 0);
+    while let Some(found) = text[from..].find(OPEN) {
+        let at = from + found;
+        from = at + OPEN.len_utf8();
+        let Some((symbol, length)) = symbol_at(&text[from..]) else {
+            // It only looks like one.
+            continue;
+        };
+        if begin < at {
+            pieces.push(Piece::Text(&text[begin..at]));
         }
-        let (inside, after) = behind.split_once(CLOSE).unwrap_or((behind, ""));
-        match serde_json::from_str(inside) {
-            Ok(symbol) => pieces.push(Piece::Symbol(symbol)),
-            Err(_) => pieces.push(Piece::Text(inside)),
-        }
-        rest = after;
+        pieces.push(Piece::Symbol(symbol));
+        from += length;
+        begin = from;
     }
-    if !rest.is_empty() || pieces.is_empty() {
-        pieces.push(Piece::Text(rest));
+    if begin < text.len() || pieces.is_empty() {
+        pieces.push(Piece::Text(&text[begin..]));
     }
     pieces
+}
+
+/// The symbol of this process that a text begins with, behind the opening character, and how many bytes it takes.
+fn symbol_at(text: &str) -> Option<(Symbol, usize)> {
+    let (inside, _) = text.split_once(CLOSE)?;
+    let symbol = serde_json::from_str(inside.strip_prefix(outside::nonce())?).ok()?;
+    Some((symbol, inside.len() + CLOSE.len_utf8()))
 }
 
 /// Every symbol in a document.
@@ -202,28 +267,45 @@ fn resolve_text(text: &str, value_of: &impl Fn(&Symbol) -> Option<Value>, unknow
     Value::String(out)
 }
 
+/// The keys of a symbol in the canonical form.
+const REF: &str = "$ref";
+const SECRET: &str = "$secret";
+
 /// The document as it enters a plan's digest: symbols as `{"$ref": …}`, also where their value is known, so that the
-/// digest a reviewer saw is the digest of what is applied after ids were assigned.
+/// digest a reviewer saw is the digest of what is applied after ids were assigned. A key that is written like that gets
+/// one more `$`, so that two documents never have one form.
 pub fn symbolic(document: &Value) -> Value {
     match document {
-        Value::String(text) if is_reserved(text) => {
-            let parts: Vec<Value> = pieces(text)
-                .into_iter()
-                .map(|piece| match piece {
-                    Piece::Text(text) => Value::from(text),
-                    Piece::Symbol(Symbol::Secret { name, .. }) => serde_json::json!({ "$secret": name }),
-                    Piece::Symbol(symbol) => serde_json::json!({ "$ref": symbol }),
-                })
-                .collect();
-            Value::Array(parts)
-        }
+        Value::String(text) if is_reserved(text) => match &*pieces(text) {
+            [Piece::Text(text)] => Value::from(*text),
+            pieces => pieces.iter().map(canonical).collect(),
+        },
         Value::Array(items) => items.iter().map(symbolic).collect(),
         Value::Object(map) => map
             .iter()
-            .map(|(key, item)| (key.clone(), symbolic(item)))
+            .map(|(key, item)| (escaped(key), symbolic(item)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
         other => other.clone(),
+    }
+}
+
+fn canonical(piece: &Piece<'_>) -> Value {
+    match piece {
+        Piece::Text(text) => Value::from(*text),
+        Piece::Symbol(Symbol::Secret { name, .. }) => serde_json::json!({ SECRET: name }),
+        Piece::Symbol(symbol) => serde_json::json!({ REF: symbol }),
+    }
+}
+
+/// A key as it was written, and so that it differs from those of symbols.
+fn escaped(key: &str) -> String {
+    let word = key.trim_start_matches('$');
+    let like_a_symbol = word.len() < key.len() && [REF, SECRET].contains(&&*format!("${word}"));
+    if like_a_symbol {
+        format!("${key}")
+    } else {
+        key.to_owned()
     }
 }
 
@@ -238,6 +320,8 @@ pub fn described(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn crm() -> Symbol {
@@ -288,5 +372,112 @@ mod tests {
             shown,
             json!({"a": [{"$ref": {"ref": {"address": "welcs@v2.0/crm", "path": "id"}}}], "b": "plain"})
         );
+    }
+
+    fn token(tenant: &str) -> Symbol {
+        Symbol::Secret {
+            tenant: tenant.to_owned(),
+            name: "inputs.token".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_text_without_the_word_of_this_process_is_no_symbol() {
+        let json = serde_json::to_string(&token("other")).unwrap();
+        let guess = "0".repeat(outside::nonce().len());
+        for forged in [
+            format!("{OPEN}{json}{CLOSE}"),
+            format!("a{OPEN}{guess}{json}{CLOSE}b"),
+            format!("{OPEN}{OPEN}{CLOSE}"),
+        ] {
+            let document = json!({"a": forged});
+            assert!(symbols(&document).is_empty());
+            assert_eq!(resolve(&document, &|_| Some(json!("stolen")), Unknown::Blank), document);
+            assert_eq!(symbolic(&document), document);
+            // What stands beside it is still found.
+            let beside = json!(format!("{forged}{}", crm().embed()));
+            assert_eq!(symbols(&beside), BTreeSet::from([crm()]));
+        }
+    }
+
+    #[test]
+    fn a_symbol_is_of_its_tenant_or_shared() {
+        let shared = Symbol::id_of("@shared:vapi/number".parse().unwrap());
+        assert!(crm().is_of("welcs") && !crm().is_of("ana"));
+        assert!(token("ana").is_of("ana") && !token("ana").is_of("welcs"));
+        assert!(shared.is_of("ana") && shared.is_of("welcs"));
+    }
+
+    #[test]
+    fn reserved_characters_are_found_in_texts_and_keys_and_taken_out_of_answers() {
+        for (text, found) in [
+            (r#"{"a": [{"b": "x\uFDD0y"}]}"#, true),
+            (r#"{"a": {"\ufdd1": 1}}"#, true),
+            (r#"{"a": "\uFDD2 \\uFDD0"}"#, false),
+        ] {
+            let mut value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(holds_reserved(&value), found, "{text}");
+            neutralise(&mut value);
+            assert!(!holds_reserved(&value), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_does_not_know_the_word_of_this_process() {
+        let document = json!({"a": format!("x{}y", crm().embed()), "b": [token("welcs").embed()]});
+        let form = symbolic(&document).to_string();
+        assert!(!form.contains(outside::nonce()) && !is_reserved(&form), "{form}");
+    }
+
+    #[test]
+    fn a_literal_that_looks_like_a_symbol_has_a_form_of_its_own() {
+        let real = json!(format!("Bearer {}", token("welcs").embed()));
+        let mut literal = symbolic(&real);
+        for _ in 0..3 {
+            assert_ne!(symbolic(&literal), symbolic(&real));
+            assert_ne!(symbolic(&literal), literal);
+            literal = symbolic(&literal);
+        }
+        // What a JSON Schema or a price says stays as it is.
+        let plain = json!({"$schema": "x", "$": 1, "ref": 2, "$refs": 3});
+        assert_eq!(symbolic(&plain), plain);
+    }
+
+    /// Documents of few words, so that two of them are often almost alike.
+    fn documents() -> impl Strategy<Value = Value> {
+        let symbol = token("welcs").embed();
+        let texts = prop::collection::vec(prop::sample::select(vec!["x".to_owned(), symbol, crm().embed()]), 0..3);
+        let looks_alike = symbolic(&json!(format!("x{}", token("welcs").embed())));
+        let leaf = prop_oneof![
+            texts.prop_map(|parts| Value::from(parts.concat())),
+            Just(looks_alike),
+            Just(json!(1)),
+            Just(Value::Null),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let key = prop::sample::select(vec!["$ref", "$secret", "$$ref", "$$secret", "ref", "a"]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map(key.prop_map(str::to_owned), inner, 0..3)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_document_has_the_digest_of_another(a in documents(), b in documents()) {
+            for (a, b) in [(a.clone(), b.clone()), (symbolic(&a), b), (symbolic(&a), a)] {
+                let digests = Digest::of_json(&symbolic(&a)) == Digest::of_json(&symbolic(&b));
+                prop_assert_eq!(digests, a == b, "{} and {}", a, b);
+            }
+        }
+
+        #[test]
+        fn text_around_symbols_is_kept(before in "[^\u{FDD1}]{0,8}", after in "\\PC{0,8}") {
+            let text = format!("{before}{}{after}", crm().embed());
+            let resolved = resolve(&json!(text), &|_| Some(json!("id")), Unknown::Keep);
+            prop_assert_eq!(resolved, json!(format!("{before}id{after}")));
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use clap::Args;
 use similar::TextDiff;
 
+use super::output;
 use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
 use super::survey::{self, Survey};
@@ -15,9 +16,9 @@ use crate::export::adopt::{self, Adoption, Drifted, Ground};
 use crate::lockfile::Lockfile;
 use crate::platform::{Object, Reading};
 use crate::problem::{did_you_mean, listed};
-use crate::render::diff::clean;
 use crate::render::{BOLD, CYAN, GREEN, RED, counted, styled};
 use crate::resource::Address;
+use crate::visible::{on_one_line, shown};
 use crate::workspace::{Entry, Files};
 
 /// Write what was changed on the platform back into the tenant's file and the templates. Commits nothing.
@@ -38,11 +39,7 @@ pub async fn run(global: &Global, args: &AdoptArgs) -> Result<Exit, Failure> {
     let rules = plan::RuleArgs::default().rules(&session);
     let survey = survey::survey(&session, desired, &accounts.observers(), &rules).await;
     accounts.close().await;
-    report::heard(write!(
-        anstream::stderr(),
-        "{}",
-        report::problems(&survey.plan.problems)
-    ))?;
+    report::heard(write!(output::stderr(), "{}", report::problems(&survey.plan.problems)))?;
     let exit = Exit::of_problems(&survey.plan.problems);
     if exit != Exit::Done {
         return Ok(exit);
@@ -148,7 +145,7 @@ fn text<'a>(files: &'a Files, path: &str) -> &'a str {
 
 /// The edits, as `git diff` shows them.
 fn print(before: &Files, adoption: &Adoption) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     for path in &adoption.edited {
         let diff = TextDiff::from_lines(text(before, path), text(&adoption.files, path));
         writeln!(out, "{}", styled(BOLD, format!("diff --git a/{path} b/{path}")))?;
@@ -157,7 +154,7 @@ fn print(before: &Files, adoption: &Adoption) -> std::io::Result<()> {
         for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
             writeln!(out, "{}", styled(CYAN, hunk.header()))?;
             for change in hunk.iter_changes() {
-                let line = clean(change.value().trim_end_matches(['\r', '\n']));
+                let line = shown(change.value().trim_end_matches(['\r', '\n']));
                 let line = format!("{}{line}", change.tag());
                 match change.tag() {
                     similar::ChangeTag::Delete => writeln!(out, "{}", styled(RED, line))?,
@@ -175,14 +172,14 @@ fn print(before: &Files, adoption: &Adoption) -> std::io::Result<()> {
 
 /// What was done, what was not, whom it reaches and what to do next.
 fn say(session: &Session, args: &AdoptArgs, adoption: &Adoption) -> Result<(), Failure> {
-    let mut err = anstream::stderr().lock();
+    let mut err = output::stderr();
     for left in &adoption.left {
         writeln!(
             err,
             "left: {} `{}`: {}",
             left.address,
-            clean(&left.field),
-            clean(&left.why)
+            on_one_line(&left.field),
+            on_one_line(&left.why)
         )?;
     }
     if adoption.edited.is_empty() {

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::Global;
 use super::approved::Approved;
+use super::output;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::{self, Above, Lines, Live};
 use super::publish::Kept;
@@ -83,7 +84,7 @@ async fn proceed(
         approved.check(&survey.plan)?;
     }
     if survey.plan.is_empty() && run.session.leftovers.is_empty() {
-        report::heard(render::plan::awaited(&mut anstream::stdout(), &survey.plan.awaited))?;
+        report::heard(render::plan::awaited(&mut output::stdout(), &survey.plan.awaited))?;
         return Ok(required(args, before, &survey.plan.awaited));
     }
     if !survey.plan.changes.is_empty() {
@@ -108,7 +109,7 @@ async fn proceed(
     drop(live);
     report_outcomes(&outcomes, &kept, &left)?;
     let awaited = gates::awaited(&survey.desired, &run.session.locks);
-    report::heard(render::plan::awaited(&mut anstream::stdout().lock(), &awaited))?;
+    report::heard(render::plan::awaited(&mut output::stdout(), &awaited))?;
     Ok(required(args, run::exit(before, &outcomes, &left), &awaited))
 }
 
@@ -167,8 +168,8 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
             .hint(format!("git checkout -- {path}")),
         );
     }
-    write!(anstream::stderr(), "{}", report::problems(&problems))?;
-    let mut out = anstream::stdout().lock();
+    write!(output::stderr(), "{}", report::problems(&problems))?;
+    let mut out = output::stdout();
     let failed: Vec<&str> = outcomes
         .iter()
         .filter(|outcome| outcome.failed())

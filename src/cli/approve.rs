@@ -5,6 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 use jiff::{Timestamp, Unit};
 
+use super::output;
 use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
 use super::{Global, survey};
@@ -37,7 +38,7 @@ pub fn run(global: &Global, args: &ApproveArgs) -> Result<Exit, Failure> {
     let empty = Lockfile::new(&*args.tenant);
     let lock = session.locks.get(&args.tenant).unwrap_or(&empty);
     let gate = chosen(tenant, lock, args.gate.as_deref())?;
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     match gate.standing(&tenant.version, lock) {
         Standing::Open | Standing::Outdated(_) => {}
         Standing::Passed(approval) => {

@@ -7,6 +7,7 @@ use clap::Args;
 use include_dir::{Dir, include_dir};
 use serde_json::{Value, json};
 
+use super::output;
 use super::plan::{Format, PlanArgs, RuleArgs};
 use super::report::{self, Failure};
 use super::session::{At, Session};
@@ -65,7 +66,7 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     story.plan().await?;
     say("4. A fix: the error handler cuts messages too short. An edit alone is not part of the version …")?;
     let edited = story.edit_template()?;
-    writeln!(anstream::stdout(), "   (edited {edited})")?;
+    writeln!(output::stdout(), "   (edited {edited})")?;
     story.plan_expecting_refusal().await?;
     say("   … until it is released. Then it is planned for every tenant, and read once.")?;
     story.release()?;
@@ -76,7 +77,7 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     story.change_by_hand().await?;
     story.plan().await?;
     say("That is where you are now. Go on by yourself:")?;
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     if let Some(program) = not_on_the_path() {
         writeln!(out, "  alias upa={}", program.display())?;
     }
@@ -101,12 +102,12 @@ fn not_on_the_path() -> Option<PathBuf> {
 }
 
 fn say(text: &str) -> Result<(), Failure> {
-    writeln!(anstream::stdout(), "\n{}", styled(BOLD, text))?;
+    writeln!(output::stdout(), "\n{}", styled(BOLD, text))?;
     Ok(())
 }
 
 fn command(text: &str) -> Result<(), Failure> {
-    writeln!(anstream::stdout(), "{}", styled(CYAN, format!("$ upa {text}")))?;
+    writeln!(output::stdout(), "{}", styled(CYAN, format!("$ upa {text}")))?;
     Ok(())
 }
 
@@ -168,7 +169,7 @@ impl Story {
     async fn plan_expecting_refusal(&self) -> Result<(), Failure> {
         match self.plan().await {
             Err(failure) if failure.exit == Exit::Configuration => {
-                write!(anstream::stderr(), "{}", report::failure(&failure))?;
+                write!(output::stderr(), "{}", report::failure(&failure))?;
                 Ok(())
             }
             Err(failure) => Err(failure),
@@ -232,7 +233,7 @@ impl Story {
             }
         }
         writeln!(
-            anstream::stdout(),
+            output::stdout(),
             "An operator has connected each tenant's calendar, sheet and CRM in n8n ({} credentials); upa finds them by name.",
             wanted.len()
         )?;

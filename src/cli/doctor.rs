@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::Global;
 use super::orphans;
+use super::output;
 use super::plan::Format;
 use super::progress::Live;
 use super::report::{self, Failure};
@@ -24,6 +25,7 @@ use crate::outside;
 use crate::plan::{Action, Reason, Rules};
 use crate::problem::{Class, Problem, listed};
 use crate::render::counted;
+use crate::visible;
 use crate::workspace::Status;
 
 /// Look for everything that is not as it should be: interrupted runs, stale claims, open requests, objects nobody records,
@@ -63,9 +65,9 @@ pub async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
     // What files say of themselves may come up twice.
     let mut seen = BTreeSet::new();
     findings.retain(|problem| seen.insert(problem.message.clone()));
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     if let Format::Json = args.format {
-        report::heard(writeln!(out, "{:#}", json!({ "findings": findings })))?;
+        report::heard(writeln!(out, "{}", visible::json(&json!({ "findings": findings }))))?;
     } else if findings.is_empty() {
         report::heard(writeln!(out, "Nothing is wrong."))?;
     } else {

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::Global;
 use super::accounts::Accounts;
+use super::output;
 use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
 use crate::desired::desired;
@@ -17,8 +18,8 @@ use crate::export::adopt::{self, Ground};
 use crate::lockfile::Lockfile;
 use crate::platform::{Answer, Credential, Object, Question, Reading};
 use crate::problem::{did_you_mean, listed};
-use crate::render::diff::clean;
 use crate::resource::{Address, Kind};
+use crate::visible::{self, on_one_line};
 
 /// Turn a running workflow or object into a template. What belongs to its tenant becomes expressions again.
 #[derive(Debug, Args)]
@@ -57,16 +58,16 @@ pub async fn run(global: &Global, args: &ExportArgs) -> Result<Exit, Failure> {
         None => Surroundings::default(),
     };
     if let (Some(address), None) = (&address, &known.current) {
-        report::heard(write!(anstream::stderr(), "{}", report::problems(&session.errors())))?;
+        report::heard(write!(output::stderr(), "{}", report::problems(&session.errors())))?;
         writeln!(
-            anstream::stderr(),
+            output::stderr(),
             "{address} has no template that can be used, so what is exported is not compared with one."
         )?;
     }
     let Some(platform) = session.workspace.registry.of_kind(&kind) else {
         return Err(Failure::new(Exit::Usage, format!("there is no kind `{kind}`")));
     };
-    let text = format!("{:#}\n", platform.export(&kind, object, &known));
+    let text = format!("{}\n", visible::json(&platform.export(&kind, object, &known)));
     if let (Some(address), Some(_), None) = (&address, &known.current, &args.tenant) {
         say_differences(&session, &answer, args, address, object, &text)?;
     }
@@ -77,13 +78,13 @@ pub async fn run(global: &Global, args: &ExportArgs) -> Result<Exit, Failure> {
                 .map(|address| format!(", which is {address},"))
                 .unwrap_or_default();
             writeln!(
-                anstream::stderr(),
+                output::stderr(),
                 "Wrote \"{}\"{whose} to {}. Read it before it becomes a template: `git diff`, then `upa release`.",
                 object.title,
                 file.display()
             )?;
         }
-        None => report::heard(write!(anstream::stdout(), "{text}"))?,
+        None => report::heard(write!(output::stdout(), "{text}"))?,
     }
     Ok(Exit::Done)
 }
@@ -228,9 +229,9 @@ fn say_differences(
     let differs = adopt::verify(&session.repo.work_tree()?, &ground, address, object, text);
     if !differs.is_empty() {
         writeln!(
-            anstream::stderr(),
+            output::stderr(),
             "warning: as the template of {address} this does not render to what is there: {}",
-            clean(&listed(differs.iter().map(String::as_str)))
+            on_one_line(&listed(differs.iter().map(String::as_str)))
         )?;
     }
     Ok(())

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Global;
 use super::claim::{failure, time};
+use super::output;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use crate::exit::Exit;
@@ -24,7 +25,7 @@ pub struct LeaseArgs {
 
 pub fn run(global: &Global, args: &LeaseArgs) -> Result<Exit, Failure> {
     let session = Session::look(global, At::WorkTree, &[])?;
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let Some(remote) = session.remote() else {
         if args.steal.is_some() {
             return Err(

@@ -14,6 +14,7 @@ mod history;
 mod lease;
 mod new;
 mod orphans;
+pub mod output;
 mod plan;
 mod platform;
 mod progress;
@@ -146,7 +147,12 @@ pub fn main() -> Exit {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => finish(run(&cli)),
         Err(error) => {
-            let _ = error.print();
+            let text = error.render();
+            // Arguments may be a stranger's too: the name of a branch.
+            let _ = match error.use_stderr() {
+                true => write!(output::stderr(), "{}", text.ansi()),
+                false => write!(output::stdout(), "{}", text.ansi()),
+            };
             if error.use_stderr() { Exit::Usage } else { Exit::Done }
         }
     }
@@ -156,7 +162,7 @@ fn finish(result: Result<Exit, Failure>) -> Exit {
     match result {
         Ok(exit) => exit,
         Err(failure) => {
-            let _ = write!(anstream::stderr(), "{}", report::failure(&failure));
+            let _ = write!(output::stderr(), "{}", report::failure(&failure));
             failure.exit
         }
     }
@@ -204,7 +210,7 @@ fn confirm(yes: bool, question: &str, else_say: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(Exit::Usage, "nobody is there to ask").hint(else_say));
     }
-    write!(anstream::stderr(), "\n{question}? Only `yes` does: ")?;
+    write!(output::stderr(), "\n{question}? Only `yes` does: ")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if answer.trim() == "yes" {

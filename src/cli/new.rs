@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::Global;
+use super::output;
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::platform::Registry;
@@ -93,7 +94,7 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     }
     std::fs::write(&target, text)?;
     writeln!(
-        anstream::stdout(),
+        output::stdout(),
         "Wrote {path}. Fill in what is empty or commented out, then: upa validate && upa plan {}",
         args.tenant
     )?;

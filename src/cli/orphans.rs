@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::accounts::Accounts;
+use super::output;
 use super::plan::Format;
 use super::progress::Live;
 use super::report::{self, Failure};
@@ -22,6 +23,7 @@ use crate::problem::{Class, Problem};
 use crate::render::counted;
 use crate::render::table::table;
 use crate::resource::{Address, Owner};
+use crate::visible;
 
 /// List the objects that carry this workspace's mark and that no lockfile records. Deletes only what is named.
 #[derive(Debug, Args)]
@@ -44,10 +46,14 @@ pub async fn run(global: &Global, args: &OrphansArgs) -> Result<Exit, Failure> {
     let session = Session::look_with(global, At::WorkTree, &[], Fetch::Usually)?;
     let (found, unknown) = found(&session).await?;
     drop(live);
-    write!(anstream::stderr(), "{}", report::problems(&unknown))?;
-    let mut out = anstream::stdout().lock();
+    write!(output::stderr(), "{}", report::problems(&unknown))?;
+    let mut out = output::stdout();
     let written = match args.format {
-        Format::Json => writeln!(out, "{:#}", json!({ "orphans": found, "problems": unknown })),
+        Format::Json => writeln!(
+            out,
+            "{}",
+            visible::json(&json!({ "orphans": found, "problems": unknown }))
+        ),
         Format::Text => write(&mut out, &found),
     };
     report::heard(written)?;
@@ -130,7 +136,7 @@ async fn delete_all(run: &Run, args: &OrphansArgs, chosen: &[&Orphan]) -> Result
         }
         let keep = facts.keep.map(|why| format!(" ({why})")).unwrap_or_default();
         let line = format!("{} {} \"{}\"{keep}", orphan.kind, orphan.id, orphan.title);
-        report::heard(writeln!(anstream::stdout(), "{line}"))?;
+        report::heard(writeln!(output::stdout(), "{line}"))?;
     }
     let question = format!("Delete {}", counted(chosen.len(), "object"));
     super::confirm(args.yes, &question, "say `--yes`")?;
@@ -143,7 +149,7 @@ async fn delete_all(run: &Run, args: &OrphansArgs, chosen: &[&Orphan]) -> Result
         match take_away(&**executor, orphan).await {
             Ok(()) => {
                 let line = format!("  deleted     {} {}", orphan.kind, orphan.id);
-                report::heard(writeln!(anstream::stdout(), "{line}"))?;
+                report::heard(writeln!(output::stdout(), "{line}"))?;
             }
             Err(error) => {
                 let problem = error.problem(&orphan.account);
@@ -152,7 +158,7 @@ async fn delete_all(run: &Run, args: &OrphansArgs, chosen: &[&Orphan]) -> Result
             }
         }
     }
-    report::heard(write!(anstream::stderr(), "{}", report::problems(&problems)))?;
+    report::heard(write!(output::stderr(), "{}", report::problems(&problems)))?;
     Ok(Exit::of_problems(&problems))
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Global;
+use super::output;
 use super::progress::{self, Live};
 use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
@@ -18,6 +19,7 @@ use crate::plan::Rules;
 use crate::problem::{Problem, did_you_mean, listed};
 use crate::render::{self, counted};
 use crate::resource::Address;
+use crate::visible;
 use crate::workspace::Origin;
 
 /// Show what apply would do, and why. Reads only: keys that cannot write are enough.
@@ -101,7 +103,7 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     // A program that reads the plan is told in its own language why there is none.
     if let (Format::Json, Err(failure)) = (args.format, &result) {
         let document = render::json::no_plan(&failure.problems, failure.message.as_deref());
-        report::heard(writeln!(anstream::stdout(), "{document:#}"))?;
+        report::heard(writeln!(output::stdout(), "{}", visible::json(&document)))?;
     }
     result
 }
@@ -122,7 +124,7 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     drop(live);
     print(&session, &survey, args.format)?;
     if let Format::Text = args.format {
-        report::heard(render::plan::awaited(&mut anstream::stdout(), &survey.plan.awaited))?;
+        report::heard(render::plan::awaited(&mut output::stdout(), &survey.plan.awaited))?;
     }
     progress::print_ledger(global, args.format, &tallies)?;
     if let Some(file) = &args.out {
@@ -170,11 +172,15 @@ fn behind(session: &Session) -> Result<Option<Problem>, Failure> {
 pub fn print(session: &Session, survey: &Survey, format: Format) -> Result<(), Failure> {
     let mut findings = session.warnings.clone();
     findings.extend(survey.plan.problems.iter().cloned());
-    report::heard(write!(anstream::stderr(), "{}", report::problems(&findings)))?;
-    let mut out = anstream::stdout().lock();
+    report::heard(write!(output::stderr(), "{}", report::problems(&findings)))?;
+    let mut out = output::stdout();
     let written = match format {
         Format::Text => render::plan::write(&mut out, &survey.plan, &survey.desired),
-        Format::Json => writeln!(out, "{:#}", render::json::plan(&survey.plan, &survey.desired)),
+        Format::Json => writeln!(
+            out,
+            "{}",
+            visible::json(&render::json::plan(&survey.plan, &survey.desired))
+        ),
     };
     report::heard(written.and_then(|()| out.flush()))
 }

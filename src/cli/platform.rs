@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::Global;
+use super::output;
 use super::report::{self, Failure};
 use crate::exit::Exit;
 use crate::platform::Registry;
@@ -63,7 +64,7 @@ fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let (name, source) = definition_text(&args.file)?;
     let definition = Definition::parse(&name, &source).map_err(Failure::problems)?;
     let kinds = counted(definition.kinds.len(), "kind");
-    let mut out = anstream::stdout();
+    let mut out = output::stdout();
     let Some(spec) = &args.contract else {
         report::heard(writeln!(
             out,
@@ -77,7 +78,7 @@ fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     if found.iter().any(Problem::is_error) {
         return Err(Failure::problems(found));
     }
-    write!(anstream::stderr(), "{}", report::problems(&found))?;
+    write!(output::stderr(), "{}", report::problems(&found))?;
     report::heard(writeln!(out, "Valid: {name}, {kinds}, as {shown} says."))?;
     Ok(Exit::Done)
 }
@@ -128,7 +129,7 @@ fn list(global: &Global) -> Result<Exit, Failure> {
         rows.extend(rows_of(&registry, name));
     }
     let head: Vec<&str> = std::iter::once("kind").chain(Abilities::HEAD).collect();
-    report::heard(write!(anstream::stdout(), "{}", table(&head, rows)))?;
+    report::heard(write!(output::stdout(), "{}", table(&head, rows)))?;
     Ok(Exit::Done)
 }
 
@@ -179,7 +180,7 @@ fn show(global: &Global, name: &str) -> Result<Exit, Failure> {
             return unknown(what, &mut names.iter().map(String::as_str), name);
         }
     }
-    let mut out = anstream::stdout();
+    let mut out = output::stdout();
     let head: Vec<&str> = std::iter::once("kind").chain(Abilities::HEAD).collect();
     report::heard(write!(out, "{}", table(&head, rows)))?;
     let Known::Defined(definition) = known else {

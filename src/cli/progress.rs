@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Global;
 use super::accounts::Accounts;
+use super::output;
 use super::plan::Format;
 use super::report::{self, Failure};
 use crate::apply::Progress;
@@ -94,7 +95,7 @@ impl Above {
     pub fn line(&self, text: &str) {
         self.0.suspend(|| {
             // Nobody to tell is no reason to stop.
-            let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
+            let _ = writeln!(output::stderr(), "{}", text.trim_end());
         });
     }
 }
@@ -202,7 +203,7 @@ pub fn print_ledger(global: &Global, format: Format, tallies: &BTreeMap<String, 
         return Ok(());
     }
     let tallies = tallies.iter().map(|(account, tally)| (account.as_str(), *tally));
-    report::heard(render::ledger::write(&mut anstream::stderr().lock(), tallies))
+    report::heard(render::ledger::write(&mut output::stderr(), tallies))
 }
 
 #[cfg(test)]

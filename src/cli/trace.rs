@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
+use super::output;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use crate::desired::desired;
@@ -34,7 +35,7 @@ struct Found<'a> {
 
 pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
     let session = Session::look(global, At::WorkTree, &[])?;
-    report::heard(write!(anstream::stderr(), "{}", report::problems(&session.errors())))?;
+    report::heard(write!(output::stderr(), "{}", report::problems(&session.errors())))?;
     // A URL from a log has a query; whose it is does not depend on that.
     let what = args.what.split(['?', '#']).next().unwrap_or_default();
     let mut found = Vec::new();
@@ -56,7 +57,7 @@ pub fn run(global: &Global, args: &TraceArgs) -> Result<Exit, Failure> {
                 .hint("give the id as the platform shows it, or the webhook's URL"),
         );
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     for (index, one) in found.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;

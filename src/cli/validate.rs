@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use clap::Args;
 
+use super::output;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::{Global, survey};
@@ -42,10 +43,10 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
     if session.workspace.settings.workspace.fingerprint_key.is_none() {
         warnings.extend(unseen::without_key(&desired, &FingerprintKey::Unset));
     }
-    write!(anstream::stderr(), "{}", report::problems(&warnings))?;
+    write!(output::stderr(), "{}", report::problems(&warnings))?;
     let resources: usize = desired.tenants.values().map(|tenant| tenant.resources.len()).sum();
     writeln!(
-        anstream::stdout(),
+        output::stdout(),
         "Valid: {}, {}, {}.",
         counted(desired.count(), "tenant"),
         counted(session.workspace.versions.len(), "version"),

@@ -364,6 +364,7 @@ fn resource(
             })
             .collect::<Vec<_>>()
     })?;
+    refuse_foreign(tenant, version, &scope, &document)?;
     let account = workspace.account_of(tenant, &kind).to_owned();
     let address = scope.own_address();
     let needs = symbols(&document).into_iter().filter_map(|symbol| match symbol {
@@ -387,6 +388,39 @@ fn resource(
         document,
         address,
     }))
+}
+
+/// A document holds symbols of its own tenant, of what is shared, and of the credentials that the tenant names: whatever
+/// else it holds was not made by rendering.
+fn refuse_foreign(
+    tenant: &Tenant,
+    version: &Version,
+    scope: &Values<'_>,
+    document: &Value,
+) -> Result<(), Vec<Problem>> {
+    let named: Vec<Symbol> = version
+        .file
+        .credentials
+        .keys()
+        .filter_map(|slot| scope.credential_symbol(slot))
+        .collect();
+    let allowed = |symbol: &Symbol| match symbol {
+        Symbol::Credential { .. } => named.contains(symbol),
+        other => other.is_of(&tenant.name),
+    };
+    let foreign = symbols(document).into_iter().filter(|symbol| !allowed(symbol));
+    let problems: Vec<Problem> = foreign
+        .map(|symbol| {
+            let what = symbol.describe();
+            Problem::configuration(format!(
+                "{} refers to {what}, which is not this tenant's",
+                scope.own_address()
+            ))
+            .at(tenant.toml.key("/inputs"))
+            .hint("this is a bug in upa or an attack; nothing was sent")
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// A workflow cannot call a sibling that its tenant does not have.

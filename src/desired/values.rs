@@ -150,18 +150,22 @@ impl<'a> Values<'a> {
     }
 
     fn credential(&self, name: &str, field: &str) -> Option<Value> {
-        let slot = self.version.file.credentials.get(name)?;
-        let choice = self.tenant.file.credentials.get(name)?;
         Some(Value::from(match field {
-            "name" => choice.name().to_owned(),
-            "id" => Symbol::Credential {
-                account: self.workspace.account_for(self.tenant, &slot.platform).to_owned(),
-                name: choice.name().to_owned(),
-                kind: slot.kind.clone(),
-            }
-            .embed(),
+            "name" => self.tenant.file.credentials.get(name)?.name().to_owned(),
+            "id" => self.credential_symbol(name)?.embed(),
             _ => return None,
         }))
+    }
+
+    /// What stands for the id of the credential that the tenant names for a slot of its version.
+    pub(super) fn credential_symbol(&self, slot: &str) -> Option<Symbol> {
+        let spec = self.version.file.credentials.get(slot)?;
+        let choice = self.tenant.file.credentials.get(slot)?;
+        Some(Symbol::Credential {
+            account: self.workspace.account_for(self.tenant, &spec.platform).to_owned(),
+            name: choice.name().to_owned(),
+            kind: spec.kind.clone(),
+        })
     }
 
     fn lookup(&self, path: &Path) -> Option<Value> {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -148,6 +148,13 @@ pub fn run_id() -> Uuid {
     let mut rest = [0; 10];
     rest.copy_from_slice(&random[..10]);
     uuid::Builder::from_unix_timestamp_millis(milliseconds, &rest).into_uuid()
+}
+
+/// A word that no file and no platform can know: 128 random bits in hex, drawn once for the process and never written
+/// anywhere. It is the real world's also in a simulation: nothing that is written or decided depends on which it is.
+pub fn nonce() -> &'static str {
+    static NONCE: OnceLock<String> = OnceLock::new();
+    NONCE.get_or_init(|| format!("{:032x}", Real::default().random()))
 }
 
 /// A number from 0 to 1.

@@ -76,12 +76,7 @@ pub fn overlap(a: &str, b: &str) -> bool {
 
 /// Whether a value holds something that is not known yet.
 pub fn is_symbolic(value: &Value) -> bool {
-    match value {
-        Value::String(text) => symbol::is_reserved(text),
-        Value::Array(items) => items.iter().any(is_symbolic),
-        Value::Object(map) => map.values().any(is_symbolic),
-        _ => false,
-    }
+    !symbol::symbols(value).is_empty()
 }
 
 /// The differences that stay as they are on the platform, with the rule that says so. `known` = it is known who moved; if

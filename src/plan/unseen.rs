@@ -43,7 +43,7 @@ fn print(address: &Address, field: &str, leaf: &Value, secrets: &Secrets) -> Opt
     let key = secrets.fingerprint_key()?;
     let mut names = names(leaf).peekable();
     names.peek()?;
-    let value = symbol::resolve(leaf, &|symbol| secrets.value(symbol), Unknown::Keep);
+    let value = symbol::resolve(leaf, &|symbol| secrets.value(address.tenant(), symbol), Unknown::Keep);
     if self::names(&value).next().is_some() {
         return None;
     }

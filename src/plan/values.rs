@@ -35,6 +35,8 @@ impl Known {
 /// The values of one tenant.
 #[derive(Debug, Clone, Default)]
 pub struct Values<'a> {
+    /// Whose documents they are for: a symbol of another tenant has no value in them.
+    pub tenant: String,
     /// The ids of objects that exist.
     pub ids: BTreeMap<Address, String>,
     /// Their outputs.
@@ -48,6 +50,9 @@ pub struct Values<'a> {
 impl Values<'_> {
     /// The value of a symbol, if it has one.
     pub fn of(&self, symbol: &Symbol) -> Option<Value> {
+        if !symbol.is_of(&self.tenant) {
+            return None;
+        }
         match symbol {
             Symbol::Ref { address, path } => match path.split_once('.') {
                 None if path == "id" => self.ids.get(address).map(|id| Value::from(ids::own(id))),
@@ -105,5 +110,33 @@ pub fn base_path(tenant: &str, base: Uuid, named: bool) -> String {
         format!("{tenant}-{base}")
     } else {
         base.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_tenants_symbol_has_no_value() {
+        let (own, other): (Address, Address) = ("ana@v1/a".parse().unwrap(), "bo@v1/a".parse().unwrap());
+        let shared: Address = "@shared:crm/a".parse().unwrap();
+        let ids = [&own, &other, &shared].map(|address| (address.clone(), "1".to_owned()));
+        let values = Values {
+            tenant: "ana".to_owned(),
+            ids: ids.into(),
+            bases: [("v1".to_owned(), ("x".to_owned(), Uuid::nil()))].into(),
+            ..Values::default()
+        };
+        let base = |tenant: &str| Symbol::Base {
+            tenant: tenant.to_owned(),
+            version: "v1".to_owned(),
+        };
+        for symbol in [Symbol::id_of(own), Symbol::id_of(shared), base("ana")] {
+            assert!(values.of(&symbol).is_some(), "{symbol:?}");
+        }
+        for symbol in [Symbol::id_of(other), base("bo")] {
+            assert_eq!(values.of(&symbol), None);
+        }
     }
 }

@@ -8,6 +8,7 @@ use similar::TextDiff;
 use super::{DIM, GREEN, RED, styled};
 use crate::platform::FieldChange;
 use crate::symbol;
+use crate::visible::{on_one_line, shown};
 
 /// Longer values are cut around the first place where they differ.
 const LONGEST: usize = 160;
@@ -16,7 +17,7 @@ const CONTEXT: usize = 3;
 
 /// Writes a difference, each line after `indent`; `note` goes behind its name.
 pub fn write(out: &mut dyn Write, change: &FieldChange, note: Option<&str>, indent: &str) -> io::Result<()> {
-    write!(out, "{indent}{}", clean(&change.field))?;
+    write!(out, "{indent}{}", on_one_line(&change.field))?;
     match note {
         Some(note) => writeln!(out, "  {}", styled(DIM, note))?,
         None => writeln!(out)?,
@@ -52,7 +53,7 @@ fn lines(
         writeln!(
             out,
             "{indent}  {}",
-            styled(style, format!("{sign} {}", shorten(&clean(line), cut)))
+            styled(style, format!("{sign} {}", shorten(&shown(line), cut)))
         )?;
     }
     let more = text.lines().count().saturating_sub(40);
@@ -76,7 +77,7 @@ fn unified(out: &mut dyn Write, before: &str, after: &str, indent: &str) -> io::
     {
         writeln!(out, "{indent}  {}", hunk.header())?;
         for change in hunk.iter_changes() {
-            let line = clean(change.value().trim_end_matches('\n'));
+            let line = shown(change.value().trim_end_matches('\n'));
             let line = format!("{}{line}", change.tag());
             let line = match change.tag() {
                 similar::ChangeTag::Delete => styled(RED, line),
@@ -96,13 +97,6 @@ pub fn text(value: &Value) -> String {
         Value::String(text) => format!("\"{}\"", symbol::described(text)),
         other => symbol::described(&serde_json::to_string_pretty(other).unwrap_or_default()),
     }
-}
-
-/// What comes from a platform may contain control characters that would paint on the terminal.
-pub fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c })
-        .collect()
 }
 
 fn common_start(a: &str, b: &str) -> usize {
@@ -128,7 +122,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn shown(before: Option<Value>, after: Option<Value>) -> String {
+    fn written(before: Option<Value>, after: Option<Value>) -> String {
         let mut out = Vec::new();
         let change = FieldChange {
             field: "node \"A\" · x".to_owned(),
@@ -147,7 +141,7 @@ mod tests {
 
     #[test]
     fn short_values_stand_under_each_other() {
-        insta::assert_snapshot!(shown(Some(json!(1)), Some(json!("b"))), @r#"
+        insta::assert_snapshot!(written(Some(json!(1)), Some(json!("b"))), @r#"
         node "A"  x
           - 1
           + "b"
@@ -158,7 +152,7 @@ mod tests {
     fn text_is_unified() {
         let before: String = (1..9).map(|line| format!("line {line}\n")).collect();
         let after = before.replace("line 5", "line five");
-        insta::assert_snapshot!(shown(Some(json!(before)), Some(json!(after))), @"
+        insta::assert_snapshot!(written(Some(json!(before)), Some(json!(after))), @"
         node \"A\"  x
           @@ -2,7 +2,7 @@
            line 2
@@ -175,13 +169,8 @@ mod tests {
     #[test]
     fn long_values_are_cut_where_they_differ() {
         let long = |end: &str| json!(format!("{}{end}", "a".repeat(500)));
-        let text = shown(Some(long("x")), Some(long("y")));
+        let text = written(Some(long("x")), Some(long("y")));
         assert!(text.contains("ax\"") && text.contains("ay\""), "{text}");
         assert!(text.lines().all(|line| line.len() < 200), "{text}");
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(clean("a\u{1b}[2Jb"), "a\u{FFFD}[2Jb");
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::symbol::{holds_reserved, is_reserved};
+
 /// `inputs.business_name`, `files["prompt.md"]`: a root and what is below it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(pub Vec<String>);
@@ -83,6 +85,15 @@ pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Malformed> {
         };
         let written = &rest[start..start + 3 + end + 2];
         match value(behind[..end].trim()) {
+            // An escape within the quotes of an expression is read only here.
+            Some((path, instead))
+                if path.0.iter().any(|word| is_reserved(word)) || instead.iter().any(holds_reserved) =>
+            {
+                return Err(Malformed {
+                    written: written.to_owned(),
+                    why: "it contains the noncharacters U+FDD0 or U+FDD1, which are reserved",
+                });
+            }
             Some((path, instead)) => pieces.push(Piece::Value(path, written, instead)),
             None => {
                 return Err(Malformed {
@@ -196,6 +207,9 @@ mod tests {
             "<%= a ?? %>",
             "<%= a ?? b %>",
             "<%= ?? 1 %>",
+            r#"<%= a ?? "\uFDD0x\ufdd1" %>"#,
+            r#"<%= a ?? {"\uFDD0": 1} %>"#,
+            r#"<%= a["\uFDD1"] %>"#,
         ] {
             assert!(pieces(text).is_err(), "{text}");
         }

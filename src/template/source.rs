@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::problem::{Place, Problem};
+use crate::symbol;
 
 /// A parsed template file.
 #[derive(Debug, Clone)]
@@ -24,6 +25,10 @@ impl Source {
         };
         let text = &bare;
         match serde_json::from_str(text) {
+            Ok(value) if symbol::holds_reserved(&value) => {
+                let problem = Problem::configuration(format!("this template contains {}", symbol::RESERVED));
+                Err(problem.at(escape(file, text)).hint(symbol::REMOVE))
+            }
             Ok(value) => Ok(Self {
                 file: file.to_owned(),
                 text: text.clone(),
@@ -71,6 +76,16 @@ impl Source {
     }
 }
 
+/// The first escape of a reserved character: written as they are, they do not come this far.
+fn escape(file: &str, text: &Arc<str>) -> Place {
+    let escapes = text.match_indices("\\u");
+    let found = escapes.map(|(at, _)| at..at + 6).find(|span| {
+        let digits = text.get(span.start + 2..span.end).unwrap_or_default();
+        digits.eq_ignore_ascii_case("fdd0") || digits.eq_ignore_ascii_case("fdd1")
+    });
+    found.map_or_else(|| Place::file(file), |span| Place::new(file, text, span))
+}
+
 /// Bytes before a 1-based line and column, as `serde_json` counts them.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text
@@ -94,6 +109,15 @@ mod tests {
         let text: Arc<str> = Arc::from("{\n  \"a\": 1,\n  \"b\": ñ\n}");
         let problem = Source::parse("t.json", &text).unwrap_err();
         assert_eq!(problem.place.unwrap().line, 3);
+    }
+
+    #[test]
+    fn reserved_characters_are_refused_however_they_are_spelled() {
+        for text in ["{\n\"a\": [\"x\\uFDD0\"]}", "{\n\"\\ufDd1\": 1}"] {
+            let problem = Source::parse("t.json", &Arc::from(text)).unwrap_err();
+            assert_eq!(problem.place.unwrap().line, 2);
+        }
+        assert!(Source::parse("t.json", &Arc::from(r#"["\\\\uFDD0"]"#)).is_ok());
     }
 
     #[test]

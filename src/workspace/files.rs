@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::problem::{Place, Problem};
+use crate::symbol;
 
 /// The largest TOML or Markdown file that is read, in bytes.
 pub const LARGEST_TEXT: u64 = 1 << 20;
@@ -65,10 +66,9 @@ impl Files {
                 .hint(hint))
         };
         Some(match self.entries.get(path)? {
-            Entry::Text(text) if crate::symbol::is_reserved(text) => refuse(
-                "it contains the noncharacters U+FDD0 or U+FDD1, which are reserved".to_owned(),
-                "remove these characters",
-            ),
+            Entry::Text(text) if symbol::is_reserved(text) => {
+                refuse(format!("it contains {}", symbol::RESERVED), symbol::REMOVE)
+            }
             Entry::Text(text) => Ok(text),
             Entry::TooLarge(size) => refuse(
                 format!("it has {size} bytes, and upa reads at most {}", Self::limit(path)),

@@ -8,7 +8,8 @@ use super::secret_rules::SecretRules;
 use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
 use super::{
-    Entry, Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, accounts, check, release,
+    Entry, Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, accounts, check, hidden_text,
+    release,
 };
 use crate::platform::{Registry, Template, Templates};
 use crate::problem::{Place, Problem, did_you_mean, listed};
@@ -35,6 +36,7 @@ pub fn load(files: &Files) -> Loaded {
         versions,
     };
     problems.extend(check::check(&workspace, files));
+    problems.extend(hidden_text::check(&workspace, files));
     problems.sort_by(|a, b| place_key(a).cmp(&place_key(b)));
     problems.dedup();
     Loaded {

@@ -8,6 +8,7 @@ pub mod conditions;
 pub mod drift;
 pub mod files;
 pub mod gates;
+mod hidden_text;
 pub mod inputs;
 pub mod integrations;
 pub mod load;

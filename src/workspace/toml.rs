@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Place, Problem};
+use crate::symbol;
 
 /// How many syntax errors of one file are worth reading.
 const MOST_ERRORS: usize = 20;
@@ -54,6 +55,7 @@ impl Toml {
             spans: BTreeMap::new(),
             too_deep: None,
             too_large: None,
+            reserved: Vec::new(),
         };
         let value = if problems.is_empty() {
             walk.table(table.get_ref(), "", 0)
@@ -74,6 +76,11 @@ impl Toml {
                     .hint("integers have 64 bits, other numbers are finite; write anything else as text, in quotes"),
             );
         }
+        problems.extend(walk.reserved.into_iter().take(MOST_ERRORS).map(|span| {
+            Problem::configuration(format!("this text contains {}", symbol::RESERVED))
+                .at(Place::new(file, text, span))
+                .hint(symbol::REMOVE)
+        }));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -157,6 +164,8 @@ struct Walk {
     too_deep: Option<Range<usize>>,
     /// A number that JSON, or 64 bits, cannot hold. Taken for nothing, it would be lost in silence.
     too_large: Option<Range<usize>>,
+    /// Keys and texts with characters that only upa may write, however they are spelled.
+    reserved: Vec<Range<usize>>,
 }
 
 impl Walk {
@@ -165,6 +174,7 @@ impl Walk {
         for (key, value) in table {
             let pointer = format!("{at}/{}", escape(key.get_ref()));
             self.spans.insert(pointer.clone(), (key.span(), value.span()));
+            self.check(key.get_ref(), key.span());
             if depth >= DEEPEST {
                 self.too_deep.get_or_insert(key.span());
                 continue;
@@ -176,7 +186,10 @@ impl Walk {
 
     fn value(&mut self, value: &Spanned<DeValue<'_>>, at: &str, depth: usize) -> Value {
         match value.get_ref() {
-            DeValue::String(text) => Value::from(&**text),
+            DeValue::String(text) => {
+                self.check(text, value.span());
+                Value::from(&**text)
+            }
             DeValue::Integer(number) => {
                 let number = i64::from_str_radix(number.as_str(), number.radix());
                 self.number(value, number.ok().map(Value::from))
@@ -202,6 +215,12 @@ impl Walk {
                 Value::Array(values)
             }
             DeValue::Table(table) => self.table(table, at, depth),
+        }
+    }
+
+    fn check(&mut self, text: &str, span: Range<usize>) {
+        if symbol::is_reserved(text) {
+            self.reserved.push(span);
         }
     }
 
@@ -233,6 +252,14 @@ mod tests {
         let problems = Toml::parse("t.toml", &text).unwrap_err();
         let lines: Vec<usize> = problems.iter().map(|p| p.place.as_ref().unwrap().line).collect();
         assert!(lines.contains(&1) && lines.contains(&3), "{problems:?}");
+    }
+
+    #[test]
+    fn reserved_characters_are_refused_however_they_are_spelled() {
+        let text = "a = \"\\uFDD0x\"\nb = [1, \"\\U0000FDD1\"]\n\"c\\ufdd0\" = 1\nd = '\\uFDD0'\n[e.\"\\uFDD1\"]\n";
+        let problems = Toml::parse("t.toml", &Arc::from(text)).unwrap_err();
+        let lines: Vec<usize> = problems.iter().map(|p| p.place.as_ref().unwrap().line).collect();
+        assert_eq!(lines, [1, 2, 3, 5], "{problems:?}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod export;
 mod gates;
 mod hostile_keys;
 mod hostile_places;
+mod hostile_text;
 mod integrations;
 mod interrupted;
 mod lies;

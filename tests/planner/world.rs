@@ -137,6 +137,7 @@ impl World {
             });
             lock.versions.extend(versions);
             let values = Values {
+                tenant: tenant.name.clone(),
                 outs: outs.clone(),
                 ids: ids.clone(),
                 bases: Values::bases_of(&lock.versions),

@@ -86,7 +86,8 @@ impl Walk<'_> {
         } else {
             Unknown::Keep
         };
-        let value = |symbol: &Symbol| self.values.of(symbol).or_else(|| self.context.secrets.value(symbol));
+        let secret = |symbol: &Symbol| self.context.secrets.value(change.address.tenant(), symbol);
+        let value = |symbol: &Symbol| self.values.of(symbol).or_else(|| secret(symbol));
         let document = symbol::resolve(&sent(change), &value, unknown);
         if let Some(unresolved) = symbol::symbols(&document).into_iter().next() {
             let why = format!(

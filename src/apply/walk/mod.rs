@@ -36,6 +36,7 @@ pub async fn walk(
         desired,
         common,
         values: Values {
+            tenant: desired.name.clone(),
             ids: changes
                 .iter()
                 .filter_map(|change| Some((change.address.clone(), change.id.clone()?)))

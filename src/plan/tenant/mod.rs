@@ -91,6 +91,7 @@ pub fn plan_tenant(
         tenant,
         lock,
         values: Values {
+            tenant: tenant.name.clone(),
             bases: Values::bases_of(&lock.versions),
             ids: shared.ids.clone(),
             outs: shared.outs.clone(),

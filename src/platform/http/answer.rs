@@ -12,6 +12,7 @@ use super::ledger::Ledger;
 use super::retry::{self, Happened};
 use crate::outside::Silence;
 use crate::platform::error::{ErrorKind, PlatformError};
+use crate::symbol;
 
 /// The largest answer that is read, in bytes.
 const LARGEST: usize = 256 << 20;
@@ -96,7 +97,7 @@ pub async fn read(
     };
     if status.is_success() && (body.is_some() || expected == Expected::Text) {
         let text = match expected {
-            Expected::Text => String::from_utf8_lossy(&bytes).into_owned(),
+            Expected::Text => symbol::neutral(&String::from_utf8_lossy(&bytes)),
             Expected::Json => String::new(),
         };
         return Ok(Answer {

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use super::Account;
 use super::error::{ErrorKind, PlatformError};
 use crate::outside::{self, Silence};
+use crate::symbol;
 use answer::{Answer, Expected, Mishap};
 use budget::Budget;
 use call::form;
@@ -355,10 +356,12 @@ fn learn_header(redactor: &Redactor, value: &HeaderValue) {
     }
 }
 
-/// An empty answer is `null`.
+/// An empty answer is `null`; what only upa may write is taken out.
 fn json(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(bytes)
+    let mut value = serde_json::from_slice(bytes)?;
+    symbol::neutralise(&mut value);
+    Ok(value)
 }
