@@ -31,74 +31,125 @@ pub struct Fault {
     pub why: String,
 }
 
+/// How many bytes values may bring into one document. A self-hosted n8n takes bodies of 16 MiB (`N8N_PAYLOAD_SIZE_MAX`, its
+/// documentation), other platforms less.
+const MOST_BYTES: usize = 16 << 20;
+
 /// The document, or everything that is wrong with it.
 pub fn render(template: &Value, scope: &dyn Scope, guard: &Guard) -> Result<Value, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let document = fill(template, scope, guard, &mut faults);
-    if faults.is_empty() { Ok(document) } else { Err(faults) }
-}
-
-fn fill(template: &Value, scope: &dyn Scope, guard: &Guard, faults: &mut Vec<Fault>) -> Value {
-    match template {
-        Value::String(text) if expression::has_expression(text) => fill_text(text, scope, guard, faults),
-        Value::Array(items) => items.iter().map(|item| fill(item, scope, guard, faults)).collect(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, item)| (key.clone(), fill(item, scope, guard, faults)))
-            .collect::<Map<_, _>>()
-            .into(),
-        other => other.clone(),
+    let mut filling = Filling {
+        scope,
+        guard,
+        faults: Vec::new(),
+        left: Some(MOST_BYTES),
+    };
+    let document = filling.fill(template);
+    match filling.faults.is_empty() {
+        true => Ok(document),
+        false => Err(filling.faults),
     }
 }
 
-fn fill_text(text: &str, scope: &dyn Scope, guard: &Guard, faults: &mut Vec<Fault>) -> Value {
-    let pieces = match expression::pieces(text) {
-        Ok(pieces) => pieces,
-        Err(malformed) => {
-            faults.push(Fault {
-                written: malformed.written,
-                why: malformed.why.to_owned(),
-            });
+/// A document that is being rendered.
+struct Filling<'a> {
+    scope: &'a dyn Scope,
+    guard: &'a Guard,
+    faults: Vec<Fault>,
+    /// How many bytes values may still bring; `None` once it was said that they brought too many.
+    left: Option<usize>,
+}
+
+impl Filling<'_> {
+    fn fill(&mut self, template: &Value) -> Value {
+        match template {
+            Value::String(text) if expression::has_expression(text) => self.fill_text(text),
+            Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, item)| (key.clone(), self.fill(item)))
+                .collect::<Map<_, _>>()
+                .into(),
+            other => other.clone(),
+        }
+    }
+
+    /// Takes the bytes of a value from what is left; says once that nothing is.
+    fn spend(&mut self, value: &Value, written: &str) -> bool {
+        let Some(left) = self.left else { return false };
+        self.left = left.checked_sub(size(value));
+        if self.left.is_none() {
+            self.fault(
+                written,
+                format!("with this value the document is larger than {} MiB", MOST_BYTES >> 20),
+            );
+        }
+        self.left.is_some()
+    }
+
+    fn fault(&mut self, written: &str, why: String) {
+        self.faults.push(Fault {
+            written: written.to_owned(),
+            why,
+        });
+    }
+
+    fn fill_text(&mut self, text: &str) -> Value {
+        if self.left.is_none() {
             return Value::Null;
         }
-    };
-    let mut whole = None;
-    let mut out = String::with_capacity(text.len());
-    let single = pieces.len() == 1;
-    let mut last = "";
-    for piece in &pieces {
-        match piece {
-            Piece::Text(text) => out.push_str(text),
-            Piece::Value(path, _, Some(instead)) if scope.is_absent(path) => {
-                append(&mut out, instead);
-                whole = single.then(|| instead.clone());
+        let pieces = match expression::pieces(text) {
+            Ok(pieces) => pieces,
+            Err(malformed) => {
+                self.fault(&malformed.written, malformed.why.to_owned());
+                return Value::Null;
             }
-            Piece::Value(path, written, _) => {
-                last = written;
-                match scope.value(path) {
-                    Ok(value) => {
-                        check_containing(&value, path, written, guard, faults);
-                        append(&mut out, &value);
-                        whole = single.then_some(value);
+        };
+        let mut whole = None;
+        let mut out = String::with_capacity(text.len());
+        let single = pieces.len() == 1;
+        let mut last = "";
+        for piece in &pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Value(path, _, Some(instead)) if self.scope.is_absent(path) => {
+                    append(&mut out, instead);
+                    whole = single.then(|| instead.clone());
+                }
+                Piece::Value(path, written, _) => {
+                    last = written;
+                    match self.scope.value(path) {
+                        Ok(value) if !self.spend(&value, written) => return Value::Null,
+                        Ok(value) => {
+                            check_containing(&value, path, written, self.guard, &mut self.faults);
+                            append(&mut out, &value);
+                            whole = single.then_some(value);
+                        }
+                        Err(why) => self.fault(written, why),
                     }
-                    Err(why) => faults.push(Fault {
-                        written: (*written).to_owned(),
-                        why,
-                    }),
                 }
             }
         }
-    }
-    let value = whole.unwrap_or(Value::String(out));
-    for leading in &guard.leading {
-        if starts_anywhere(&value, leading) && !text.trim_start().starts_with(leading.as_str()) {
-            faults.push(Fault {
-                written: last.to_owned(),
-                why: format!("the value makes the text start with `{leading}`, which the platform would evaluate"),
-            });
+        let value = whole.unwrap_or(Value::String(out));
+        for leading in &self.guard.leading {
+            if starts_anywhere(&value, leading) && !text.trim_start().starts_with(leading.as_str()) {
+                self.fault(
+                    last,
+                    format!("the value makes the text start with `{leading}`, which the platform would evaluate"),
+                );
+            }
         }
+        value
     }
-    value
+}
+
+/// About how many bytes a value is as JSON.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+        Value::Object(map) => map.iter().map(|(key, item)| key.len() + 4 + size(item)).sum::<usize>() + 2,
+        Value::Null | Value::Bool(_) | Value::Number(_) => 5,
+    }
 }
 
 /// Whether a text in a value starts so: a list or a table that is rendered as a whole brings texts of its own.
@@ -190,6 +241,17 @@ mod tests {
         assert!(fill("<%= inputs.a %>").is_err());
         // A slip of the pen is not something that is absent.
         assert!(fill("<%= inptus.a ?? 1 %>").is_err());
+    }
+
+    #[test]
+    fn a_document_that_grows_without_end_is_refused_once() {
+        let large = Inputs(json!({"inputs": {"text": "x".repeat(1 << 20)}}));
+        let template = json!(vec!["<%= inputs.text %><%= inputs.text %>"; 10_000]);
+        let faults = render(&template, &large, &Guard::default()).unwrap_err();
+        assert_eq!(faults.len(), 1, "{:?}", faults.first());
+        assert!(faults[0].why.contains("larger than 16 MiB"), "{}", faults[0].why);
+        let fine = json!(vec!["<%= inputs.text %>"; 10]);
+        assert!(render(&fine, &large, &Guard::default()).is_ok());
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod load;
 mod names;
 pub mod release;
 pub mod schema;
+mod schema_cost;
 pub mod secret;
 pub mod secret_rules;
 pub mod settings;

@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::secret;
 use super::toml::Toml;
+use super::{schema_cost, secret};
 use crate::problem::{ENOUGH, Problem, did_you_mean, enough, listed};
 
 /// A schema, compiled.
@@ -26,8 +26,9 @@ impl Schema {
         Self::compile(schema).unwrap_or_else(|error| panic!("bug: schema of a built-in type: {error}"))
     }
 
-    /// Compiles a schema somebody wrote; the error says what is wrong with it.
+    /// Compiles a schema of a version; the error says what is wrong with it.
     pub fn compile(schema: Value) -> Result<Self, String> {
+        schema_cost::of_schema(&schema).map_err(|why| why.to_string())?;
         match jsonschema::validator_for(&schema) {
             Ok(validator) => Ok(Self { validator, schema }),
             Err(error) => Err(format!("{error} (at {})", error.instance_path())),
@@ -44,6 +45,14 @@ impl Schema {
         let Some(instance) = toml.value.pointer(base) else {
             return self.missing(toml, base);
         };
+        if let Err(why) = schema_cost::of_value(&self.schema, instance) {
+            let problem = Problem::configuration(format!("this is too much to check against its schema: {why}"));
+            return vec![
+                problem
+                    .at(toml.key(base))
+                    .hint("give fewer or less deeply nested values, or a simpler schema"),
+            ];
+        }
         let errors: Vec<ValidationError<'_>> = self.validator.iter_errors(instance).collect();
         let is_choice = |error: &ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Enum { .. });
         // A value that is none of the choices need not be told that it has the wrong type as well.

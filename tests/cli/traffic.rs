@@ -78,11 +78,11 @@ fn ledger(run: &Run) -> String {
 /// Runs `upa` on a terminal: what it shows there, and the longest time in which nothing came.
 fn on_a_terminal(space: &Space, args: &str) -> (String, Duration) {
     let whole = format!("{} {args}", env!("CARGO_BIN_EXE_upa"));
-    let mut child = Command::new("script")
+    let mut child = space
+        .clean(Command::new("script"))
         .args(["--quiet", "--return", "--flush", "--command", &whole, "/dev/null"])
         .current_dir(space.root())
         .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
         .env(KEY.0, KEY.1)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -67,6 +67,9 @@ pub fn upa(folder: &Path, args: &[&str]) -> Command {
     command
         .args(args)
         .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
         .env("NO_COLOR", "1")
         .stdin(Stdio::null());
     command

@@ -138,7 +138,8 @@ impl Space {
         self.git(&["rev-list", "--count", "HEAD"]).parse().unwrap()
     }
 
-    fn clean(&self, mut command: Command) -> Command {
+    /// A command with an environment of its own: nothing of the machine or of the CI that runs the tests.
+    pub fn clean(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
