@@ -42,18 +42,18 @@ impl Accounts {
                 .get(**name)
                 .is_some_and(|settings| settings.sandbox)
         };
-        let (sandbox, url) = if names.iter().any(|name| in_sandbox(&name)) {
+        let mut sandbox = None;
+        let mut sandbox_at = None;
+        if names.iter().any(|name| in_sandbox(&name)) {
             match start_sandbox(workspace, &repo.sandbox_dir()?, None, &Options::default()).await {
-                Ok(sandbox) => {
-                    let url = sandbox.url();
-                    (Some(sandbox), url)
+                Ok(started) => {
+                    sandbox_at = Some((started.url(), started.key().clone()));
+                    sandbox = Some(started);
                 }
-                Err(SandboxError::InUse) => (None, running_sandbox(repo)?),
+                Err(SandboxError::InUse) => sandbox_at = Some(running_sandbox(repo)?),
                 Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
             }
-        } else {
-            (None, String::new())
-        };
+        }
         let mut accounts = Self {
             connections: BTreeMap::new(),
             closed: BTreeMap::new(),
@@ -64,7 +64,7 @@ impl Accounts {
             let opened = match trust::moved_away(workspace, &session.locks, name) {
                 // Before any key of it is read.
                 Some(why) => Err(PlatformError::new(ErrorKind::Misplaced, CONNECT, why)),
-                None => account(workspace, resolver, name, &url, outside).await,
+                None => account(workspace, resolver, name, sandbox_at.as_ref(), outside).await,
             };
             let opened = opened.and_then(|account| {
                 accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
@@ -138,7 +138,7 @@ async fn account(
     workspace: &Workspace,
     resolver: &Resolver,
     name: &str,
-    sandbox_url: &str,
+    sandbox: Option<&(String, Secret)>,
     outside: &Arc<dyn Outside>,
 ) -> Result<Account, PlatformError> {
     let platform = workspace.platform_of(name).to_owned();
@@ -147,7 +147,7 @@ async fn account(
         return Err(PlatformError::new(ErrorKind::Unreachable, CONNECT, why));
     };
     let mut credentials = BTreeMap::new();
-    let base_url = if settings.sandbox {
+    let base_url = if let Some((url, key)) = sandbox.filter(|_| settings.sandbox) {
         let ways = workspace
             .registry
             .platform(&platform)
@@ -156,8 +156,8 @@ async fn account(
         // The sandbox's key opens everything but cannot sign.
         let way = ways.into_iter().find(|way| !way.signs).unwrap_or_default();
         let names = way.required.into_iter();
-        credentials.extend(names.map(|name| (name, Secret::new(sandbox::KEY))));
-        format!("{sandbox_url}/{name}")
+        credentials.extend(names.map(|name| (name, key.clone())));
+        format!("{url}/{name}")
     } else {
         for (credential, source) in &settings.credentials {
             let secret = resolver.resolve(source).await;
@@ -223,8 +223,11 @@ pub async fn start_sandbox(
             service,
         });
     }
-    Sandbox::start(&folder.join("sandbox.redb"), port, served).await
+    Sandbox::start(&folder.join(STORE), port, served).await
 }
+
+/// The state of the sandbox, in the sandbox's folder.
+const STORE: &str = "sandbox.redb";
 
 /// The folder holds state of this machine only, so it ignores itself.
 #[expect(
@@ -249,14 +252,15 @@ pub fn url_file(repo: &Repo) -> Result<PathBuf, RepoError> {
     clippy::disallowed_methods,
     reason = "edge: this is where a running sandbox is found"
 )]
-fn running_sandbox(repo: &Repo) -> Result<String, Failure> {
+fn running_sandbox(repo: &Repo) -> Result<(String, Secret), Failure> {
     let url = std::fs::read_to_string(url_file(repo)?).unwrap_or_default();
     // A server that was killed leaves its address behind; what has the store now is another one.
     let address = url.trim().strip_prefix("http://");
     let address: Option<SocketAddr> = address.and_then(|address| address.parse().ok());
     let listens = address.is_some_and(|at| at.ip().is_loopback() && std::net::TcpStream::connect(at).is_ok());
     if listens {
-        return Ok(url.trim().to_owned());
+        let key = sandbox::key::read(&repo.sandbox_dir()?.join(STORE))?;
+        return Ok((url.trim().to_owned(), key));
     }
     Err(
         Failure::new(Exit::Leased, "another upa is using the sandbox of this workspace")

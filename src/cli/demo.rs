@@ -16,7 +16,6 @@ use crate::exit::Exit;
 use crate::outside;
 use crate::render::{BOLD, CYAN, styled};
 use crate::repo::Repo;
-use crate::sandbox;
 use crate::sandbox::n8n::Options;
 
 static TENANTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tenants");
@@ -347,7 +346,10 @@ impl SandboxClient {
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
         let url = format!("{}/api/v1/{path}", self.sandbox.account_url(account));
-        let request = self.http.request(method, url).header("X-N8N-API-KEY", sandbox::KEY);
+        let request = self
+            .http
+            .request(method, url)
+            .header("X-N8N-API-KEY", self.sandbox.key().expose());
         let request = match body {
             Some(body) => request.json(body),
             None => request,

@@ -11,8 +11,8 @@ use super::report::Failure;
 use super::session::{At, Session};
 use super::signals::Signals;
 use crate::exit::Exit;
+use crate::sandbox::SandboxError;
 use crate::sandbox::n8n::{Endpoints, Options, Publication};
-use crate::sandbox::{self, SandboxError};
 
 /// Serve the sandbox on a loopback port until it is stopped. Other commands use it while it runs.
 #[derive(Debug, Args)]
@@ -71,9 +71,8 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let mut out = output::stdout();
     writeln!(
         out,
-        "The sandbox listens on {} (key: {}). Ctrl-C stops it.",
-        sandbox.url(),
-        sandbox::KEY
+        "The sandbox listens on {}. Its key is in .upa/sandbox.key. Ctrl-C stops it.",
+        sandbox.url()
     )?;
     for (name, _) in session
         .workspace

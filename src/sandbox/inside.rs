@@ -20,6 +20,7 @@ use super::memory::Memory;
 use super::router;
 use super::store::Store;
 use super::wire::Scissors;
+use crate::secret::Secret;
 
 /// See [`crate::sandbox`].
 #[derive(Debug)]
@@ -31,10 +32,10 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// Serves every account from this memory below `/<account>`, on whatever host.
-    pub fn new(memory: Arc<Memory>, accounts: &[Account]) -> Result<Inside, SandboxError> {
+    /// Serves every account from this memory below `/<account>`, on whatever host, to who has this key.
+    pub fn new(memory: Arc<Memory>, key: Secret, accounts: &[Account]) -> Result<Inside, SandboxError> {
         check_names(accounts)?;
-        let store = Arc::new(Store::in_memory(memory.clone()));
+        let store = Arc::new(Store::in_memory(memory.clone(), key));
         let (ledger, faults) = (Arc::new(Ledger::default()), Arc::new(Faults::default()));
         Ok(Inside {
             router: router(&store, accounts, &ledger, &faults),

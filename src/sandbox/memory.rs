@@ -107,11 +107,12 @@ impl Draft {
 mod tests {
     use super::*;
     use crate::sandbox::store::Store;
+    use crate::secret::Secret;
 
     #[test]
     fn what_is_not_committed_is_forgotten_and_a_copy_is_of_its_moment() {
         let memory = Arc::new(Memory::default());
-        let store = Store::in_memory(memory.clone());
+        let store = Store::in_memory(memory.clone(), Secret::new("key"));
         let rows = store.write("n8n").unwrap();
         rows.put("thing", "a", &1).unwrap();
         rows.put("thing", "b", &2).unwrap();
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(store.read("n8n").unwrap().scan::<i32>("thing", "").unwrap().len(), 1);
         assert_eq!(store.read("other").unwrap().scan::<i32>("thing", "").unwrap().len(), 0);
         assert!(store.read("n8n").unwrap().put("thing", "d", &4).is_err());
-        let earlier = Store::in_memory(Arc::new(before));
+        let earlier = Store::in_memory(Arc::new(before), Secret::new("key"));
         assert_eq!(earlier.read("n8n").unwrap().get::<i32>("thing", "a").unwrap(), Some(1));
     }
 }

@@ -6,7 +6,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | `store`, `memory` | the state, one transaction per request |
+//! | `key` | the store's key, in a file beside it |
 //! | `wire` | connections that close when idle, or without an answer |
+//! | `door` | what is let in from the network at all |
 //! | `gate` | the middleware in front of each account: `faults` strike, the `ledger` is written |
 //! | `control` | `/_sandbox/...`, the switches tests and people use |
 //! | `inside` | the same sandbox without a network, in memory |
@@ -14,10 +16,12 @@
 
 mod clock;
 mod control;
+mod door;
 mod faults;
 mod gate;
 mod http;
 mod inside;
+pub mod key;
 mod ledger;
 mod memory;
 pub mod n8n;
@@ -44,6 +48,8 @@ pub use ledger::Call;
 pub use memory::Memory;
 
 use crate::platform::definition::Definition;
+use crate::secret::Secret;
+use door::Door;
 use faults::Faults;
 use gate::Gate;
 use ledger::Ledger;
@@ -51,10 +57,6 @@ use store::Store;
 use store::StoreError;
 use wire::Scissors;
 use wire::Wires;
-
-/// The key that opens everything in the sandbox. It protects nothing, because the sandbox listens on loopback only; but
-/// upa treats it as any other key, and a search tells whether it stands somewhere.
-pub const KEY: &str = "key-of-the-sandbox";
 
 /// What an account imitates: something that makes a router from the store and the account's name.
 #[derive(Debug, Clone)]
@@ -97,6 +99,7 @@ impl From<StoreError> for SandboxError {
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
+    key: Secret,
     ledger: Arc<Ledger>,
     faults: Arc<Faults>,
     stop: Option<oneshot::Sender<()>>,
@@ -115,7 +118,13 @@ impl Sandbox {
         let address = listener.local_addr().map_err(SandboxError::Listen)?;
         let ledger = Arc::new(Ledger::default());
         let faults = Arc::new(Faults::default());
-        let router = router(&store, &accounts, &ledger, &faults);
+        let key = store.key().clone();
+        let door = Door {
+            address,
+            key: key.clone(),
+        };
+        let router =
+            router(&store, &accounts, &ledger, &faults).layer(middleware::from_fn_with_state(door, door::enter));
         let (stop, stopped) = oneshot::channel::<()>();
         let make = router.into_make_service_with_connect_info::<Scissors>();
         let served = tokio::spawn(async move {
@@ -127,6 +136,7 @@ impl Sandbox {
         });
         Ok(Sandbox {
             address,
+            key,
             ledger,
             faults,
             stop: Some(stop),
@@ -142,6 +152,11 @@ impl Sandbox {
     /// `http://127.0.0.1:PORT/<account>`
     pub fn account_url(&self, account: &str) -> String {
         format!("http://{}/{account}", self.address)
+    }
+
+    /// The key that opens everything in it.
+    pub fn key(&self) -> &Secret {
+        &self.key
     }
 
     /// Every call the accounts answered, oldest first.

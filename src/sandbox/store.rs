@@ -7,8 +7,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::key;
 use super::memory::Draft;
 use super::memory::Memory;
+use crate::secret::Secret;
 
 use redb::Database;
 use redb::DatabaseError;
@@ -33,6 +35,8 @@ pub enum StoreError {
     InUse,
     #[error("the store failed: {0}")]
     Redb(#[from] redb::Error),
+    #[error("its key cannot be read: {0}")]
+    Key(#[source] std::io::Error),
     #[error("the store holds a row that cannot be read: {0}")]
     Row(#[from] serde_json::Error),
     #[error("bug: a request that may only read tried to write")]
@@ -45,7 +49,10 @@ fn redb(error: impl Into<redb::Error>) -> StoreError {
 }
 
 #[derive(Debug)]
-pub struct Store(Kept);
+pub struct Store {
+    kept: Kept,
+    key: Secret,
+}
 
 #[derive(Debug)]
 enum Kept {
@@ -69,25 +76,37 @@ impl Store {
         let first = database.begin_write().map_err(redb)?;
         first.open_table(ROWS).map_err(redb)?;
         first.commit().map_err(redb)?;
-        Ok(Store(Kept::File(database)))
+        let key = key::read_or_make(path).map_err(StoreError::Key)?;
+        Ok(Store {
+            kept: Kept::File(database),
+            key,
+        })
     }
 
     /// A store that ends with the process.
-    pub fn in_memory(memory: Arc<Memory>) -> Store {
-        Store(Kept::Memory(memory))
+    pub fn in_memory(memory: Arc<Memory>, key: Secret) -> Store {
+        Store {
+            kept: Kept::Memory(memory),
+            key,
+        }
+    }
+
+    /// The key that opens everything in it.
+    pub fn key(&self) -> &Secret {
+        &self.key
     }
 
     /// Answers a request: where the store waits for a disk, and a list of a few megabytes takes its time, on a thread that
     /// may wait. `None` when that panicked.
     pub async fn answer<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        match self.0 {
+        match self.kept {
             Kept::File(_) => tokio::task::spawn_blocking(work).await.ok(),
             Kept::Memory(_) => Some(work()),
         }
     }
 
     pub fn read(&self, account: &str) -> Result<Rows, StoreError> {
-        let transaction = match &self.0 {
+        let transaction = match &self.kept {
             Kept::File(database) => Transaction::Read(database.begin_read().map_err(redb)?),
             Kept::Memory(memory) => Transaction::Memory(memory.draft(false)),
         };
@@ -99,7 +118,7 @@ impl Store {
 
     /// Waits until no other request writes.
     pub fn write(&self, account: &str) -> Result<Rows, StoreError> {
-        let transaction = match &self.0 {
+        let transaction = match &self.kept {
             Kept::File(database) => Transaction::Write(Box::new(database.begin_write().map_err(redb)?)),
             Kept::Memory(memory) => Transaction::Memory(memory.draft(true)),
         };

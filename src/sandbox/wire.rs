@@ -1,4 +1,4 @@
-//! The TCP side: connections that close when idle, and connections that can be cut without an answer.
+//! The TCP side: connections that close when idle or half open, and connections that can be cut without an answer.
 //!
 //! n8n closes a connection that was idle for five seconds (`Keep-Alive: timeout=5`; one idle for 4.5 s worked, after
 //! 6.5 s it was gone), which breaks clients with a longer pool timeout. Hyper offers neither this nor "answer
@@ -25,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio::time::Sleep;
+
+use super::door::ARRIVES_WITHIN;
 
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -60,12 +62,19 @@ impl Listener for Wires {
 #[derive(Debug, Clone, Default)]
 pub struct Scissors {
     cut: Arc<AtomicBool>,
+    /// The head of a request has arrived, and it is not answered yet.
+    arrived: Arc<AtomicBool>,
 }
 
 impl Scissors {
     /// From now on nothing is written to this connection, and it ends with the current answer.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::Release);
+    }
+
+    /// The head of a request has arrived: from here on its answer may take its time.
+    pub fn arrived(&self) {
+        self.arrived.store(true, Ordering::Release);
     }
 
     pub fn is_cut(&self) -> bool {
@@ -84,8 +93,10 @@ impl Connected<IncomingStream<'_, Wires>> for Scissors {
 pub struct Wire {
     stream: TcpStream,
     scissors: Scissors,
-    /// Runs only between an answer and the next request, so a slow answer is never taken for an idle caller.
-    idle: Pin<Box<Sleep>>,
+    /// Runs between an answer and the next request, and from the first byte of that until its head is there; so a slow
+    /// answer is never taken for an idle caller.
+    timer: Pin<Box<Sleep>>,
+    /// No byte of a request has come since the last answer.
     answered: bool,
 }
 
@@ -94,14 +105,20 @@ impl Wire {
         Wire {
             stream,
             scissors: Scissors::default(),
-            idle: Box::pin(tokio::time::sleep(IDLE)),
+            timer: Box::pin(tokio::time::sleep(IDLE)),
             answered: true,
         }
     }
 
+    /// It is the caller's turn.
+    fn waits(&self) -> bool {
+        self.answered || !self.scissors.arrived.load(Ordering::Acquire)
+    }
+
     fn wrote(&mut self) {
         self.answered = true;
-        self.idle.as_mut().reset(Instant::now() + IDLE);
+        self.scissors.arrived.store(false, Ordering::Release);
+        self.timer.as_mut().reset(Instant::now() + IDLE);
     }
 }
 
@@ -115,11 +132,14 @@ impl AsyncRead for Wire {
         let read = Pin::new(&mut wire.stream).poll_read(context, buffer);
         match read {
             Poll::Ready(_) => {
-                wire.answered = false;
+                if wire.answered {
+                    wire.answered = false;
+                    wire.timer.as_mut().reset(Instant::now() + ARRIVES_WITHIN);
+                }
                 read
             }
             // Nothing read and no error is the end of the stream: hyper closes.
-            Poll::Pending if wire.answered && wire.idle.as_mut().poll(context).is_ready() => Poll::Ready(Ok(())),
+            Poll::Pending if wire.waits() && wire.timer.as_mut().poll(context).is_ready() => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -155,7 +175,7 @@ impl AsyncWrite for Wire {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         // Hyper may be waiting for the next request already: the timer has to wake it by itself.
-        let _ = wire.idle.as_mut().poll(context);
+        let _ = wire.timer.as_mut().poll(context);
         Pin::new(&mut wire.stream).poll_flush(context)
     }
 

@@ -5,8 +5,6 @@ use insta::assert_snapshot;
 use crate::support::product;
 use crate::support::{Server, Space, server};
 
-const SCOPED: &str = "key-of-the-sandbox:workflow:list,workflow:read";
-
 /// `ana` is on a real n8n at `url`, `bo` and everything else in the sandbox.
 fn half_real(url: &str) -> Space {
     let space = Space::with(&["ana", "bo"]);
@@ -67,6 +65,8 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
     let platform = Space::with(&[]);
     server::on(&platform, |real: &Server| {
         let space = half_real(&format!("{}/n8n", real.url));
+        let only = |scopes: &str| format!("{}:{scopes}", real.key);
+        let scoped = only("workflow:list,workflow:read");
         assert_snapshot!(space.upa(&["plan", "ana"]).exits(6), @r#"
         exit 6
         --- stdout
@@ -89,7 +89,7 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         help: check the key that `accounts.n8n-real.credentials` in upa.toml names: it is wrong, expired or of another instance
         2 errors
         "#);
-        assert_snapshot!(space.upa_with(&["plan", "ana"], &[("N8N_KEY", "key-of-the-sandbox:tag:list")]).exits(6), @r#"
+        assert_snapshot!(space.upa_with(&["plan", "ana"], &[("N8N_KEY", &only("tag:list"))]).exits(6), @r#"
         exit 6
         --- stdout
         No changes; 1 tenant could not be planned.
@@ -107,9 +107,9 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         assert!(space.exists("tenants/bo.lock") && !space.exists("tenants/ana.lock"));
         // A key that may only read can plan, and nothing else.
         space
-            .upa_with(&["plan", "--detailed-exitcode", "ana"], &[("N8N_KEY", SCOPED)])
+            .upa_with(&["plan", "--detailed-exitcode", "ana"], &[("N8N_KEY", &scoped)])
             .exits(2);
-        let mut run = space.upa_with(&["apply", "--yes", "ana"], &[("N8N_KEY", SCOPED)]);
+        let mut run = space.upa_with(&["apply", "--yes", "ana"], &[("N8N_KEY", &scoped)]);
         assert_eq!(run.status, 6, "{run}");
         run.stdout.clear();
         assert_snapshot!(run, @r#"
@@ -129,7 +129,7 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         "#);
         assert_eq!(real.workflows().len(), 0);
         // With the right key everything is settled.
-        let right = [("N8N_KEY", "key-of-the-sandbox")];
+        let right = [("N8N_KEY", real.key.as_str())];
         space.upa_with(&["apply", "--yes"], &right).exits(0);
         space.upa_with(&["plan", "--detailed-exitcode"], &right).exits(0);
         assert_eq!(real.workflows().len(), 2);
@@ -141,8 +141,11 @@ fn no_secret_is_shown_or_kept() {
     let platform = Space::with(&[]);
     server::on(&platform, |real: &Server| {
         let space = half_real(&format!("{}/n8n", real.url));
-        let key = "key-of-the-sandbox:workflow:list,workflow:read,workflow:create,workflow:update,workflow:activate,workflow:deactivate,workflow:delete,s3cr3t";
-        let run = space.upa_with(&["apply", "--yes"], &[("N8N_KEY", key), ("UPA_LOG", "trace")]);
+        let key = format!(
+            "{}:workflow:list,workflow:read,workflow:create,workflow:update,workflow:activate,workflow:deactivate,workflow:delete,s3cr3t",
+            real.key
+        );
+        let run = space.upa_with(&["apply", "--yes"], &[("N8N_KEY", key.as_str()), ("UPA_LOG", "trace")]);
         assert!(!run.to_string().contains("s3cr3t"), "{run}");
         assert!(!run.stderr.contains("s3cr3t") && !run.stdout.contains("s3cr3t"));
         for tenant in ["ana", "bo"] {

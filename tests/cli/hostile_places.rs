@@ -258,7 +258,7 @@ fn nothing_is_read_or_written_through_a_link_of_the_sandboxs_folder() {
         victim.canonicalize().unwrap()
     };
     type Trick = fn(&Space, &Path);
-    let tricks: [(&str, Trick); 6] = [
+    let tricks: [(&str, Trick); 7] = [
         (".upa", |space, victim| symlink(victim, space.path(".upa")).unwrap()),
         (".upa/locks", |space, victim| {
             std::fs::create_dir(space.path(".upa")).unwrap();
@@ -271,6 +271,10 @@ fn nothing_is_read_or_written_through_a_link_of_the_sandboxs_folder() {
         (".upa/sandbox.redb", |space, victim| {
             std::fs::create_dir(space.path(".upa")).unwrap();
             symlink(victim.join("store"), space.path(".upa/sandbox.redb")).unwrap();
+        }),
+        (".upa/sandbox.key", |space, victim| {
+            std::fs::create_dir(space.path(".upa")).unwrap();
+            symlink(victim.join("key"), space.path(".upa/sandbox.key")).unwrap();
         }),
         (".upa/.gitignore", |space, victim| {
             std::fs::create_dir(space.path(".upa")).unwrap();

@@ -15,6 +15,7 @@ mod demo;
 mod drift;
 mod export;
 mod gates;
+mod hostile_amounts;
 mod hostile_keys;
 mod hostile_places;
 mod hostile_text;

@@ -124,7 +124,7 @@ fn it_says_where_it_listens() {
     assert_snapshot!(space.finish(child), @r#"
     exit 0
     --- stdout
-    The sandbox listens on http://127.0.0.1:[PORT] (key: key-of-the-sandbox). Ctrl-C stops it.
+    The sandbox listens on http://127.0.0.1:[PORT]. Its key is in .upa/sandbox.key. Ctrl-C stops it.
       n8n          n8n          http://127.0.0.1:[PORT]/n8n
       vapi         vapi         http://127.0.0.1:[PORT]/vapi
     "#);

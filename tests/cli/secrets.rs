@@ -672,7 +672,7 @@ fn a_secret_that_is_kept_is_found() {
         space.remove(path);
         assert!(!is_found());
     }
-    space.write("tenants/ana.lock", upa::sandbox::KEY);
+    space.write("tenants/ana.lock", upa::sandbox::key::PREFIX);
     space.commit("a secret in Git");
     space.remove("tenants/ana.lock");
     assert!(is_found(), "in an object of Git");

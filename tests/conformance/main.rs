@@ -120,7 +120,7 @@ async fn conform_sandbox(mode: Mode, publication: Publication) {
     };
     let store = folder.path().join("sandbox.redb");
     let sandbox = Sandbox::start(&store, None, vec![account]).await.expect("a sandbox");
-    conform(&Server::sandbox(&sandbox.account_url("n8n"), mode)).await;
+    conform(&Server::sandbox(&sandbox, "/n8n", mode)).await;
     sandbox.stop().await;
 }
 

@@ -39,7 +39,7 @@ async fn start(store: &Path, options: Options) -> Result<Sandbox, SandboxError> 
 async fn fresh(options: Options) -> (TempDir, Sandbox, Server) {
     let folder = tempfile::tempdir().expect("a folder");
     let sandbox = start(&folder.path().join("s.redb"), options).await.expect("a sandbox");
-    let server = Server::sandbox(&sandbox.account_url("n8n"), Mode::Async);
+    let server = Server::sandbox(&sandbox, "/n8n", Mode::Async);
     (folder, sandbox, server)
 }
 
@@ -56,7 +56,7 @@ async fn state_and_what_is_due_survive_a_restart() {
     let store = folder.path().join("s.redb");
     let options = slow(Duration::from_millis(400));
     let sandbox = start(&store, options.clone()).await.expect("a sandbox");
-    let server = Server::sandbox(&sandbox.account_url("n8n"), Mode::Async);
+    let server = Server::sandbox(&sandbox, "/n8n", Mode::Async);
     let id = server
         .create(workflow("kept", json!([webhook("In", "POST", "kept")])))
         .await;
@@ -67,7 +67,7 @@ async fn state_and_what_is_due_survive_a_restart() {
     sandbox.stop().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let sandbox = start(&store, options).await.expect("the same sandbox");
-    let server = Server::sandbox(&sandbox.account_url("n8n"), Mode::Async);
+    let server = Server::sandbox(&sandbox, "/n8n", Mode::Async);
     assert!(server.is_live("POST", "kept").await, "it was due while nobody ran");
     assert_eq!(server.workflow(&id).await["active"], true);
     sandbox.stop().await;
@@ -76,7 +76,7 @@ async fn state_and_what_is_due_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_do_not_see_each_other() {
     let (_folder, sandbox, server) = fresh(Options::default()).await;
-    let other = Server::sandbox(&sandbox.account_url("other"), Mode::Async);
+    let other = Server::sandbox(&sandbox, "/other", Mode::Async);
     for server in [&server, &other] {
         let id = server
             .create(workflow("mine", json!([webhook("In", "POST", "same")])))
@@ -85,7 +85,7 @@ async fn accounts_do_not_see_each_other() {
         let list = server.get("/workflows").await.ok();
         assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
     }
-    let nobody = Server::sandbox(&sandbox.account_url("nobody"), Mode::Async);
+    let nobody = Server::sandbox(&sandbox, "/nobody", Mode::Async);
     assert_eq!(nobody.get("/workflows").await.status, 404);
     sandbox.stop().await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -94,10 +94,15 @@ async fn accounts_do_not_see_each_other() {
     assert!(matches!(refused, Err(SandboxError::Name(_))));
 }
 
+/// A request to the sandbox's switches, with its key.
+fn switch(server: &Server, method: &str, path: &str) -> reqwest::RequestBuilder {
+    server.request(method, path).bearer_auth(&server.key)
+}
+
 async fn fault(sandbox: &Sandbox, fault: Value) {
-    let server = Server::sandbox(&sandbox.url(), Mode::Async);
+    let server = Server::sandbox(sandbox, "", Mode::Async);
     let fault = with(json!({"account": "n8n"}), fault);
-    let reply = send(server.request("POST", "/_sandbox/faults").json(&fault)).await;
+    let reply = send(switch(&server, "POST", "/_sandbox/faults").json(&fault)).await;
     assert_eq!(reply.status, 204, "{}", reply.text);
 }
 
@@ -107,7 +112,7 @@ async fn an_answer_is_lost_after_the_write_or_before_it() {
     let post = |name: &'static str| {
         let request = server
             .request("POST", "/api/v1/workflows")
-            .header("X-N8N-API-KEY", "key-of-the-sandbox");
+            .header("X-N8N-API-KEY", &server.key);
         request.json(&workflow(name, json!([no_op("A")]))).send()
     };
     fault(
@@ -158,10 +163,10 @@ async fn a_platform_answers_with_any_status_slowly_or_while_it_boots() {
     server.get("/workflows").await.ok();
     assert!(begun.elapsed() >= Duration::from_millis(300));
     fault(&sandbox, json!({"kind": "drop_before", "times": 9})).await;
-    let root = Server::sandbox(&sandbox.url(), Mode::Async);
-    send(root.request("DELETE", "/_sandbox/faults")).await;
+    let root = Server::sandbox(&sandbox, "", Mode::Async);
+    send(switch(&root, "DELETE", "/_sandbox/faults")).await;
     server.get("/workflows").await.ok();
-    let nonsense = send(root.request("POST", "/_sandbox/faults").json(&json!({"kind": "?"}))).await;
+    let nonsense = send(switch(&root, "POST", "/_sandbox/faults").json(&json!({"kind": "?"}))).await;
     assert_eq!(nonsense.status, 400);
     sandbox.stop().await;
 }
@@ -171,8 +176,8 @@ async fn the_ledger_counts_calls() {
     let (_folder, sandbox, server) = fresh(Options::default()).await;
     server.get("/workflows?limit=7").await.ok();
     server.hook("POST", "nobody").await;
-    let root = Server::sandbox(&sandbox.url(), Mode::Async);
-    let calls = send(root.request("GET", "/_sandbox/calls")).await.ok();
+    let root = Server::sandbox(&sandbox, "", Mode::Async);
+    let calls = send(switch(&root, "GET", "/_sandbox/calls")).await.ok();
     assert_eq!(
         calls["calls"],
         json!([
@@ -181,7 +186,7 @@ async fn the_ledger_counts_calls() {
         ])
     );
     assert_eq!(sandbox.calls().len(), 2);
-    send(root.request("DELETE", "/_sandbox/calls")).await;
+    send(switch(&root, "DELETE", "/_sandbox/calls")).await;
     assert_eq!(sandbox.calls(), []);
     sandbox.stop().await;
 }
@@ -195,7 +200,7 @@ async fn the_editor_duplicates_a_workflow_with_its_mark() {
         .create(with(body, json!({"settings": mark, "staticData": {"a": 1}})))
         .await;
     server.publish_live(&id, "POST", "reception").await;
-    let root = Server::sandbox(&sandbox.url(), Mode::Async);
+    let root = Server::sandbox(&sandbox, "", Mode::Async);
     let path = format!("/_sandbox/editor/n8n/workflows/{id}/duplicate");
     let copy = send(root.request("POST", &path)).await.ok();
     assert_ne!(text(&copy, "id"), id);
@@ -207,7 +212,7 @@ async fn the_editor_duplicates_a_workflow_with_its_mark() {
     assert_eq!(copy["staticData"], Value::Null);
     let conflict = server.publish(text(&copy, "id")).await;
     conflict.refused(409, "There is a conflict with one of the webhooks.");
-    let nobody = send(root.request("POST", "/_sandbox/editor/n8n/workflows/nobody/duplicate")).await;
+    let nobody = send(switch(&root, "POST", "/_sandbox/editor/n8n/workflows/nobody/duplicate")).await;
     assert_eq!(nobody.status, 404);
     sandbox.stop().await;
 }

@@ -10,6 +10,8 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use serde_json::json;
 
+use upa::sandbox::Sandbox;
+
 use super::owner;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,17 +42,18 @@ pub struct Reply {
     pub json: Value,
 }
 
-const READ_ONLY: &str =
-    "key-of-the-sandbox:workflow:list,workflow:read,credential:list,credential:read,tag:list,execution:list";
+const READ_ONLY: &str = "workflow:list,workflow:read,credential:list,credential:read,tag:list,execution:list";
 
 impl Server {
-    pub fn sandbox(url: &str, mode: Mode) -> Server {
+    /// What a sandbox serves below a path.
+    pub fn sandbox(sandbox: &Sandbox, path: &str, mode: Mode) -> Server {
+        let key = sandbox.key().expose();
         Server {
             name: "sandbox",
-            url: url.to_owned(),
+            url: format!("{}{path}", sandbox.url()),
             mode,
-            key: "key-of-the-sandbox".to_owned(),
-            read_only_key: READ_ONLY.to_owned(),
+            key: key.to_owned(),
+            read_only_key: format!("{key}:{READ_ONLY}"),
             client: client(),
             keys: Mutex::default(),
         }
@@ -73,7 +76,7 @@ impl Server {
     /// A key that may do only this; on a real n8n it lasts until the sweep after the check.
     pub async fn key_for(&self, scopes: &[&str]) -> String {
         if self.name == "sandbox" {
-            return format!("key-of-the-sandbox:{}", scopes.join(","));
+            return format!("{}:{}", self.key, scopes.join(","));
         }
         let key = owner::make_key(&self.client, &self.url, scopes).await;
         let text = key.text.clone();

@@ -40,12 +40,12 @@ impl World {
     async fn of_age(age: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         workspace(folder.path(), 1);
-        let (server, url) = serve(folder.path(), age).await;
+        let (server, url, http) = serve(folder.path(), age).await;
         Self {
             folder,
             _server: server,
             url,
-            http: reqwest::Client::new(),
+            http,
         }
     }
 
@@ -54,11 +54,7 @@ impl World {
     }
 
     async fn get(&self, path: &str) -> Value {
-        let request = self
-            .http
-            .get(format!("{}/{path}", self.url))
-            .header("X-N8N-API-KEY", "key-of-the-sandbox")
-            .bearer_auth("key-of-the-sandbox");
+        let request = self.http.get(format!("{}/{path}", self.url));
         serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
     }
 

@@ -23,9 +23,8 @@ async fn a_plan_of_200_tenants_makes_list_calls_only() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     workspace(folder, 200);
-    let (_server, url) = serve(folder, "newest").await;
+    let (_server, url, http) = serve(folder, "newest").await;
     run(folder, &["apply", "--yes"]);
-    let http = reqwest::Client::new();
     http.delete(format!("{url}/_sandbox/calls")).send().await.unwrap();
 
     let plan = run(folder, &["plan", "--detailed-exitcode"]);

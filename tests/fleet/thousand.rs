@@ -99,9 +99,6 @@ impl Sandbox {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Value {
-        let request = request
-            .header("X-N8N-API-KEY", "key-of-the-sandbox")
-            .bearer_auth("key-of-the-sandbox");
         let answer = request.send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert!(status.is_success(), "{status} {text}");
@@ -197,9 +194,8 @@ async fn a_plan_of_1000_tenants_of_10_objects() {
     run(folder, &["release", "ten", "v1"]);
     git(folder, &["add", "-A"]);
     git(folder, &["commit", "-q", "-m", "one tenant"]);
-    let (_server, url) = serve(folder, "newest").await;
+    let (_server, url, http) = serve(folder, "newest").await;
     run(folder, &["apply", "--yes"]);
-    let http = reqwest::Client::new();
     let sandbox = Sandbox { http, url };
     fleet(folder, &sandbox).await;
     sandbox.calls().await;

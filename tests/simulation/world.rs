@@ -14,6 +14,7 @@ use upa::outside::{self, Entered};
 use upa::platform::definition::Definition;
 use upa::resource::Address;
 use upa::sandbox::{self, Inside, Memory, Service};
+use upa::secret::Secret;
 use upa::workspace::release::released;
 use upa::workspace::{Entry, Origin, load};
 
@@ -27,6 +28,8 @@ pub type Files = BTreeMap<String, String>;
 /// The remote's folder.
 const REMOTE: &str = "remote.git";
 pub const MAIN: &str = "refs/heads/main";
+/// The key of the sandbox.
+const KEY: &str = "upa-sandbox-of-the-simulation";
 /// 2026-11-27T00:00:00Z.
 const EPOCH: i64 = 1_795_737_600;
 
@@ -85,7 +88,7 @@ fn sandbox(memory: Memory) -> Inside {
             service: Service::Rest(PINE.clone()),
         },
     ];
-    Inside::new(Arc::new(memory), &accounts).unwrap()
+    Inside::new(Arc::new(memory), Secret::new(KEY), &accounts).unwrap()
 }
 
 impl World {
@@ -102,7 +105,7 @@ impl World {
             remote: Mutex::new(remote),
             folder,
             files: Mutex::new(product::files(
-                &secret_file("key", "key-of-the-sandbox"),
+                &secret_file("key", KEY),
                 &secret_file("fingerprints", &"f".repeat(32)),
             )),
             trace: Mutex::default(),
@@ -240,7 +243,7 @@ impl World {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://127.0.0.1:1/{path}"))
-            .header("x-n8n-api-key", "key-of-the-sandbox")
+            .header("x-n8n-api-key", KEY)
             .header("content-type", "application/json")
             .body(body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
             .unwrap();

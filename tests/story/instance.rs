@@ -16,11 +16,11 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub fn sandbox(url: String) -> Self {
+    pub fn sandbox(url: String, key: String) -> Self {
         Self {
             http: reqwest::Client::new(),
             url,
-            key: "key-of-the-sandbox".to_owned(),
+            key,
             real: false,
         }
     }

@@ -78,7 +78,8 @@ impl Workspace {
             if let Ok(url) = std::fs::read_to_string(&file)
                 && !url.is_empty()
             {
-                return Instance::sandbox(format!("{url}/n8n"));
+                let key = std::fs::read_to_string(self.folder.path().join(".upa/sandbox.key")).unwrap();
+                return Instance::sandbox(format!("{url}/n8n"), key.trim_end().to_owned());
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 /// What every secret of a test contains, unless it is one of the others.
 const CANARY: &str = "canary-";
-/// The key of the sandbox, and the key of fingerprints.
-const OTHERS: [&str; 2] = [upa::sandbox::KEY, "0123456789abcdef0123456789abcdef"];
+/// What every key of a sandbox starts with, and the key of fingerprints.
+const OTHERS: [&str; 2] = [upa::sandbox::key::PREFIX, "0123456789abcdef0123456789abcdef"];
 /// The key of a real n8n, where there is one.
 const REAL: &str = "UPA_TEST_N8N_KEY";
 
-/// The state of the embedded sandbox: it is the platform, where secrets belong.
-const STORE: &str = "sandbox.redb";
+/// The state of the embedded sandbox and its key: it is the platform, where secrets belong.
+const SANDBOX: [&str; 2] = ["sandbox.redb", "sandbox.key"];
 
 /// The secret that a text holds, if it holds one.
 fn found(text: &str) -> Option<String> {
@@ -23,9 +23,7 @@ fn found(text: &str) -> Option<String> {
 /// What was printed holds no secret.
 #[track_caller]
 pub fn refuse(text: &str) {
-    // The sandbox says how to open it.
-    let text = text.replace(&format!("(key: {})", upa::sandbox::KEY), "");
-    if let Some(secret) = found(&text) {
+    if let Some(secret) = found(text) {
         panic!("the secret `{secret}` was printed:\n{text}");
     }
 }
@@ -61,7 +59,7 @@ fn search(folder: &Path, wrong: &mut Vec<String>) {
             if path.file_name().is_none_or(|name| name != "objects") {
                 search(&path, wrong);
             }
-        } else if kind.is_file() && child.file_name() != STORE {
+        } else if kind.is_file() && SANDBOX.iter().all(|name| child.file_name() != *name) {
             let bytes = std::fs::read(&path).unwrap_or_default();
             look(&path.display().to_string(), &bytes, wrong);
         }

@@ -131,8 +131,8 @@ pub fn workspace(folder: &Path, tenants: usize) {
     git(folder, &["commit", "-q", "-m", "a fleet"]);
 }
 
-/// Starts `upa sandbox`, as an n8n of some age, and waits until it listens: the server and its URL.
-pub async fn serve(folder: &Path, age: &str) -> (Server, String) {
+/// Starts `upa sandbox`, as an n8n of some age, and waits until it listens: the server, its URL, and a client with its key.
+pub async fn serve(folder: &Path, age: &str) -> (Server, String, reqwest::Client) {
     let server = Server(
         upa(folder, &["sandbox", "--n8n", age])
             .stdout(Stdio::null())
@@ -143,9 +143,25 @@ pub async fn serve(folder: &Path, age: &str) -> (Server, String) {
     for _ in 0..400 {
         let url = std::fs::read_to_string(&file).unwrap_or_default();
         if !url.is_empty() {
-            return (server, url);
+            let key = std::fs::read_to_string(folder.join(".upa/sandbox.key")).unwrap();
+            return (server, url, client(key.trim_end()));
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     panic!("the sandbox did not start");
+}
+
+/// Sends the sandbox's key as each of its platforms wants it.
+fn client(key: &str) -> reqwest::Client {
+    let headers = [
+        ("x-n8n-api-key", key.to_owned()),
+        ("authorization", format!("Bearer {key}")),
+    ];
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    reqwest::Client::builder()
+        .default_headers(headers.collect())
+        .build()
+        .unwrap()
 }

@@ -1,7 +1,7 @@
-//! API keys: [`KEY`] may do everything, `KEY:workflow:list,workflow:read` only that, anything else is nobody.
+//! API keys: the sandbox's may do everything, `KEY:workflow:list,workflow:read` only that, any other is not known.
 
-use super::super::KEY;
 use super::super::http::Request;
+use crate::secret::Secret;
 
 /// A key that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +12,12 @@ pub enum Key {
 
 impl Key {
     /// `None` without a key, or with one this sandbox does not know.
-    pub fn of(request: &Request) -> Option<Key> {
-        Key::parse(request.header("x-n8n-api-key")?)
+    pub fn of(request: &Request, whole: &Secret) -> Option<Key> {
+        Key::parse(request.header("x-n8n-api-key")?, whole)
     }
 
-    fn parse(text: &str) -> Option<Key> {
-        match text.strip_prefix(KEY)? {
+    fn parse(text: &str, whole: &Secret) -> Option<Key> {
+        match text.strip_prefix(whole.expose())? {
             "" => Some(Key::Everything),
             rest => {
                 let scopes = rest.strip_prefix(':')?.split(',');
@@ -40,10 +40,11 @@ mod tests {
 
     #[test]
     fn a_key_names_its_scopes() {
-        assert_eq!(Key::parse(KEY), Some(Key::Everything));
-        assert_eq!(Key::parse(&format!("{KEY}ed")), None);
-        assert_eq!(Key::parse("eyJhbGciOi"), None);
-        let key = Key::parse("key-of-the-sandbox:workflow:list,tag:list").expect("a key");
+        let parse = |text: &str| Key::parse(text, &Secret::new("key"));
+        assert_eq!(parse("key"), Some(Key::Everything));
+        assert_eq!(parse("keyed"), None);
+        assert_eq!(parse("eyJhbGciOi"), None);
+        let key = parse("key:workflow:list,tag:list").expect("a key");
         assert!(key.may("workflow:list") && key.may("tag:list"));
         assert!(!key.may("workflow:read"));
     }

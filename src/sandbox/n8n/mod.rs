@@ -225,7 +225,7 @@ impl N8n {
 
     /// Who is calling, may they, and is the body in shape; then the handler, in one transaction.
     fn routed(&self, request: &Request, route: &Route, path: &str, body: Value) -> Result<Answer, Refusal> {
-        let key = Key::of(request).ok_or_else(|| {
+        let key = Key::of(request, self.store.key()).ok_or_else(|| {
             let has_key = request.header("x-n8n-api-key").is_some();
             Refusal::new(401, route.unauthorized(has_key))
         })?;

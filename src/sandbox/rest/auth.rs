@@ -10,10 +10,8 @@ use crate::platform::definition::auth::{Auth, Session, TokenPlace};
 use crate::platform::definition::call::Call;
 use crate::platform::definition::file::Encoding;
 use crate::platform::definition::placeholder::{Root, Scope, Text};
-use crate::sandbox::KEY;
 use crate::sandbox::http::{Answer, Request};
 use crate::sandbox::store::StoreError;
-use crate::secret::Secret;
 
 /// How long a token is said to last, in seconds.
 const LIFE: u64 = 3600;
@@ -62,8 +60,8 @@ impl Service {
                 ..
             } => {
                 wanted.push(("grant_type", "client_credentials".to_owned()));
-                wanted.push(("client_id", filled(client_id)));
-                wanted.push(("client_secret", filled(client_secret)));
+                wanted.push(("client_id", self.filled(client_id)));
+                wanted.push(("client_secret", self.filled(client_secret)));
             }
             Session::Refresh {
                 client_id,
@@ -72,9 +70,9 @@ impl Service {
                 ..
             } => {
                 wanted.push(("grant_type", "refresh_token".to_owned()));
-                wanted.push(("client_id", filled(client_id)));
-                wanted.push(("client_secret", filled(client_secret)));
-                wanted.push(("refresh_token", filled(refresh_token)));
+                wanted.push(("client_id", self.filled(client_id)));
+                wanted.push(("client_secret", self.filled(client_secret)));
+                wanted.push(("refresh_token", self.filled(refresh_token)));
             }
             Session::Google { .. } => {
                 wanted.push(("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()));
@@ -84,7 +82,7 @@ impl Service {
                 }
             }
             Session::Login { form, .. } => {
-                wanted.extend(form.iter().map(|(name, text)| (name.as_str(), filled(text))));
+                wanted.extend(form.iter().map(|(name, text)| (name.as_str(), self.filled(text))));
             }
         }
         for (name, value) in wanted {
@@ -118,7 +116,7 @@ impl Service {
                     .next()
                     .unwrap_or(status);
             }
-            let has = |(name, text): &(String, Text)| request.header(name) == Some(&*filled(text));
+            let has = |(name, text): &(String, Text)| request.header(name) == Some(&*self.filled(text));
             is_let_in |= is_known && auth.headers.iter().all(has);
         }
         if !is_let_in {
@@ -126,9 +124,22 @@ impl Service {
         }
         let missing = self.definition.headers.iter().find(|(name, text)| {
             let needed = text.holes().all(|hole| !hole.optional);
-            needed && request.header(name) != Some(&*filled(text))
+            needed && request.header(name) != Some(&*self.filled(text))
         });
         Ok(missing.map(|(name, _)| self.plain(400, &format!("the header `{name}` is missing or wrong"))))
+    }
+
+    /// A text with the sandbox's key for every credential.
+    fn filled(&self, text: &Text) -> String {
+        let names = text.holes().filter(|hole| hole.root == Root::Cred);
+        let credentials = names
+            .map(|hole| (hole.path.clone(), self.store.key().clone()))
+            .collect();
+        let scope = Scope {
+            credentials: Some(&credentials),
+            ..Scope::default()
+        };
+        text.text(&scope).ok().flatten().unwrap_or_default()
     }
 
     /// Ends every session.
@@ -177,15 +188,4 @@ fn session_token(auth: &Auth, request: &Request) -> Option<Option<String>> {
             TokenPlace::Header(name) => request.header(name).map(str::to_owned),
         },
     })
-}
-
-/// A text with the sandbox's key for every credential.
-fn filled(text: &Text) -> String {
-    let names = text.holes().filter(|hole| hole.root == Root::Cred);
-    let credentials = names.map(|hole| (hole.path.clone(), Secret::new(KEY))).collect();
-    let scope = Scope {
-        credentials: Some(&credentials),
-        ..Scope::default()
-    };
-    text.text(&scope).ok().flatten().unwrap_or_default()
 }

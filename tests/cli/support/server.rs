@@ -10,6 +10,7 @@ use super::Space;
 
 /// The files by which a sandbox is used: its state, and where it listens.
 pub const STORE: &str = "sandbox.redb";
+const KEY: &str = "sandbox.key";
 const ADDRESS: &str = "sandbox.url";
 /// Where it is noted which folder a sandbox is shared by, and by which others.
 const SHARED: &str = "shared";
@@ -18,7 +19,9 @@ const SHARED: &str = "shared";
 /// out of such a folder, because upa would not go by it.
 pub fn share(common: &Path, folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
-    std::fs::hard_link(common.join(STORE), folder.join(STORE)).unwrap();
+    for file in [STORE, KEY] {
+        std::fs::hard_link(common.join(file), folder.join(file)).unwrap();
+    }
     std::fs::write(folder.join(SHARED), common.display().to_string()).unwrap();
     let all = std::fs::read_to_string(common.join(SHARED)).unwrap_or_default();
     std::fs::write(common.join(SHARED), format!("{all}{}\n", folder.display())).unwrap();
@@ -43,6 +46,8 @@ fn tell(folder: &Path, address: &str) {
 pub struct Server {
     child: Child,
     pub url: String,
+    /// What opens everything in it.
+    pub key: String,
 }
 
 impl Server {
@@ -53,9 +58,11 @@ impl Server {
             .read_line(&mut line)
             .unwrap();
         let url = line.split(' ').find(|word| word.starts_with("http://"));
-        let url = url.unwrap_or_else(|| panic!("the sandbox said: {line}")).to_owned();
+        let url = url.unwrap_or_else(|| panic!("the sandbox said: {line}"));
+        let url = url.trim_end_matches('.').to_owned();
         tell(&space.path(".upa"), &url);
-        Self { child, url }
+        let key = space.read(&format!(".upa/{KEY}")).trim_end().to_owned();
+        Self { child, url, key }
     }
 
     /// Stops it the way a person does.
@@ -88,14 +95,14 @@ impl Server {
     /// A call that must succeed.
     #[track_caller]
     pub fn ok(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let (mut status, mut answer) = self.send(method, path, "key-of-the-sandbox", body);
+        let (mut status, mut answer) = self.send(method, path, &self.key, body);
         // Unpublishing takes a moment, as in the real n8n.
         for _ in 0..100 {
             if status != 409 {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
-            (status, answer) = self.send(method, path, "key-of-the-sandbox", body);
+            (status, answer) = self.send(method, path, &self.key, body);
         }
         assert!(status < 300, "{method} {path}: {status} {answer}");
         answer

@@ -63,8 +63,8 @@ impl Space {
             ] {
                 let request = reqwest::Client::new().get(url);
                 let request = request
-                    .header("X-N8N-API-KEY", "key-of-the-sandbox")
-                    .bearer_auth("key-of-the-sandbox");
+                    .header("X-N8N-API-KEY", sandbox.key().expose())
+                    .bearer_auth(sandbox.key().expose());
                 let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
                 count += answer.pointer(list).unwrap().as_array().unwrap().len();
             }
