@@ -24,7 +24,9 @@ impl Origin {
         for folder in ["origin.git", "sandbox"] {
             std::fs::create_dir(origin.folder.path().join(folder)).unwrap();
         }
+        let key = format!("upa-sandbox-{}\n", "f".repeat(32));
         std::fs::write(origin.sandbox().join(super::server::STORE), "").unwrap();
+        std::fs::write(origin.sandbox().join(super::server::KEY), key).unwrap();
         origin.git(&["init", "--quiet", "--bare", "--initial-branch=main"]);
         origin
     }

@@ -10,7 +10,7 @@ use super::Space;
 
 /// The files by which a sandbox is used: its state, and where it listens.
 pub const STORE: &str = "sandbox.redb";
-const KEY: &str = "sandbox.key";
+pub const KEY: &str = "sandbox.key";
 const ADDRESS: &str = "sandbox.url";
 /// Where it is noted which folder a sandbox is shared by, and by which others.
 const SHARED: &str = "shared";
