@@ -202,7 +202,7 @@ async fn the_editor_duplicates_a_workflow_with_its_mark() {
     server.publish_live(&id, "POST", "reception").await;
     let root = Server::sandbox(&sandbox, "", Mode::Async);
     let path = format!("/_sandbox/editor/n8n/workflows/{id}/duplicate");
-    let copy = send(root.request("POST", &path)).await.ok();
+    let copy = send(switch(&root, "POST", &path)).await.ok();
     assert_ne!(text(&copy, "id"), id);
     assert_eq!(
         (text(&copy, "name"), &copy["active"]),
