@@ -242,12 +242,14 @@ impl Recovery {
             attempt: attempt.unwrap_or(ground.run),
             step: if object.is_some() { Step::Fill } else { Step::Create },
             id: object.map(|object| object.id.clone()),
+            needs: BTreeSet::new(),
             out: BTreeMap::new(),
         };
         let locked = Locked {
             kind: kind.clone(),
             account: account.to_owned(),
             fingerprint: ground.fingerprints.get(account).cloned().unwrap_or_default(),
+            owner: ground.observed.owner(account).map(str::to_owned),
             pending: Some(pending),
             applied: None,
             retiring: BTreeMap::new(),

@@ -124,6 +124,14 @@ pub fn withhold(desired: &mut DesiredState, withheld: &BTreeSet<Withheld>, locks
     }
 }
 
+/// Whose an account is recorded to be: one owner, unless upa.toml said at some time that it is another's now.
+pub fn owners(workspace: &Workspace, locks: &BTreeMap<String, Lockfile>, account: &str) -> BTreeSet<String> {
+    let now = workspace.fingerprint_of(account);
+    let recorded = locks.values().flat_map(|lock| lock.resources.values());
+    let here = recorded.filter(|locked| locked.account == account && locked.fingerprint == now);
+    here.filter_map(|locked| locked.owner.clone()).collect()
+}
+
 /// Why an account may not be contacted: objects are recorded at another place than the one it points to now.
 pub fn moved_away(workspace: &Workspace, locks: &BTreeMap<String, Lockfile>, account: &str) -> Option<String> {
     workspace.settings.accounts.get(account)?;

@@ -64,10 +64,12 @@ fn announced(change: &Change, lock: &Lockfile, run: Uuid, attempt: Uuid) -> Vec<
         kind: change.kind.clone(),
         account: change.account.clone(),
         fingerprint: change.work.fingerprint.clone(),
+        owner: change.work.owner.clone(),
         run,
         attempt,
         step,
         id,
+        needs: change.work.all_needs(),
     };
     let takes = change.steps.contains(&Step::Delete);
     match change.action {

@@ -12,6 +12,7 @@ use crate::observe::Observers;
 use crate::outside::Outside;
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY};
 use crate::platform::error::{CONNECT, ErrorKind};
+use crate::platform::http::budget::Budget;
 use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
@@ -19,7 +20,6 @@ use crate::repo::{Repo, RepoError};
 use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::secret::Secret;
-use crate::secrets::Resolver;
 use crate::trust;
 use crate::workspace::Workspace;
 
@@ -34,7 +34,7 @@ pub struct Accounts {
 impl Accounts {
     /// Opens the named accounts. One that cannot be opened fails when it is used, so that others can proceed.
     pub async fn open(session: &Session, outside: &Arc<dyn Outside>, names: &BTreeSet<&str>) -> Result<Self, Failure> {
-        let (workspace, resolver, repo) = (&session.workspace, &session.resolver, &session.repo);
+        let (workspace, repo) = (&session.workspace, &session.repo);
         let in_sandbox = |name: &&&str| {
             workspace
                 .settings
@@ -60,11 +60,15 @@ impl Accounts {
             ledgers: BTreeMap::new(),
             sandbox,
         };
+        let budgets = budgets(workspace);
         for name in names {
             let opened = match trust::moved_away(workspace, &session.locks, name) {
                 // Before any key of it is read.
                 Some(why) => Err(PlatformError::new(ErrorKind::Misplaced, CONNECT, why)),
-                None => account(workspace, resolver, name, sandbox_at.as_ref(), outside).await,
+                None => {
+                    let budget = budgets.get(*name).cloned().unwrap_or_else(usual_budget);
+                    account(session, name, sandbox_at.as_ref(), budget, outside).await
+                }
             };
             let opened = opened.and_then(|account| {
                 accounts.ledgers.insert((*name).to_owned(), account.ledger.clone());
@@ -135,12 +139,13 @@ fn no_platform(name: &str) -> PlatformError {
 }
 
 async fn account(
-    workspace: &Workspace,
-    resolver: &Resolver,
+    session: &Session,
     name: &str,
     sandbox: Option<&(String, Secret)>,
+    budget: Arc<Budget>,
     outside: &Arc<dyn Outside>,
 ) -> Result<Account, PlatformError> {
+    let workspace = &session.workspace;
     let platform = workspace.platform_of(name).to_owned();
     let Some(settings) = workspace.settings.accounts.get(name) else {
         let why = format!("upa.toml has no account `{name}` (any more)");
@@ -160,7 +165,7 @@ async fn account(
         format!("{url}/{name}")
     } else {
         for (credential, source) in &settings.credentials {
-            let secret = resolver.resolve(source).await;
+            let secret = session.resolver.resolve(source).await;
             let secret = secret.map_err(|unavailable| PlatformError::locked(unavailable.why, unavailable.hint))?;
             credentials.insert(credential.clone(), secret);
         }
@@ -182,12 +187,35 @@ async fn account(
         base_url,
         credentials,
         identity: settings.identity.clone().filter(|_| !settings.sandbox),
-        concurrency: settings.limits.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
-        per_second: settings.limits.per_second,
+        owners: trust::owners(workspace, &session.locks, name),
+        budget,
         sandbox: settings.sandbox,
         ledger: Arc::default(),
         outside: outside.clone(),
     })
+}
+
+fn usual_budget() -> Arc<Budget> {
+    Arc::new(Budget::new(DEFAULT_CONCURRENCY, None))
+}
+
+/// What each account may be driven with, by name. Names of one account share the smallest of their limits.
+fn budgets(workspace: &Workspace) -> BTreeMap<String, Arc<Budget>> {
+    let same = workspace.same_accounts();
+    let limits_of = |first: &String| {
+        let names = same.iter().filter(|(_, other)| *other == first).map(|(name, _)| name);
+        let settings = names.filter_map(|name| workspace.settings.accounts.get(name));
+        let limits: Vec<_> = settings.map(|settings| &settings.limits).collect();
+        let at_once = limits.iter().filter_map(|limits| limits.concurrency).min();
+        let per_second = limits.iter().filter_map(|limits| limits.per_second).min();
+        Budget::new(at_once.unwrap_or(DEFAULT_CONCURRENCY), per_second.map(f64::from))
+    };
+    let mut budgets: BTreeMap<&String, Arc<Budget>> = BTreeMap::new();
+    for first in same.values() {
+        budgets.entry(first).or_insert_with(|| Arc::new(limits_of(first)));
+    }
+    let of = |(name, first): (&String, &String)| Some((name.clone(), budgets.get(first)?.clone()));
+    same.iter().filter_map(of).collect()
 }
 
 /// The sandbox serves all hosts of a platform at one address.

@@ -69,7 +69,9 @@ fn place_taken(session: &Session, there: &BTreeMap<String, Lockfile>, ours: &[Lo
         ..DesiredState::default()
     };
     let is_ours = |address: &Address| ours.iter().any(|lock| lock.tenant == address.tenant());
-    let conflicts = Places::of(&desired, there, &session.workspace.registry).conflicts();
+    // Whose the accounts are is recorded.
+    let owners = BTreeMap::new();
+    let conflicts = Places::of(&desired, there, &owners, &session.workspace.registry).conflicts();
     let mut found = conflicts.into_iter().filter(|(address, _)| is_ours(address));
     found.next().map(|(_, problem)| problem.message)
 }

@@ -91,7 +91,7 @@ async fn proceed(args: &RecoverArgs, run: &mut Run, desired: &DesiredState, live
     }
     report::heard(write!(out, "{}", listing(&recovery.found)))?;
     run.session.locks.insert(args.tenant.clone(), recovery.lock);
-    refuse_taken(args, run, desired)?;
+    refuse_taken(args, run, desired, &observed.owners())?;
     let kept = publish::recover(&mut run.session, (run.id, &run.hold), &args.tenant)?;
     let count = counted(recovery.found.len(), "resource");
     let line = format!("Recorded {count} as unfinished.");
@@ -132,8 +132,13 @@ fn refuse_known(args: &RecoverArgs, run: &Run) -> Result<(), Failure> {
 }
 
 /// An object that another address has is not recorded a second time.
-fn refuse_taken(args: &RecoverArgs, run: &Run, desired: &DesiredState) -> Result<(), Failure> {
-    let conflicts = Places::of(desired, &run.session.locks, &run.session.workspace.registry).conflicts();
+fn refuse_taken(
+    args: &RecoverArgs,
+    run: &Run,
+    desired: &DesiredState,
+    owners: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    let conflicts = Places::of(desired, &run.session.locks, owners, &run.session.workspace.registry).conflicts();
     let own = conflicts
         .into_iter()
         .filter(|(address, _)| address.tenant() == args.tenant);

@@ -1,6 +1,6 @@
 //! `upa validate`: every file, without asking any platform.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use clap::Args;
@@ -33,7 +33,9 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
     if !edited.is_empty() {
         return Err(Failure::problems(edited));
     }
-    let places = Places::of(&desired, &session.locks, &session.workspace.registry).conflicts();
+    // No platform is asked.
+    let owners = BTreeMap::new();
+    let places = Places::of(&desired, &session.locks, &owners, &session.workspace.registry).conflicts();
     if !places.is_empty() {
         return Err(Failure::problems(
             places.into_iter().map(|(_, problem)| problem).collect(),

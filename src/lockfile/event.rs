@@ -22,10 +22,14 @@ pub enum Event {
         kind: Kind,
         account: String,
         fingerprint: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
         run: Uuid,
         attempt: Uuid,
         step: Step,
         id: Option<String>,
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        needs: BTreeSet<Address>,
     },
     /// The platform answered with an id.
     Created {
@@ -42,7 +46,13 @@ pub enum Event {
     /// An object that was replaced is deleted.
     Retired { address: Address, id: String },
     /// Every step of a change is done.
-    Applied { address: Address, applied: Applied },
+    Applied {
+        address: Address,
+        /// Whose account it is, where the platform told it by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
+        applied: Applied,
+    },
     /// The object is gone.
     Gone { address: Address },
     /// A step failed; what was begun stays pending.
@@ -87,19 +97,26 @@ impl Lockfile {
                 kind,
                 account,
                 fingerprint,
+                owner,
                 run,
                 attempt,
                 step,
                 id,
+                needs,
             } => {
                 let locked = self.resources.entry(address.clone()).or_insert_with(|| Locked {
                     kind: kind.clone(),
                     account: account.clone(),
                     fingerprint: fingerprint.clone(),
+                    owner: None,
                     pending: None,
                     applied: None,
                     retiring: BTreeMap::new(),
                 });
+                // Records of before it was told have none.
+                if owner.is_some() {
+                    locked.owner.clone_from(owner);
+                }
                 let kept = match locked.pending.take() {
                     Some(pending) if pending.attempt == *attempt => pending.out,
                     _ => BTreeMap::new(),
@@ -109,6 +126,7 @@ impl Lockfile {
                     attempt: *attempt,
                     step: *step,
                     id: id.clone(),
+                    needs: needs.clone(),
                     out: kept,
                 });
             }
@@ -131,8 +149,13 @@ impl Lockfile {
                     locked.retiring.remove(id);
                 }
             }
-            Event::Applied { address, applied } => {
+            Event::Applied {
+                address,
+                owner,
+                applied,
+            } => {
                 if let Some(locked) = self.resources.get_mut(address) {
+                    locked.owner = owner.clone().or(locked.owner.take());
                     locked.pending = None;
                     locked.applied = Some(Applied {
                         out: kept_all(&applied.out),

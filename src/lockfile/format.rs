@@ -164,11 +164,13 @@ mod tests {
                 kind: Kind::new("n8n.workflow"),
                 account: "n8n".to_owned(),
                 fingerprint: "f".to_owned(),
+                owner: None,
                 pending: Some(Pending {
                     run: Uuid::from_u128(3),
                     attempt: Uuid::from_u128(4),
                     step: Step::Publish,
                     id: None,
+                    needs: BTreeSet::new(),
                     out: BTreeMap::new(),
                 }),
                 applied: Some(Applied {

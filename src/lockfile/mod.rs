@@ -236,6 +236,10 @@ pub struct Locked {
     pub account: String,
     /// Of the account, so that an id is never used against another instance.
     pub fingerprint: String,
+    /// Whose account it was, where the platform tells it (a portal, an organisation, a user): the key of another one sees
+    /// other objects at the same place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -257,6 +261,9 @@ pub struct Pending {
     /// The object, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// The objects it refers to: see [`Applied::needs`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<Address>,
     /// What only the answer of its creation told.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub out: BTreeMap<String, Value>,
@@ -322,6 +329,13 @@ impl Lockfile {
 }
 
 impl Locked {
+    /// The objects it refers to, as it is and as it is being made.
+    pub fn needs(&self) -> impl Iterator<Item = &Address> {
+        let applied = self.applied.iter().flat_map(|applied| &applied.needs);
+        let pending = self.pending.iter().flat_map(|pending| &pending.needs);
+        applied.chain(pending)
+    }
+
     /// What is recorded of the outputs.
     pub fn out(&self) -> BTreeMap<String, Value> {
         let applied = self.applied.iter().flat_map(|applied| &applied.out);

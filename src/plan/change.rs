@@ -208,6 +208,8 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Work {
     pub fingerprint: String,
+    /// Whose account it is, where the platform told it.
+    pub owner: Option<String>,
     /// The document with its symbols.
     pub document: Value,
     /// Of what Git wants, where the document keeps something of the platform's instead.
@@ -243,6 +245,13 @@ pub struct Work {
     pub retiring: BTreeMap<String, BTreeMap<String, Value>>,
     /// The tenants that must be through before it may go: they may still use what is shared.
     pub after: BTreeSet<String>,
+}
+
+impl Work {
+    /// Everything the object refers to, as lockfiles record it.
+    pub fn all_needs(&self) -> BTreeSet<Address> {
+        self.needs.union(&self.calls).cloned().collect()
+    }
 }
 
 impl Change {

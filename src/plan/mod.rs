@@ -65,6 +65,19 @@ impl ObservedState {
         }
     }
 
+    /// Whose each account is, where its platform told it.
+    pub fn owners(&self) -> BTreeMap<String, String> {
+        let accounts = self.accounts.iter();
+        accounts
+            .filter_map(|(name, answer)| Some((name.clone(), answer.owner.clone()?)))
+            .collect()
+    }
+
+    /// Whose an account is, where its platform told it.
+    pub fn owner(&self, account: &str) -> Option<&str> {
+        self.accounts.get(account)?.owner.as_deref()
+    }
+
     /// Whether every object of a kind was seen, so that what was not seen is not there.
     pub fn is_complete(&self, account: &str, kind: &Kind) -> bool {
         self.accounts
@@ -93,7 +106,8 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     let tenants = basis.desired.tenants.values().filter(|tenant| !tenant.is_shared());
     let mut shared = shared::Planned::default();
     let originals = basis.locks.iter().filter(|(tenant, _)| !is_copy(tenant));
-    let places = Places::of(basis.desired, originals, basis.registry);
+    let owners = basis.observed.owners();
+    let places = Places::of(basis.desired, originals, &owners, basis.registry);
     let conflicts = places.conflicts();
     for tenant in everybody.into_iter().chain(tenants) {
         plan.tenants += usize::from(!tenant.is_shared());

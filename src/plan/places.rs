@@ -53,20 +53,21 @@ pub struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// The places that the lockfiles record and that `desired` wants.
+    /// The places that the lockfiles record and that `desired` wants. `owners`: whose each account was found to be, by its
+    /// name, where its platform told it.
     pub fn of(
         desired: &'a DesiredState,
         locks: impl IntoIterator<Item = (&'a String, &'a Lockfile)>,
+        owners: &'a BTreeMap<String, String>,
         registry: &Registry,
     ) -> Self {
         let locks: BTreeMap<&str, &Lockfile> = locks
             .into_iter()
             .map(|(tenant, lock)| (tenant.as_str(), lock))
             .collect();
-        let accounts = desired.accounts.iter();
         let mut places = Self {
             claims: BTreeMap::new(),
-            accounts: accounts.map(|(name, first)| (name.as_str(), first.as_str())).collect(),
+            accounts: same_accounts(desired, &locks, owners),
         };
         for (address, locked) in locks.values().flat_map(|lock| &lock.resources) {
             if registry.facts(&locked.kind).is_some_and(|facts| facts.gate) {
@@ -193,6 +194,44 @@ impl<'a> Places<'a> {
     fn account(&self, name: &str) -> Scope {
         Scope::Account(self.accounts.get(name).copied().unwrap_or(name).to_owned())
     }
+}
+
+/// By the name of each account the first name of the same one: those that upa.toml shows to be one, and those that have one
+/// owner at one place.
+fn same_accounts<'a>(
+    desired: &'a DesiredState,
+    locks: &BTreeMap<&str, &'a Lockfile>,
+    owners: &'a BTreeMap<String, String>,
+) -> BTreeMap<&'a str, &'a str> {
+    let stated = desired.accounts.iter();
+    let mut first: BTreeMap<&str, &str> = stated.map(|(name, first)| (name.as_str(), first.as_str())).collect();
+    let recorded = locks.values().flat_map(|lock| lock.resources.values());
+    let recorded = recorded.filter_map(|locked| {
+        let place = (locked.kind.platform(), locked.fingerprint.as_str());
+        Some((place, locked.account.as_str(), locked.owner.as_deref()?))
+    });
+    let wanted = desired.tenants.values().flat_map(|tenant| tenant.resources.values());
+    let wanted = wanted.filter_map(|resource| {
+        let place = (resource.kind.platform(), resource.fingerprint.as_str());
+        let owner = owners.get(&resource.account)?;
+        Some((place, resource.account.as_str(), owner.as_str()))
+    });
+    let mut owned: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+    for (place, account, owner) in recorded.chain(wanted) {
+        owned.entry((place, owner)).or_default().insert(account);
+    }
+    for names in owned.into_values().filter(|names| names.len() > 1) {
+        let one: BTreeSet<&str> = names
+            .iter()
+            .map(|name| first.get(name).copied().unwrap_or(name))
+            .collect();
+        let Some(least) = one.first().copied() else { continue };
+        for known in first.values_mut().filter(|known| one.contains(*known)) {
+            *known = least;
+        }
+        first.extend(names.into_iter().map(|name| (name, least)));
+    }
+    first
 }
 
 /// The objects that an address is recorded with: what is there, what was begun, and what is still to be deleted.

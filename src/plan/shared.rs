@@ -96,10 +96,7 @@ fn keep_what_others_need(basis: &Basis<'_>, plan: &mut Plan) {
             .into_iter()
             .flatten()
             .filter(|(address, _)| !going.contains(*address));
-        let needed: BTreeSet<&Address> = staying
-            .filter_map(|(_, locked)| locked.applied.as_ref())
-            .flat_map(|applied| &applied.needs)
-            .collect();
+        let needed: BTreeSet<&Address> = staying.flat_map(|(_, locked)| locked.needs()).collect();
         let before = plan.changes.len();
         plan.changes
             .retain(|change| !goes(change) || !needed.contains(&change.address));

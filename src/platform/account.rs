@@ -1,8 +1,9 @@
 //! An account: one place on a platform, with the key that opens it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::http::budget::Budget;
 use super::http::ledger::Ledger;
 use crate::digest::Digest;
 use crate::outside::Outside;
@@ -23,10 +24,12 @@ pub struct Account {
     /// Where webhooks are probed.
     pub webhook_url: String,
     pub credentials: BTreeMap<String, Secret>,
-    /// Whose key it must be, as the platform's `whoami` answers.
+    /// Whose key it must be, as the platform's `whoami` answers: upa.toml says so, whatever is recorded.
     pub identity: Option<String>,
-    pub concurrency: usize,
-    pub per_second: Option<u32>,
+    /// Whose its objects are recorded to be: see [`Locked::owner`](crate::lockfile::Locked).
+    pub owners: BTreeSet<String>,
+    /// How hard it may be driven. Names of one account share it.
+    pub budget: Arc<Budget>,
     /// Whether it lives in the sandbox, which need not be spared as the platform itself must.
     pub sandbox: bool,
     /// Counts what goes to it and comes back.

@@ -375,6 +375,8 @@ pub struct Answer {
     pub searches: BTreeMap<Address, Search>,
     pub credentials: Vec<Credential>,
     pub listeners: Vec<Listener>,
+    /// Whose account it is, where the platform tells it: a portal, an organisation, a user.
+    pub owner: Option<String>,
     /// How long was waited already for objects that a run may just have created.
     pub waited: Duration,
     /// Why the account could not be read, if so.
@@ -477,6 +479,8 @@ pub struct Receipt {
     pub secrets: BTreeMap<String, Secret>,
     /// For `Create`: what the platform answered, for a following `Wait`.
     pub created: Option<Value>,
+    /// Whose account it is, where the platform told it by now.
+    pub owner: Option<String>,
 }
 
 /// Carries out steps. Each may be repeated safely.

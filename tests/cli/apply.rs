@@ -122,6 +122,7 @@ fn a_lockfile_says_everything_and_no_secret() {
     kind = "vapi.assistant"
     account = "vapi"
     fingerprint = "e7c95c6e9717"
+    owner = "sandbox"
 
     [resources."ana@v1/assistant".applied]
     id = "[UUID]"

@@ -28,6 +28,7 @@ mod lockfiles;
 mod lost_updates;
 mod misc;
 mod orphans;
+mod owners;
 mod places;
 mod plan;
 mod platform;

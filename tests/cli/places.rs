@@ -2,7 +2,7 @@
 
 use crate::support::Space;
 
-const PLATFORM: &str = r#"platform = "cocina"
+pub const PLATFORM: &str = r#"platform = "cocina"
 usual_base = "https://cocina.invalid"
 auth = { bearer = "{cred.key}" }
 
@@ -80,7 +80,7 @@ when = { input = "plan", is = "elite" }
 "#;
 
 /// A workspace of tenants, each with what follows `[inputs]` in its file.
-fn space(tenants: &[(&str, &str)]) -> Space {
+pub fn space(tenants: &[(&str, &str)]) -> Space {
     let space = Space::bare();
     space.write(".gitignore", ".upa/\n");
     space.write(
@@ -105,7 +105,7 @@ fn space(tenants: &[(&str, &str)]) -> Space {
     space
 }
 
-fn tenant(space: &Space, name: &str, rest: &str) {
+pub fn tenant(space: &Space, name: &str, rest: &str) {
     let head = "product = \"cocinas\"\nversion = \"v1\"\ntier = \"client\"\nstatus = \"active\"\noperator = \"ana@example.test\"\n";
     let inputs = ["tool", "field", "studio", "plan"];
     let left_out = inputs.iter().filter(|input| !rest.contains(&format!("{input} = ")));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use upa::platform::definition::call::{Call, Next, Read};
 use upa::platform::definition::kind::Marker;
 use upa::platform::definition::{Definition, KindDefinition, ids, object, path};
+use upa::platform::http::budget::Budget;
 use upa::platform::http::encode;
 use upa::platform::rest::Rest;
 use upa::platform::{
@@ -66,8 +67,8 @@ fn account(definition: &Definition, url: &str, identity: Option<&str>) -> Accoun
         webhook_url: url.to_owned(),
         credentials: credentials.collect(),
         identity: identity.map(str::to_owned),
-        concurrency: 4,
-        per_second: None,
+        owners: BTreeSet::new(),
+        budget: Arc::new(Budget::new(4, None)),
         sandbox: false,
         ledger: Arc::default(),
         outside: upa::outside::real(),

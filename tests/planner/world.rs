@@ -160,6 +160,7 @@ impl World {
                         kind: resource.kind.clone(),
                         account: resource.account.clone(),
                         fingerprint: resource.fingerprint.clone(),
+                        owner: None,
                         pending: None,
                         applied: Some(Applied {
                             id: id.clone(),

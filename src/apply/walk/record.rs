@@ -40,7 +40,7 @@ impl Walk<'_> {
                     .expected
                     .clone()
                     .unwrap_or_else(|| Digest::of_json(&Value::Null));
-                let applied = self.applied(change, id.clone(), read, change.work.out.clone());
+                let applied = self.applied(change, (id.clone(), None), read, change.work.out.clone());
                 self.record(applied)
             }
             _ => Ok(()),
@@ -60,14 +60,22 @@ impl Walk<'_> {
             kind: change.kind.clone(),
             account: change.account.clone(),
             fingerprint: change.work.fingerprint.clone(),
+            owner: change.work.owner.clone(),
             run: self.context.run,
             attempt,
             step,
             id,
+            needs: change.work.all_needs(),
         })
     }
 
-    fn applied(&self, change: &Change, id: String, read: Digest, out: BTreeMap<String, Value>) -> Event {
+    fn applied(
+        &self,
+        change: &Change,
+        (id, owner): (String, Option<String>),
+        read: Digest,
+        out: BTreeMap<String, Value>,
+    ) -> Event {
         let wanted = self.desired.resources.get(&change.address);
         let runs = wanted.is_some_and(|resource| resource.runs);
         let before = self.outcome.lock.resources.get(&change.address);
@@ -93,6 +101,7 @@ impl Walk<'_> {
         };
         Event::Applied {
             address: change.address.clone(),
+            owner: owner.or_else(|| change.work.owner.clone()),
             applied: Applied {
                 id,
                 sent,
@@ -100,7 +109,7 @@ impl Walk<'_> {
                 keys: change.work.keys.clone(),
                 commit: self.context.commit.to_owned(),
                 revision: change.revision,
-                needs: change.work.needs.union(&change.work.calls).cloned().collect(),
+                needs: change.work.all_needs(),
                 adopted: wanted.and_then(|resource| resource.adopt.clone()),
                 stopped: change.work.drafts && !runs,
                 out,
@@ -161,7 +170,7 @@ impl Walk<'_> {
             _ => change.work.out.clone(),
         };
         known.extend(out);
-        let applied = self.applied(change, receipt.id, read, known);
+        let applied = self.applied(change, (receipt.id, receipt.owner), read, known);
         self.record(applied)
     }
 }

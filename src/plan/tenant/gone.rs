@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Pass, listening};
-use crate::lockfile::Locked;
+use crate::lockfile::{Locked, Lockfile};
 use crate::plan::change::{Action, Change, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
 use crate::platform::{Activity, KindFacts, Reading, Step};
@@ -107,6 +107,7 @@ impl<'a> Pass<'a> {
             left_behind: facts.left_behind && action == Action::Delete,
             work: Work {
                 fingerprint: locked.fingerprint.clone(),
+                owner: locked.owner.clone(),
                 document: Value::Null,
                 marked: true,
                 listening: listening.unwrap_or_default(),
@@ -171,21 +172,21 @@ impl<'a> Pass<'a> {
 
     /// What the lockfile says an object refers to, which goes after it. Where two refer to each other neither waits.
     fn goes_before(&self, own: &Address) -> BTreeSet<Address> {
-        let needs = |address: &Address| {
-            let applied = self.lock.resources.get(address)?.applied.as_ref()?;
-            Some(&applied.needs)
-        };
-        let reaches_own = |start: &Address| {
-            let mut seen = BTreeSet::from([start]);
-            let mut left: Vec<&Address> = seen.iter().copied().collect();
-            while let Some(address) = left.pop() {
-                left.extend(needs(address).into_iter().flatten().filter(|next| seen.insert(*next)));
-            }
-            seen.contains(own)
-        };
-        let needed = needs(own).into_iter().flatten();
-        needed.filter(|address| !reaches_own(address)).cloned().collect()
+        let needed = self.lock.resources.get(own).into_iter().flat_map(Locked::needs);
+        let needed = needed.filter(|address| !reaches(self.lock, address, own));
+        needed.cloned().collect()
     }
+}
+
+/// Whether an object refers to another, as it is recorded, directly or through others.
+fn reaches<'a>(lock: &'a Lockfile, start: &'a Address, end: &Address) -> bool {
+    let mut seen = BTreeSet::from([start]);
+    let mut left = vec![start];
+    while let Some(address) = left.pop() {
+        let needs = lock.resources.get(address).into_iter().flat_map(Locked::needs);
+        left.extend(needs.filter(|next| seen.insert(*next)));
+    }
+    seen.contains(end)
 }
 
 /// Whether an object may be there that nothing tells from a stranger's: a run tried to create it, and nobody knows its id.

@@ -141,6 +141,7 @@ impl<'a> Pass<'a> {
             left_behind: facts.left_behind && action == Action::Replace,
             work: Work {
                 fingerprint: resource.fingerprint.clone(),
+                owner: self.basis.observed.owner(&resource.account).map(str::to_owned),
                 document,
                 asked: keeps.then(|| Digest::of_json(&symbol::symbolic(&resource.document))),
                 expected,

@@ -31,6 +31,8 @@ pub struct DefinitionFile {
     pub errors: ErrorsFile,
     /// The call that says whose key this is.
     pub whoami: Option<WhoamiFile>,
+    /// Where there is no such call: dotted path of what says in every object whose it is.
+    pub owner: Option<String>,
     /// Its kinds of objects.
     pub resource: BTreeMap<String, KindFile>,
 }

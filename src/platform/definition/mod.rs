@@ -78,6 +78,8 @@ pub struct Definition {
     pub headers: Vec<(String, Text)>,
     pub errors: Errors,
     pub whoami: Option<Whoami>,
+    /// Dotted path of what says in every object whose it is.
+    pub owner: Option<String>,
     pub kinds: BTreeMap<String, KindDefinition>,
     /// What the file says, for checks against a contract.
     pub toml: Toml,
@@ -251,6 +253,7 @@ impl Definition {
                 later: read.errors.later,
             },
             whoami,
+            owner: read.owner,
             kinds,
             toml,
         })

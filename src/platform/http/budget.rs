@@ -9,19 +9,19 @@ use tokio::time::Instant;
 use super::ledger::Ledger;
 use super::retry::Cause;
 
-/// What every call of an account, to any of its hosts, draws on.
+/// What every call of an account, to any of its hosts and by any of its names, draws on.
+#[derive(Debug)]
 pub struct Budget {
     slots: Semaphore,
     pace: Mutex<Pace>,
-    ledger: Arc<Ledger>,
 }
 
 impl Budget {
-    pub fn new(concurrency: usize, per_second: Option<f64>, ledger: Arc<Ledger>) -> Self {
+    /// So many calls at once, and no more than so many started per second.
+    pub fn new(concurrency: usize, per_second: Option<f64>) -> Self {
         Self {
             slots: Semaphore::new(concurrency.max(1)),
             pace: Mutex::new(Pace::new(per_second)),
-            ledger,
         }
     }
 
@@ -36,9 +36,13 @@ impl Budget {
         self.change(|pace| pace.close(Instant::now(), time));
     }
 
-    /// Waits for a call's turn; the call holds what it is given until it has its answer. An account that stays closed
+    /// Waits for a call's turn, which the ledger is told; the call holds what it is given until it has its answer. An account that stays closed
     /// for longer than `patience` is not waited for: the error is the time it stays closed.
-    pub async fn turn(&self, patience: Duration) -> Result<Option<SemaphorePermit<'_>>, Duration> {
+    pub async fn turn(
+        &self,
+        patience: Duration,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Option<SemaphorePermit<'_>>, Duration> {
         let slot = self.slots.acquire().await.ok();
         loop {
             let closed = self.change(|pace| pace.closed(Instant::now()));
@@ -46,7 +50,7 @@ impl Budget {
                 return Err(closed);
             }
             if closed > Duration::ZERO {
-                let _waiting = self.ledger.wait(Cause::Asked);
+                let _waiting = ledger.wait(Cause::Asked);
                 tokio::time::sleep(closed).await;
                 continue;
             }
@@ -54,7 +58,7 @@ impl Budget {
             if wait.is_zero() {
                 return Ok(slot);
             }
-            let waiting = self.ledger.wait(Cause::Limit);
+            let waiting = ledger.wait(Cause::Limit);
             tokio::time::sleep(wait).await;
             drop(waiting);
             // It may have been closed meanwhile.
@@ -148,7 +152,7 @@ mod tests {
     #[test]
     fn the_smaller_limit_wins() {
         for (account, definition) in [(Some(2.0), 10.0), (Some(10.0), 2.0), (None, 2.0)] {
-            let budget = Budget::new(1, account, Arc::default());
+            let budget = Budget::new(1, account);
             budget.slow_down(definition);
             assert_eq!(budget.change(|pace| pace.interval), SECOND / 2);
         }
@@ -169,9 +173,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_account_is_not_waited_for_in_vain() {
-        let budget = Budget::new(1, None, Arc::default());
+        let budget = Budget::new(1, None);
         budget.close_for(3600 * SECOND);
-        let refused = budget.turn(300 * SECOND).await.map(drop);
+        let refused = budget.turn(300 * SECOND, &Arc::default()).await.map(drop);
         assert!(refused.is_err_and(|closed| closed > 3590 * SECOND));
     }
 }

@@ -46,7 +46,7 @@ pub struct Manners {
 pub struct Client {
     account: Account,
     headers: HeaderMap,
-    budget: Budget,
+    budget: Arc<Budget>,
     later: BTreeSet<u16>,
     /// How long one attempt may take.
     deadline: Duration,
@@ -74,11 +74,7 @@ impl Client {
             learn_header(&redactor, value);
         }
         Self {
-            budget: Budget::new(
-                account.concurrency,
-                account.per_second.map(f64::from),
-                account.ledger.clone(),
-            ),
+            budget: account.budget.clone(),
             ledger: account.ledger.clone(),
             account: account.clone(),
             headers,
@@ -134,7 +130,7 @@ impl Client {
         let call = Call::new(Method::OPTIONS, "webhook", None);
         let _slot = self
             .budget
-            .turn(retry::CALL_DEADLINE)
+            .turn(retry::CALL_DEADLINE, &self.ledger)
             .await
             .map_err(|closed| answer::closed(&call, closed))?;
         self.ledger.called(0);
@@ -176,7 +172,7 @@ impl Client {
             let rest = retry::CALL_DEADLINE.saturating_sub(patience.spent);
             let slot = self
                 .budget
-                .turn(rest)
+                .turn(rest, &self.ledger)
                 .await
                 .map_err(|closed| answer::closed(call, closed))?;
             patience.tries += 1;

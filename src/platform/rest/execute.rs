@@ -28,7 +28,7 @@ const LOOKS_AFTER_DELETE: u32 = 4;
 impl Executor for Rest {
     async fn execute(&self, job: &Job) -> Result<Receipt, PlatformError> {
         let kind = self.kind(&job.kind)?;
-        match job.step {
+        let done = match job.step {
             Step::Create => self.create(kind, job).await,
             Step::Fill => self.fill(kind, job).await,
             Step::Wait => self.wait(kind, job).await,
@@ -38,7 +38,11 @@ impl Executor for Rest {
                 job.step.as_str(),
                 format!("a {} does not run", job.kind),
             )),
-        }
+        };
+        Ok(Receipt {
+            owner: self.owner(),
+            ..done?
+        })
     }
 
     async fn output(&self, kind: &Kind, id: &str, name: &str) -> Result<Secret, PlatformError> {

@@ -62,6 +62,7 @@ impl Rest {
             let last = page.last().map(|item| (*item).clone());
             let before = found.len();
             for item in page {
+                self.check_object(item)?;
                 // The same object twice is a tie between two pages where they follow each other by time.
                 let id = own_id(kind, item).unwrap_or_else(|| item.to_string());
                 if seen.insert(id) {

@@ -6,6 +6,7 @@
 //! | `send` | one call of a definition: filled, sent, its answer understood |
 //! | `list` | pages |
 //! | `observe` | the [`Observer`]: lists or reads, whichever is fewer calls, and proof of absence |
+//! | `owner` | whose account it is, by `whoami` or by every object |
 //! | `search` | objects nobody knows the id of |
 //! | `execute` | the [`Executor`]: create, fill, delete; `wait` and `outputs` beside it |
 
@@ -13,6 +14,7 @@ mod execute;
 mod list;
 mod observe;
 mod outputs;
+mod owner;
 mod search;
 mod send;
 mod session;
@@ -27,6 +29,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use self::owner::Told;
 use self::session::Sessions;
 use super::definition::call::Read;
 use super::definition::placeholder::{Scope, Text};
@@ -42,6 +45,7 @@ pub struct Rest {
     client: Client,
     account: Account,
     sessions: Sessions,
+    told: Told,
     /// Writes that must follow each other, by the value that `http.serial` has for them.
     serial: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
 }
@@ -62,6 +66,7 @@ impl Rest {
             client: Client::new(account, headers).with_manners(manners),
             account: account.clone(),
             sessions,
+            told: Told::default(),
             definition,
             serial: Mutex::default(),
         })
@@ -93,7 +98,10 @@ impl Rest {
             Read::Nothing => Some(Value::Object(serde_json::Map::new())),
         };
         match live {
-            Some(live) if !object::is_gone(kind, &live) => Ok(live),
+            Some(live) if !object::is_gone(kind, &live) => {
+                self.check_object(&live)?;
+                Ok(live)
+            }
             Some(_) => Err(missing("the object is marked as deleted")),
             None => Err(missing("the object is not there")),
         }

@@ -13,7 +13,7 @@ use crate::outside;
 use crate::platform::definition::call::Read;
 use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::Scope;
-use crate::platform::definition::{KindDefinition, ids, path};
+use crate::platform::definition::{KindDefinition, ids};
 use crate::platform::error::{ErrorKind, PlatformError};
 use crate::platform::{Answer, Observer, Question, Reading, SAYS_MISSING, Search, Wanted};
 use crate::resource::Kind;
@@ -99,15 +99,14 @@ impl Observer for Rest {
         if let Err(error) = self.ask(question, &mut answer).await {
             answer.failure = Some(error);
         }
+        answer.owner = self.owner();
         answer
     }
 }
 
 impl Rest {
     async fn ask(&self, question: &Question, answer: &mut Answer) -> Result<(), PlatformError> {
-        if self.account.identity.is_some() {
-            self.check_identity().await?;
-        }
+        self.check_owner().await?;
         answer.waited = self.let_new_objects_appear(question).await?;
         let groups = self.groups(question, answer)?;
         let mut incomplete: BTreeSet<Kind> = BTreeSet::new();
@@ -255,9 +254,7 @@ impl Rest {
                         .push(((*id).to_owned(), Reading::Present(Box::new(object))));
                 }
                 Err(error) if error.kind == ErrorKind::Missing => found.missing.push((*id).to_owned()),
-                Err(error) if matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Unauthorised) => {
-                    return Err(error);
-                }
+                Err(error) if is_of_the_account(&error) => return Err(error),
                 Err(error) => found
                     .objects
                     .push(((*id).to_owned(), Reading::Unreadable(error.to_string()))),
@@ -356,35 +353,14 @@ impl Rest {
         }
         Ok(longest)
     }
+}
 
-    /// Whose key this is must be what upa.toml says.
-    async fn check_identity(&self) -> Result<(), PlatformError> {
-        let (Some(expected), Some(whoami)) = (&self.account.identity, &self.definition.whoami) else {
-            return Ok(());
-        };
-        let answer = self.send(&whoami.call, &Scope::default()).await?;
-        let found = path::at(&answer, &whoami.at);
-        let found = found.map(|found| found.as_str().map_or_else(|| found.to_string(), str::to_owned));
-        if found.as_deref() == Some(expected) {
-            return Ok(());
-        }
-        let why = format!(
-            "the key belongs to {}, and upa.toml says `identity = \"{expected}\"`",
-            found.unwrap_or_else(|| "nobody".to_owned())
-        );
-        Err(PlatformError::new(ErrorKind::Unauthorised, whoami.call.name(), why))
-    }
-
-    /// Whether a 404 proves absence: the platform knows the key, and such a key sees every object.
-    async fn sees_everything(&self) -> Result<bool, PlatformError> {
-        match &self.definition.whoami {
-            Some(whoami) if whoami.sees_everything => {
-                let answer = self.send(&whoami.call, &Scope::default()).await?;
-                Ok(path::at(&answer, &whoami.at).is_some_and(|found| !found.is_null()))
-            }
-            _ => Ok(false),
-        }
-    }
+/// Whether an error is about the key or the account, and not about one object.
+fn is_of_the_account(error: &PlatformError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Forbidden | ErrorKind::Unauthorised | ErrorKind::Misplaced
+    )
 }
 
 fn now_ms() -> u64 {

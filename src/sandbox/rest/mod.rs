@@ -164,7 +164,7 @@ impl Service {
         let (Some(kind), verb) = (matched.route.kind, matched.route.verb) else {
             let mut answer = json!({});
             if let Some(whoami) = &self.definition.whoami {
-                place(&mut answer, &whoami.at, Value::from("sandbox"));
+                place(&mut answer, &whoami.at, Value::from(objects::OWNER));
             }
             return Ok(Answer::json(200, &self.successful(answer)));
         };

@@ -21,6 +21,8 @@ use crate::sandbox::store::{Rows, StoreError};
 
 /// Fields platforms set by themselves.
 const TIMES: [&str; 2] = ["createdAt", "updatedAt"];
+/// Whose everything in the sandbox is.
+pub(super) const OWNER: &str = "sandbox";
 /// Where answers to idempotency keys are kept; no kind is called like this.
 const ANSWERED: &str = "/answered";
 /// Where operations are kept that a creation started.
@@ -199,7 +201,8 @@ impl Service {
     /// A field of a request that only the platform may set.
     fn server_set(&self, kind: &KindDefinition, spec: &Map<String, Value>) -> Option<String> {
         let id = (kind.key.is_none() && !kind.one && !kind.id.contains('.')).then_some(kind.id.as_str());
-        let mut fields = id.into_iter().chain(TIMES);
+        let owner = self.definition.owner.as_deref();
+        let mut fields = id.into_iter().chain(TIMES).chain(owner);
         fields.find(|field| spec.contains_key(*field)).map(str::to_owned)
     }
 
@@ -217,6 +220,9 @@ impl Service {
         }
         for time in TIMES {
             place(&mut version.server, time, Value::from(&*now));
+        }
+        if let Some(owner) = &self.definition.owner {
+            place(&mut version.server, owner, Value::from(OWNER));
         }
         for list in [&kind.find, &kind.clash, &kind.list].into_iter().flatten() {
             if let Some(crate::platform::definition::call::Next::After { after, .. }) = &list.next

@@ -20,6 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use upa::outside::{Beside, Checkout, Deed, Outside, Said, Silence};
 use upa::platform::definition::object::{self, Carried};
 use upa::platform::definition::{Definition, ids, path};
+use upa::platform::http::budget::Budget;
 use upa::platform::rest::Rest;
 use upa::platform::{Account, Answer, Observer as _, Question, Reading};
 use upa::resource::Kind;
@@ -121,8 +122,8 @@ fn account(outside: Arc<Script>) -> Account {
         webhook_url: "https://crm.example".to_owned(),
         credentials: BTreeMap::from([("key".to_owned(), Secret::new("a key"))]),
         identity: None,
-        concurrency: 1,
-        per_second: None,
+        owners: BTreeSet::new(),
+        budget: Arc::new(Budget::new(1, None)),
         sandbox: true,
         ledger: Arc::default(),
         outside,

@@ -231,6 +231,9 @@ impl<'a> Look<'a> {
         for mark in marks {
             self.path(&at("marker"), answer, &[&below(live, mark)]);
         }
+        if let Some(owner) = &self.definition.owner {
+            self.path("/owner", answer, &[&below(live, owner)]);
+        }
         for name in kind.alias.values() {
             self.path(&at("alias"), answer, &[&below(live, name)]);
         }

@@ -23,8 +23,8 @@ fn account(base_url: &str) -> Account {
         webhook_url: base_url.to_owned(),
         identity: None,
         credentials: BTreeMap::from([("api_key".to_owned(), Secret::new("sk-canary/1234567890"))]),
-        concurrency: 4,
-        per_second: None,
+        owners: BTreeSet::new(),
+        budget: Arc::new(Budget::new(4, None)),
         sandbox: false,
         ledger: Arc::default(),
         outside: crate::outside::real(),
@@ -186,7 +186,7 @@ async fn what_else_means_later_is_the_definitions_to_say() {
 async fn no_more_calls_are_in_flight_than_allowed() {
     let server = Server::start(|_| Act::Slowly(Duration::from_millis(20), 200)).await;
     let account = Account {
-        concurrency: 3,
+        budget: Arc::new(Budget::new(3, None)),
         ..account(&server.url)
     };
     let client = Client::new(&account, HeaderMap::new());
@@ -198,11 +198,25 @@ async fn no_more_calls_are_in_flight_than_allowed() {
 }
 
 #[tokio::test]
+async fn names_of_one_account_share_what_is_allowed() {
+    let server = Server::start(|_| Act::Slowly(Duration::from_millis(20), 200)).await;
+    let account = Account {
+        budget: Arc::new(Budget::new(3, None)),
+        ..account(&server.url)
+    };
+    let clients = [1, 2].map(|_| Client::new(&account, HeaderMap::new()));
+    let call = Call::get("/".to_owned());
+    let calls = (0..10).flat_map(|_| clients.iter().map(|client| client.send(&call)));
+    let replies = join_all(calls).await;
+    assert!(replies.iter().all(Result::is_ok));
+    assert_eq!((server.seen().len(), server.most_at_once()), (20, 3));
+}
+
+#[tokio::test]
 async fn no_more_calls_are_started_than_allowed() {
     let server = Server::start(|_| answer(200, "{}")).await;
     let account = Account {
-        per_second: Some(1000),
-        sandbox: false,
+        budget: Arc::new(Budget::new(4, Some(1000.0))),
         ..account(&server.url)
     };
     let manners = Manners {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Rest;
 use crate::platform::definition::Definition;
+use crate::platform::http::budget::Budget;
 use crate::platform::http::tests::server::Server;
 use crate::platform::{Account, PlatformError};
 use crate::secret::Secret;
@@ -24,7 +25,7 @@ marker = { field = "owner" }
 "#;
 
 fn rest(server: &Server, definition: &str, credentials: &[(&str, &str)]) -> Result<Rest, PlatformError> {
-    rest_of(server, definition, credentials, None)
+    rest_of(server, definition, credentials, None, &[])
 }
 
 fn rest_of(
@@ -32,6 +33,7 @@ fn rest_of(
     definition: &str,
     credentials: &[(&str, &str)],
     identity: Option<&str>,
+    owners: &[&str],
 ) -> Result<Rest, PlatformError> {
     let text = format!("platform = \"crm\"\n{definition}\n{THING}");
     let definition = Definition::parse("crm.toml", &Arc::from(text)).unwrap_or_else(|found| panic!("{found:#?}"));
@@ -50,8 +52,8 @@ fn rest_of(
             .map(|(name, value)| ((*name).to_owned(), Secret::new(*value)))
             .collect::<BTreeMap<_, _>>(),
         identity: identity.map(str::to_owned),
-        concurrency: 4,
-        per_second: None,
+        owners: owners.iter().map(|owner| (*owner).to_owned()).collect(),
+        budget: Arc::new(Budget::new(4, None)),
         sandbox: false,
         ledger: Arc::default(),
         outside: crate::outside::real(),

@@ -196,27 +196,78 @@ async fn a_404_alone_proves_nothing() {
     // The platform knows the key, and such a key sees everything.
     let definition = format!("{BEARER}\nwhoami = {{ call = \"GET /me\", at = \"portal\", sees_everything = true }}");
     let server = Server::start(move |number| match number {
-        1 => answer(200, r#"{"portal": 7}"#),
+        0 => answer(200, r#"{"portal": 7}"#),
         _ => gone(),
     })
     .await;
     let answered = ask(&rest(&server, &definition, &KEY).unwrap(), &["1"], false).await;
     assert_eq!(reading(&answered, "1"), &Reading::Absent);
-    assert_eq!(calls(&server), ["get /things/1", "get /me"]);
+    assert_eq!(answered.owner.as_deref(), Some("7"));
+    assert_eq!(calls(&server), ["get /me", "get /things/1"]);
 }
 
 #[tokio::test]
 async fn the_key_of_another_account_is_noticed_before_anything_is_read() {
     let definition = format!("{BEARER}\nwhoami = {{ call = \"GET /me\", at = \"portal\" }}");
     let server = Server::start(|_| answer(200, r#"{"portal": 7}"#)).await;
-    let other = rest_of(&server, &definition, &KEY, Some("8")).unwrap();
-    let answered = other.observe(&question(&["1"], false)).await;
-    let error = answered.failure.unwrap();
-    assert_eq!(error.kind, ErrorKind::Unauthorised);
-    assert!(
-        error.why.contains("belongs to 7") && error.why.contains("\"8\""),
-        "{error}"
+    for (identity, owners, kind) in [
+        (Some("8"), vec![], Some(ErrorKind::Unauthorised)),
+        (Some("8"), vec!["7"], Some(ErrorKind::Unauthorised)),
+        (None, vec!["8"], Some(ErrorKind::Misplaced)),
+        // Which of them is meant is not known.
+        (None, vec!["7", "8"], Some(ErrorKind::Misplaced)),
+        // upa.toml says that it is another's now.
+        (Some("7"), vec!["8"], None),
+        (None, vec!["7"], None),
+        (None, vec![], None),
+    ] {
+        let before = server.seen().len();
+        let account = rest_of(&server, &definition, &KEY, identity, &owners).unwrap();
+        let answered = account.observe(&question(&["1"], false)).await;
+        let case = format!("{identity:?} {owners:?}");
+        assert_eq!(answered.failure.as_ref().map(|error| error.kind), kind, "{case}");
+        if let Some(error) = answered.failure {
+            assert!(
+                error.why.contains("belongs to `7`") && error.why.contains('8'),
+                "{error}"
+            );
+            assert_eq!(server.seen().len() - before, 1, "{case}");
+            assert!(answered.objects.is_empty() && answered.complete.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_ask_whose_it_is_is_believed_only_where_nothing_is_recorded() {
+    let definition = format!("{BEARER}\nwhoami = {{ call = \"GET /me\", at = \"portal\" }}");
+    let server = Server::start(|number| match number % 2 {
+        0 => answer(403, "{}"),
+        _ => answer(200, r#"{"id": "1"}"#),
+    })
+    .await;
+    let account = rest_of(&server, &definition, &KEY, None, &[]).unwrap();
+    let answered = account.observe(&question(&["1"], false)).await;
+    assert!(answered.failure.is_none() && answered.owner.is_none(), "{answered:?}");
+    let server = Server::start(|_| answer(403, "{}")).await;
+    let account = rest_of(&server, &definition, &KEY, None, &["7"]).unwrap();
+    let error = account.observe(&question(&["1"], false)).await.failure.unwrap();
+    assert_eq!(error.kind, ErrorKind::Forbidden);
+}
+
+#[tokio::test]
+async fn an_object_of_another_owner_is_noticed_where_objects_tell_it() {
+    let definition = format!("{BEARER}\nowner = \"org\"");
+    let page = r#"{"things": [{"id": "9", "org": null}, {"id": "2", "org": "b"}]}"#;
+    let server = Server::start(move |_| answer(200, page)).await;
+    let account = rest_of(&server, &definition, &KEY, None, &["a"]).unwrap();
+    let answered = account.observe(&question(&["1", "3"], true)).await;
+    assert_eq!(answered.failure.unwrap().kind, ErrorKind::Misplaced);
+    assert!(answered.objects.is_empty());
+    assert_eq!(server.seen().len(), 1, "nothing else is read");
+    let account = rest_of(&server, &definition, &KEY, None, &["b"]).unwrap();
+    let answered = account.observe(&question(&["2", "9"], true)).await;
+    assert_eq!(
+        (answered.failure.is_none(), answered.owner.as_deref()),
+        (true, Some("b"))
     );
-    assert_eq!(calls(&server), ["get /me"]);
-    assert!(answered.objects.is_empty() && answered.complete.is_empty());
 }
