@@ -9,6 +9,7 @@ mod default;
 mod init;
 mod lock;
 mod mend;
+mod merge;
 mod place;
 mod publish;
 mod read;
@@ -24,6 +25,7 @@ use git2::{ErrorCode, Reference, Repository};
 use crate::outside::{self, Deed, Outside};
 
 pub use commit::Committed;
+pub use merge::Merged;
 pub use publish::Target;
 pub use remote::{LOCKED, Pushed, Remote};
 

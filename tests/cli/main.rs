@@ -10,6 +10,7 @@ mod support;
 mod accounts;
 mod adopt;
 mod apply;
+mod behind;
 mod conditions;
 mod demo;
 mod drift;
