@@ -17,6 +17,7 @@ mod drift;
 mod export;
 mod gates;
 mod hostile_amounts;
+mod hostile_canaries;
 mod hostile_keys;
 mod hostile_places;
 mod hostile_text;
