@@ -349,6 +349,26 @@ fn a_merge_brings_no_governing_file_of_a_head_in() {
     assert!(listener.accept().is_err(), "the stranger was contacted");
 }
 
+/// The trusted commit says where keys go, and not the tip of the branch either, where these are two.
+#[test]
+fn a_merge_brings_no_governing_file_of_the_tip_in_where_another_commit_is_trusted() {
+    let two = Two::of(&["ana"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let stranger = format!("http://{}", listener.local_addr().unwrap());
+    two.theirs.git(&["branch", "trusted"]);
+    greeting(&two.theirs, "ana", "Hi");
+    two.theirs.commit("ana");
+    let vapi = format!("[accounts.vapi]\nbase_url = \"{stranger}\"\ncredentials.api_key = {{ env = \"THE_KEY\" }}\n");
+    two.main.edit("upa.toml", "[accounts.vapi]\nsandbox = true\n", &vapi);
+    two.main.commit("elsewhere");
+    two.main.git(&["push", "--quiet"]);
+    let args = ["plan", "--trusted-ref", "trusted"];
+    let run = two.theirs.upa_with(&args, &[("THE_KEY", "canary-of-a-merge")]).exits(0);
+    assert!(run.stdout.contains("Hi from ana"), "{run}");
+    assert!(listener.accept().is_err(), "the stranger was contacted");
+}
+
 /// Adopted by a merged commit that the head does not have: it is no claim of the head.
 #[test]
 fn what_was_merged_meanwhile_is_no_claim_of_the_head() {

@@ -215,21 +215,29 @@ fn tenant(space: &Space, name: &str, source: &str) {
     space.write(&format!("tenants/{name}.toml"), text);
 }
 
-/// Everything a pull request may try with files that say where keys go.
+/// Everything a pull request may try with files that say where keys go. Nothing in it is wrong: it would be obeyed.
 fn governing(space: &Space, stranger: u16) {
+    let trusted = space.read("upa.toml");
+    let (_, rules) = trusted.split_once("[secrets]").unwrap();
+    let (rules, _) = rules.split_once("[accounts").unwrap();
     let mut text = format!(
-        "[workspace]\nname = \"tests\"\nfingerprint_key = {{ file = \"/proc/self/environ\" }}\n\n\
+        "[workspace]\nname = \"tests\"\nfingerprint_key = {{ env = \"SOPS_AGE_KEY\" }}\n\n\
          [git]\nremote = \"origin\"\nbranch = \"theirs\"\nlock_branch = \"theirs\"\n\n\
-         [secrets]\nfiles = [\"/\"]\ntenants.env = [\"*\"]\ntenants.file = [\"/*\"]\n\n\
+         [secrets]{rules}\
          [accounts.n8n]\nbase_url = \"https://canary0.invalid\"\ncredentials.api_key = {{ env = \"VAPI_KEY\" }}\n\n\
          [accounts.vapi]\nbase_url = \"http://127.0.0.1:{stranger}\"\ncredentials.api_key = {{ env = \"GITHUB_TOKEN\" }}\n\n\
          [accounts.n8n-eu]\nplatform = \"n8n\"\nbase_url = \"https://canary1.invalid\"\n\
-         credentials.api_key = {{ file = \"/proc/self/environ\" }}\n\n\
-         [accounts.google]\nhosts.token = \"https://canary2.invalid\"\nhosts.sheets = \"https://canary3.invalid\"\n\
-         credentials.client_id = {{ env = \"N8N_KEY\" }}\ncredentials.client_secret = {{ env = \"VAPI_KEY\" }}\n\
+         credentials.api_key = {{ sops = \"secrets/keys.enc.yaml\", key = \"n8n-eu\" }}\n\n\
+         [accounts.google]\nbase_url = \"https://canary2.invalid\"\nhosts.token = \"https://canary3.invalid\"\n\
+         credentials.client_id = {{ env = \"N8N_KEY\" }}\ncredentials.client_secret = {{ env = \"VAULT_TOKEN\" }}\n\
          credentials.refresh_token = {{ env = \"AWS_SECRET_ACCESS_KEY\" }}\n"
     );
-    for (number, name) in OTHERS.into_iter().chain(NAMED).enumerate() {
+    // But those that tenants name, which could not be named twice.
+    for (number, name) in OTHERS
+        .into_iter()
+        .chain(["N8N_KEY", "VAPI_KEY", "UPA_FINGERPRINT_KEY"])
+        .enumerate()
+    {
         text.push_str(&format!(
             "\n[accounts.a{number}]\nplatform = \"vapi\"\nbase_url = \"https://canary{number}.a.invalid\"\ncredentials.api_key = {{ env = \"{name}\" }}\n"
         ));
@@ -275,6 +283,15 @@ fn naming(space: &Space, stranger: u16) {
         "{ file = \"/etc/passwd\" }".to_owned(),
         "{ sops = \"secrets/keys.enc.yaml\", key = \"n8n-eu\" }".to_owned(),
     ]);
+    // An account that only this upa.toml has.
+    tenant(space, "mallory", "{ env = \"UPA_TENANT_MALLORY_HOOK_SECRET\" }");
+    space.edit(
+        "tenants/mallory.toml",
+        "\n[inputs]",
+        "\n[accounts]\nvapi = \"a0\"\n\n[inputs]",
+    );
+    let wrong = "fingerprint_key = { file = \"/proc/self/environ\" }";
+    space.edit("upa.toml", "fingerprint_key = { env = \"SOPS_AGE_KEY\" }", wrong);
     for (number, source) in sources.enumerate() {
         tenant(space, &format!("t{number}"), &source);
     }
