@@ -229,6 +229,7 @@ fn governing(space: &Space, stranger: u16) {
          [accounts.n8n-eu]\nplatform = \"n8n\"\nbase_url = \"https://canary1.invalid\"\n\
          credentials.api_key = {{ sops = \"secrets/keys.enc.yaml\", key = \"n8n-eu\" }}\n\n\
          [accounts.google]\nbase_url = \"https://canary2.invalid\"\nhosts.token = \"https://canary3.invalid\"\n\
+         hosts.sheets = \"https://canary4.invalid\"\n\
          credentials.client_id = {{ env = \"N8N_KEY\" }}\ncredentials.client_secret = {{ env = \"VAULT_TOKEN\" }}\n\
          credentials.refresh_token = {{ env = \"AWS_SECRET_ACCESS_KEY\" }}\n"
     );
@@ -361,6 +362,9 @@ fn nothing_but_trusted_hosts_is_contacted_and_no_canary_leaves() {
         }
         let run = wired.upa(&["plan", "ana", "eve"], &[("CI", "true")]);
         let is_planned = name == "planned";
+        // Its files alone say nothing wrong.
+        let alone = wired.upa(&["validate"], &[]);
+        assert_eq!(alone.status, if is_planned { 0 } else { 5 }, "{alone}");
         assert_eq!(run.status, if is_planned { 0 } else { 5 }, "{run}");
         wired.upa(&["apply", "--yes"], &[("CI", "true")]).exits(5);
         // Not even the secrets of its tenants are read, and so none of them is sent.
