@@ -19,6 +19,7 @@ mod gates;
 mod hostile_amounts;
 mod hostile_canaries;
 mod hostile_keys;
+mod hostile_names;
 mod hostile_places;
 mod hostile_text;
 mod integrations;
