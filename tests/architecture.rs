@@ -310,3 +310,32 @@ fn everything_is_printed_in_one_place() {
         }
     }
 }
+
+/// A defence that is claimed is one that is tested: each row of the threat model names tests, and they are there.
+#[test]
+fn every_attack_of_the_threat_model_has_tests() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/threat-model.md")).unwrap();
+    let (_, attacks) = text.split_once("## Attacks, defences, tests").unwrap();
+    let (attacks, _) = attacks.split_once("\n## ").unwrap();
+    let rows: Vec<&str> = attacks.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 30, "{} rows", rows.len());
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let names: Vec<&str> = tests.split('`').filter(|word| word.contains("::")).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            let (place, test) = name.rsplit_once("::").unwrap();
+            let file = match place.strip_suffix("::tests") {
+                Some(place) => source(&format!("{}.rs", place.replace("::", "/"))),
+                None => source(&format!("../tests/cli/{place}.rs")),
+            };
+            let code = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let wanted = if test == "*" {
+                "#[test]".to_owned()
+            } else {
+                format!("fn {test}(")
+            };
+            assert!(code.contains(&wanted), "no test `{name}`");
+        }
+    }
+}

@@ -156,6 +156,7 @@ impl Story {
         let args = PlanArgs {
             tenants: Vec::new(),
             at: None,
+            rollback: false,
             format: Format::Text,
             detailed_exitcode: false,
             out: None,

@@ -5,6 +5,7 @@ mod adopt;
 mod apply;
 mod approve;
 pub mod approved;
+pub mod behind;
 pub mod claim;
 mod demo;
 mod doctor;

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
 use super::Global;
 use super::output;
@@ -16,11 +17,10 @@ use crate::desired::DesiredState;
 use crate::exit::Exit;
 use crate::outside;
 use crate::plan::Rules;
-use crate::problem::{Problem, did_you_mean, listed};
-use crate::render::{self, counted};
+use crate::problem::did_you_mean;
+use crate::render;
 use crate::resource::Address;
 use crate::visible;
-use crate::workspace::Origin;
 
 /// Show what apply would do, and why. Reads only: keys that cannot write are enough.
 #[derive(Debug, Args)]
@@ -32,6 +32,9 @@ pub struct PlanArgs {
     pub at: Option<String>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Plan a commit that is behind as it is, not as merged: what `upa apply --rollback` would do
+    #[arg(long)]
+    pub rollback: bool,
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -109,10 +112,16 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
 }
 
 async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
-    let at = args.at.as_deref().map_or(At::WorkTree, At::Revision);
+    let at = match (args.rollback, args.at.as_deref()) {
+        (true, Some(revision)) => At::Revision(revision),
+        (true, None) => At::WorkTree,
+        (false, head) => At::Merged(head),
+    };
     let live = Live::start("reading the workspace");
     let mut session = Session::open_with(global, at, &args.tenants, Fetch::Usually)?;
-    session.warnings.extend(behind(&session)?);
+    if args.rollback {
+        session.stands()?;
+    }
     let desired = survey::wanted(&session, &args.tenants)?;
     args.rules.check(&session, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
@@ -128,44 +137,13 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     }
     progress::print_ledger(global, args.format, &tallies)?;
     if let Some(file) = &args.out {
-        write(file, &survey)?;
+        write(file, &session, &survey)?;
     }
     let exit = Exit::of_problems(&survey.plan.problems);
     Ok(match exit {
         Exit::Done if args.detailed_exitcode && !survey.plan.changes.is_empty() => Exit::Changes,
         other => other,
     })
-}
-
-/// A branch that parted before something was merged would undo it: that is no change of this branch.
-fn behind(session: &Session) -> Result<Option<Problem>, Failure> {
-    let Some(wanted) = &session.wanted else {
-        return Ok(None);
-    };
-    let Some(tip) = session.repo.known_tip(wanted) else {
-        return Ok(None);
-    };
-    let head = match &session.workspace.origin {
-        Origin::Commit(commit) => commit.clone(),
-        Origin::WorkTree => session.repo.head()?,
-    };
-    let Some(base) = session.repo.merge_base(&head, &tip)? else {
-        return Ok(None);
-    };
-    // Lockfiles are read from there whatever is checked out.
-    let missing = session.repo.differing(&base, &tip)?;
-    if missing.is_empty() {
-        return Ok(None);
-    }
-    let commits = counted(session.repo.behind(&head, &tip)?, "commit");
-    let paths = listed(missing.iter().take(5).map(String::as_str));
-    let (branch, remote) = (&wanted.branch, wanted.remote.name());
-    Ok(Some(
-        Problem::warning(format!(
-            "what is planned is {commits} behind `{branch}` of the remote `{remote}` ({paths}): undoing them is no change of yours"
-        ))
-        .hint(format!("git pull --rebase {remote} {branch}")),
-    ))
 }
 
 /// The plan to stdout, findings to stderr.
@@ -176,18 +154,22 @@ pub fn print(session: &Session, survey: &Survey, format: Format) -> Result<(), F
     let mut out = output::stdout();
     let written = match format {
         Format::Text => render::plan::write(&mut out, &survey.plan, &survey.desired),
-        Format::Json => writeln!(
-            out,
-            "{}",
-            visible::json(&render::json::plan(&survey.plan, &survey.desired))
-        ),
+        Format::Json => writeln!(out, "{}", visible::json(&document(session, survey))),
     };
     report::heard(written.and_then(|()| out.flush()))
 }
 
+fn document(session: &Session, survey: &Survey) -> Value {
+    let mut document = render::json::plan(&survey.plan, &survey.desired);
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("behind".to_owned(), json!(session.behind));
+    }
+    document
+}
+
 #[expect(clippy::disallowed_methods, reason = "edge: this is where a plan is written")]
-fn write(file: &std::path::Path, survey: &Survey) -> Result<(), Failure> {
-    let text = format!("{:#}\n", render::json::plan(&survey.plan, &survey.desired));
+fn write(file: &std::path::Path, session: &Session, survey: &Survey) -> Result<(), Failure> {
+    let text = format!("{:#}\n", document(session, survey));
     std::fs::write(file, text)
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display())))
 }

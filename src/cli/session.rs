@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Global;
+use super::behind::{self, Behind, Seen};
 use super::report::Failure;
 use super::trusted::{self, Trusted};
 use crate::exit::Exit;
@@ -17,13 +18,26 @@ use crate::resource::{Address, SHARED};
 use crate::secrets::Resolver;
 use crate::trust::{self, Withheld};
 use crate::workspace::settings::Git;
-use crate::workspace::{self, Files, Loaded, Workspace};
+use crate::workspace::{self, Files, Workspace};
 
 /// Which files count.
 #[derive(Debug, Clone, Copy)]
 pub enum At<'a> {
     WorkTree,
     Revision(&'a str),
+    /// What a revision (`None` = the work tree) will be once it is merged into the branch that counts.
+    Merged(Option<&'a str>),
+}
+
+impl<'a> At<'a> {
+    /// The revision the files are from; `None` is the work tree.
+    pub fn revision(self) -> Option<&'a str> {
+        match self {
+            At::WorkTree => None,
+            At::Revision(revision) => Some(revision),
+            At::Merged(revision) => revision,
+        }
+    }
 }
 
 /// Whether the remote of `[git]` is asked for its lockfiles first. Without one there is nobody to ask.
@@ -61,6 +75,8 @@ pub struct Session {
     pub journals: PathBuf,
     /// The commit that says where keys go, if it is another than the files are from.
     pub trusted: Option<Trusted>,
+    /// How far the files are behind the branch that counts, if that was asked and they are.
+    pub behind: Option<Behind>,
     /// What only a head that is not trusted takes over.
     pub withheld: BTreeSet<Withheld>,
     /// Whether every account is in the sandbox, whatever the files say.
@@ -129,28 +145,24 @@ impl Session {
             Some(trusted) => trusted::files(&repo, trusted, files, commit.as_deref())?,
             None => (files, Vec::new()),
         };
-        let Loaded {
-            workspace,
-            mut problems,
-        } = workspace::load(&files);
-        problems.extend(told);
-        let Some(mut workspace) = workspace else {
-            return Err(Failure::problems(problems));
-        };
-        if global.sandbox {
-            all_in_sandbox(&mut workspace);
-        }
-        let wanted = match &workspace.settings.git.remote {
+        let mut seen = Seen::load(files, told)?;
+        let wanted = match &seen.workspace.settings.git.remote {
             Some(name) if !global.sandbox => {
                 let asks = (global, fetch);
-                Some(wanted(&repo, &workspace.settings.git, name, trusted.as_ref(), asks)?)
+                Some(wanted(
+                    &repo,
+                    &seen.workspace.settings.git,
+                    name,
+                    trusted.as_ref(),
+                    asks,
+                )?)
             }
             _ => None,
         };
         let store = store(
             global,
             &repo,
-            &workspace.settings.git,
+            &seen.workspace.settings.git,
             wanted.as_ref(),
             trusted.as_ref(),
         )?;
@@ -158,6 +170,20 @@ impl Session {
             Some(wanted) => fetched(global, &repo, wanted, &store, (fetch, false))?,
             None => None,
         };
+        let mut behind = None;
+        if let At::Merged(_) = at {
+            let standing = behind::standing(&repo, commit.as_deref(), wanted.as_ref(), trusted.as_ref())?;
+            (seen, behind) = seen.merge(&repo, standing, trusted.is_some())?;
+        }
+        let Seen {
+            files,
+            mut workspace,
+            mut problems,
+            ..
+        } = seen;
+        if global.sandbox {
+            all_in_sandbox(&mut workspace);
+        }
         let base = store.base(&repo);
         let texts = store.texts(&repo)?;
         let (mut locks, wrong) = lockstore::parse(&texts);
@@ -195,6 +221,7 @@ impl Session {
             resolver,
             withheld,
             trusted,
+            behind,
             repo,
             workspace,
             store,
@@ -228,6 +255,15 @@ impl Session {
         self.wanted.as_ref().map(|wanted| &wanted.remote)
     }
 
+    /// Finds out how far the files are behind the branch that counts, and tells it.
+    pub fn stands(&mut self) -> Result<(), Failure> {
+        let (wanted, trusted) = (self.wanted.as_ref(), self.trusted.as_ref());
+        let standing = behind::standing(&self.repo, self.commit.as_deref(), wanted, trusted)?;
+        self.warnings.extend(standing.problem());
+        self.behind = standing.behind();
+        Ok(())
+    }
+
     /// The errors among what loading found.
     pub fn errors(&self) -> Vec<Problem> {
         self.warnings
@@ -250,10 +286,7 @@ impl Session {
 }
 
 fn commit(repo: &Repo, at: At<'_>) -> Result<Option<String>, RepoError> {
-    match at {
-        At::WorkTree => Ok(None),
-        At::Revision(revision) => repo.resolve(revision).map(Some),
-    }
+    at.revision().map(|revision| repo.resolve(revision)).transpose()
 }
 
 /// The branch of the remote that says what is wanted.

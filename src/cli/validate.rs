@@ -75,9 +75,9 @@ fn edited_locks(session: &Session, at: At<'_>) -> Result<Vec<Problem>, Failure> 
     let Some(tip) = tip else {
         return Ok(Vec::new());
     };
-    let (files, commit) = match at {
-        At::WorkTree => (session.repo.work_tree()?, session.repo.head()?),
-        At::Revision(revision) => {
+    let (files, commit) = match at.revision() {
+        None => (session.repo.work_tree()?, session.repo.head()?),
+        Some(revision) => {
             let commit = session.repo.resolve(revision)?;
             (session.repo.at(&commit)?, commit)
         }

@@ -9,6 +9,7 @@ mod default;
 mod init;
 mod lock;
 mod mend;
+mod merge;
 mod place;
 mod publish;
 mod read;
@@ -24,6 +25,7 @@ use git2::{ErrorCode, Reference, Repository};
 use crate::outside::{self, Deed, Outside};
 
 pub use commit::Committed;
+pub use merge::Merged;
 pub use publish::Target;
 pub use remote::{LOCKED, Pushed, Remote};
 
@@ -261,7 +263,7 @@ impl Repo {
     /// commit and no branch that is `HEAD`, which can be read and not written.
     pub fn lock_ref(&self, branch: Option<&str>) -> Result<String, RepoError> {
         if let Some(branch) = branch {
-            return Ok(format!("refs/heads/{branch}"));
+            return branch_ref(branch);
         }
         let head = self.git.find_reference("HEAD")?;
         Ok(match head.symbolic_target() {
@@ -292,6 +294,15 @@ impl Repo {
             .ok()
             .and_then(|signature| signature.email().ok().map(str::to_owned))
             .unwrap_or_else(|| "upa".to_owned())
+    }
+}
+
+/// The full name of a branch, if it can be one and no program takes it for an option.
+fn branch_ref(branch: &str) -> Result<String, RepoError> {
+    let reference = format!("refs/heads/{branch}");
+    match Reference::is_valid_name(&reference) && !branch.starts_with('-') {
+        true => Ok(reference),
+        false => Err(RepoError::NotABranch(branch.to_owned())),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use git2::{Commit, ErrorCode, Oid};
 
 use super::remote::{LOCKED, Pushed};
-use super::{Remote, Repo, RepoError};
+use super::{Remote, Repo, RepoError, branch_ref};
 use crate::outside;
 
 /// How often a branch that others push to is tried again.
@@ -28,15 +28,11 @@ pub struct Target {
 impl Target {
     /// A branch whose name can be one.
     pub fn new(remote: Remote, branch: &str) -> Result<Self, RepoError> {
-        let target = Self {
+        branch_ref(branch)?;
+        Ok(Self {
             remote,
             branch: branch.to_owned(),
-        };
-        if git2::Reference::is_valid_name(&target.there()) && !branch.starts_with('-') {
-            Ok(target)
-        } else {
-            Err(RepoError::NotABranch(branch.to_owned()))
-        }
+        })
     }
 
     /// The branch's full name on the remote.

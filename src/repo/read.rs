@@ -200,7 +200,7 @@ impl Repo {
     }
 }
 
-fn text(bytes: Vec<u8>) -> Entry {
+pub(super) fn text(bytes: Vec<u8>) -> Entry {
     match String::from_utf8(bytes) {
         Ok(text) => Entry::Text(Arc::from(text)),
         Err(_) => Entry::Binary,

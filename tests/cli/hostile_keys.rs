@@ -429,31 +429,6 @@ fn a_pushed_branch_that_is_not_merged_is_not_applied() {
     assert_eq!(space.objects(), 0);
 }
 
-#[test]
-fn a_branch_that_is_behind_is_told_so() {
-    let origin = Origin::path();
-    let space = origin.first(&["ana"], GIT);
-    let other = origin.clone(&[]);
-    let run = other.upa(&["plan"]).exits(0);
-    assert!(!run.stderr.contains("behind"), "{run}");
-    space.apply();
-    let run = other.upa(&["plan"]).exits(0);
-    assert!(
-        !run.stderr.contains("behind"),
-        "lockfiles are read from there anyway: {run}"
-    );
-    space.edit("tenants/ana.toml", "Hello", "Hi");
-    space.commit("changed");
-    space.git(&["push", "--quiet"]);
-    let run = other.upa(&["plan"]).exits(0);
-    assert!(
-        run.stderr
-            .contains("behind `main` of the remote `origin` (tenants/ana.toml)")
-            && run.stderr.contains("git pull --rebase origin main"),
-        "{run}"
-    );
-}
-
 /// What encrypts a file names the hosts that open it, and these are sent tokens.
 #[test]
 fn encrypted_files_of_a_pull_request_are_not_opened() {

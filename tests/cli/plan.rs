@@ -42,6 +42,7 @@ fn statuses_say_whether_there_are_changes() {
     --- stdout
     {
       "awaited": [],
+      "behind": null,
       "calls": 0,
       "changes": [],
       "commit": null,

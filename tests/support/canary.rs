@@ -33,17 +33,23 @@ pub fn refuse_in(folder: &Path) {
     if std::thread::panicking() {
         return;
     }
-    let mut wrong = Vec::new();
-    search(folder, &mut wrong);
+    let wrong = search(folder, &|bytes| found(&String::from_utf8_lossy(bytes)));
     assert!(wrong.is_empty(), "secrets were kept:\n{}", wrong.join("\n"));
 }
 
-fn search(folder: &Path, wrong: &mut Vec<String>) {
+/// Everything below a folder, objects of Git too, in which `found` finds something: where, and what.
+pub fn search(folder: &Path, found: &dyn Fn(&[u8]) -> Option<String>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    search_in(folder, found, &mut wrong);
+    wrong
+}
+
+fn search_in(folder: &Path, found: &dyn Fn(&[u8]) -> Option<String>, wrong: &mut Vec<String>) {
     if let Ok(repo) = git2::Repository::open_ext(folder, git2::RepositoryOpenFlags::NO_SEARCH, None::<&Path>) {
         let odb = repo.odb().unwrap();
         odb.foreach(|id| {
             let object = odb.read(*id).unwrap();
-            look(&format!("Git object {id}"), object.data(), wrong);
+            look(&format!("Git object {id}"), object.data(), found, wrong);
             true
         })
         .unwrap();
@@ -57,18 +63,18 @@ fn search(folder: &Path, wrong: &mut Vec<String>) {
         if kind.is_dir() {
             // They are read as objects.
             if path.file_name().is_none_or(|name| name != "objects") {
-                search(&path, wrong);
+                search_in(&path, found, wrong);
             }
         } else if kind.is_file() && SANDBOX.iter().all(|name| child.file_name() != *name) {
             let bytes = std::fs::read(&path).unwrap_or_default();
-            look(&path.display().to_string(), &bytes, wrong);
+            look(&path.display().to_string(), &bytes, found, wrong);
         }
     }
 }
 
-fn look(place: &str, bytes: &[u8], wrong: &mut Vec<String>) {
-    let text = String::from_utf8_lossy(bytes);
-    if let Some(secret) = found(&text) {
+fn look(place: &str, bytes: &[u8], found: &dyn Fn(&[u8]) -> Option<String>, wrong: &mut Vec<String>) {
+    if let Some(secret) = found(bytes) {
+        let text = String::from_utf8_lossy(bytes);
         let line = text.lines().find(|line| line.contains(&secret)).unwrap_or_default();
         wrong.push(format!("`{secret}` in {place}: {line}"));
     }

@@ -105,6 +105,14 @@ pub fn encode(text: &str) -> String {
         .collect()
 }
 
+/// Whether the path of a URL has a part that every client takes for a step, also percent-encoded: an id or an input that is
+/// `..` would make another call of it.
+pub fn leads_elsewhere(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let mut parts = path.split(['/', '\\']);
+    parts.any(|part| matches!(part.to_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+}
+
 /// The text of a form.
 pub fn form(fields: &[(String, String)]) -> String {
     let fields = fields
@@ -116,6 +124,23 @@ pub fn form(fields: &[(String, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_part_of_a_path_is_a_step() {
+        let of = |id: &str| format!("https://api.vapi.ai/assistant/{id}?limit=1");
+        for id in ["..", ".", "%2e%2E", ".%2E", "a/../b", "..\\b"] {
+            assert!(leads_elsewhere(&of(id)), "{id}");
+            let parsed = url::Url::parse(&of(id)).unwrap();
+            assert!(!parsed.as_str().contains(&format!("/{id}?")), "{id}: {parsed}");
+        }
+        // What is encoded is no step, and neither is what only looks like one.
+        for id in ["../b", "%2e%2e", "a..b", "...", ".a", "x?y=/../z"] {
+            assert!(!leads_elsewhere(&of(&encode(id))), "{id}");
+            let parsed = url::Url::parse(&of(&encode(id))).unwrap();
+            assert!(parsed.as_str().contains(&format!("/{}?", encode(id))), "{id}: {parsed}");
+        }
+        assert!(!leads_elsewhere("https://api.vapi.ai/assistant?next=/../x"));
+    }
 
     #[test]
     fn a_call_prints_nothing_that_may_be_secret() {

@@ -27,8 +27,8 @@ use crate::outside::{self, Silence};
 use crate::symbol;
 use answer::{Answer, Expected, Mishap};
 use budget::Budget;
-use call::form;
 pub use call::{Body, Call, Reply, encode};
+use call::{form, leads_elsewhere};
 use ledger::Ledger;
 use redact::Redactor;
 use retry::{Happened, Next, Patience};
@@ -326,6 +326,10 @@ fn request(
     body: Vec<u8>,
     deadline: Duration,
 ) -> Result<Request, Silence> {
+    if leads_elsewhere(url) {
+        let why = "a part of its path is `.` or `..`, so it would be another call";
+        return Err(Silence::Unsendable(why.to_owned()));
+    }
     let mut url = Url::parse(url).map_err(|error| Silence::Unsendable(error.to_string()))?;
     // No account has any, and what speaks HTTP would log it.
     let _ = url.set_username("");

@@ -8,6 +8,7 @@ pub mod product;
 pub mod server;
 pub mod transcript;
 mod untouched;
+pub mod wiretap;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
