@@ -115,7 +115,7 @@ fn copies_are_asked_about_and_a_platform_that_is_down_writes_nothing() {
         take("ana@v1/recrod", &before[2]).exits(64);
         server.fault(&serde_json::json!({"account": "vapi", "method": "GET", "times": 20, "kind": "status", "status": 500, "body": {"message": "no"}}));
         take("ana@v1/record", &before[2]).exits(7);
-        server.send("DELETE", "/_sandbox/faults", "", None);
+        server.send("DELETE", "/_sandbox/faults", &server.key, None);
         assert_eq!(space.commits(), commits + 1);
         take("ana@v1/record", &before[2]).exits(0);
         space.upa(&["apply", "--yes"]).exits(0);
