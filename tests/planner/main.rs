@@ -511,6 +511,81 @@ fn git_and_the_platform_are_told_apart_by_what_was_written() {
     assert_eq!(plan.changes[0].work.document["name"], "Git's idea");
 }
 
+/// The fates of one tenant's objects, and what is planned then: nothing of the others.
+fn after(fates: &[(&str, Fate)]) -> World {
+    let mut world = World::settled(3);
+    for (name, fate) in fates {
+        assert!(befall(
+            &mut world,
+            &format!("client-0002{name}").parse().unwrap(),
+            *fate
+        ));
+    }
+    world
+}
+
+/// A tab was deleted, and with it the titles of its columns: a range in no tab cannot even be read.
+#[test]
+fn what_lies_below_an_object_that_is_gone_is_gone_with_it() {
+    use Fate::{Deleted, Unreadable};
+    let tab = ("/calls-tab", Deleted);
+    let header = ("/calls-header", Unreadable);
+    let created = |names: &[&str]| names.iter().map(|name| format!("create client-0002{name}")).collect();
+    let made = |world: &World| -> std::collections::BTreeSet<String> {
+        let changes = world.changes().into_iter();
+        changes.filter(|change| change.starts_with("create")).collect()
+    };
+    let world = after(&[tab, header]);
+    assert_eq!(made(&world), created(&["/calls-tab", "/calls-header"]));
+    assert!(world.plan().problems.is_empty(), "{:#?}", world.plan().problems);
+    // The same over several steps.
+    let below = ["/calls-tab", "/sheet-access"].map(|name| (name, Unreadable));
+    let world = after(&[&[("/sheet", Deleted), header], &below[..]].concat());
+    assert_eq!(
+        made(&world),
+        created(&["/sheet", "/calls-tab", "/calls-header", "/sheet-access"])
+    );
+    // Nothing is known of what is not below it, nor of what was recorded in another place.
+    let world = after(&[tab, header, ("/calendar-access", Unreadable)]);
+    assert_eq!((world.plan().changes, world.plan().blocked().len()), (Vec::new(), 1));
+    let mut world = after(&[tab, header]);
+    let lock = world.locks.get_mut("client-0002").unwrap();
+    let recorded = lock
+        .resources
+        .get_mut(&"client-0002/calls-header".parse().unwrap())
+        .unwrap();
+    recorded.applied.as_mut().unwrap().id = "a sheet/another tab!A1:H1".to_owned();
+    assert_eq!((world.plan().changes, world.plan().blocked().len()), (Vec::new(), 1));
+}
+
+/// A new parent says nothing of what is below the old one.
+#[test]
+fn what_lies_below_an_object_that_is_replaced_is_not_gone() {
+    let mut files = world::files(3);
+    let definition = include_str!("../../src/platform/catalog/google.toml");
+    let fixed = "fixed  = [\"template\", \"parents\"]";
+    assert!(definition.contains(fixed));
+    let definition = definition.replace(fixed, "fixed  = [\"template\", \"parents\", \"name\"]");
+    let entry = upa::workspace::Entry::Text(definition.into());
+    files.entries.insert("platforms/google.toml".to_owned(), entry);
+    let mut world = World::of(&files);
+    let [sheet, header] =
+        ["sheet", "calls-header"].map(|name| format!("client-0002/{name}").parse::<Address>().unwrap());
+    disturb(&mut world.object(&sheet).document);
+    let tab = "client-0002/calls-tab".parse().unwrap();
+    world.rules.confirmed.extend([sheet.clone(), tab]);
+    assert!(
+        world.changes().contains(&format!("replace {sheet}")),
+        "{:#?}",
+        world.plan().problems
+    );
+    assert!(befall(&mut world, &header, Fate::Unreadable));
+    let plan = world.plan();
+    assert_eq!(plan.changes, []);
+    let unread = |problem: &upa::problem::Problem| problem.message.starts_with(&format!("{header} could not be read"));
+    assert!(plan.problems.iter().any(unread), "{:#?}", plan.problems);
+}
+
 /// Whether its template says what is disturbed.
 fn has_a_name(world: &World, address: &Address) -> bool {
     let tenant = &world.desired.tenants[address.tenant()];
@@ -581,11 +656,17 @@ proptest! {
             prop_assert!(change.action != Action::Delete, "nothing that is wanted is ever deleted");
             prop_assert!(change.mover != Some(Mover::Git), "nobody moved Git");
         }
-        let (unreadable, foreign): (Vec<_>, Vec<_>) = touched
+        // What lies below an object that is proven to be gone is gone with it, whatever was read of it: one fate is told
+        // by the other. Nothing else makes an unreadable object an absent one.
+        let is_gone_with_its_parent = |address: &Address, fate: Fate| {
+            let deleted = |parent: &Address| matches!(touched.get(parent), Some(Fate::Deleted));
+            matches!(fate, Fate::Unreadable) && world.parents(address).iter().any(deleted)
+        };
+        let asking = touched
             .iter()
             .filter(|(_, fate)| matches!(fate, Fate::Unreadable | Fate::Unmarked | Fate::Stolen))
-            .partition(|(_, fate)| matches!(fate, Fate::Unreadable));
-        for (address, _) in unreadable.iter().chain(&foreign) {
+            .filter(|(address, fate)| !is_gone_with_its_parent(address, **fate));
+        for (address, _) in asking {
             prop_assert!(plan.blocked().contains(address.tenant()), "{address}: a person is asked");
             prop_assert!(!plan.changes.iter().any(|change| change.address.tenant() == address.tenant()), "{address}");
         }

@@ -248,6 +248,26 @@ impl World {
         }
     }
 
+    /// What an object lies below, by the values that place it.
+    pub fn parents(&self, address: &Address) -> BTreeSet<Address> {
+        let resource = &self.desired.tenants[address.tenant()].resources[address];
+        let Some(Known::Defined(definition)) = self.workspace.registry.known(resource.kind.platform()) else {
+            return BTreeSet::new();
+        };
+        let inputs = &definition.kind(&resource.kind).unwrap().inputs;
+        let symbols = inputs
+            .iter()
+            .flat_map(|input| symbol::symbols(&resource.document[input]));
+        let nearest: BTreeSet<Address> = symbols
+            .filter_map(|symbol| match symbol {
+                Symbol::Ref { address, .. } => Some(address),
+                _ => None,
+            })
+            .collect();
+        let further = nearest.iter().flat_map(|parent| self.parents(parent));
+        further.chain(nearest.iter().cloned()).collect()
+    }
+
     /// `action address` of every change of the plan.
     pub fn changes(&self) -> BTreeSet<String> {
         self.plan()
