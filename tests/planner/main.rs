@@ -7,6 +7,7 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+mod places;
 mod shared;
 mod world;
 
