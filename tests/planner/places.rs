@@ -8,8 +8,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
-use upa::plan::{Change, Plan};
-use upa::platform::{Activity, Object, Reading};
+use upa::lockfile::Pending;
+use upa::plan::{Action, Change, Plan, Reason};
+use upa::platform::{Activity, Object, Reading, Step};
 use upa::problem::Class;
 use upa::resource::{Address, Kind};
 use upa::workspace::{Entry, Files, Origin};
@@ -412,4 +413,37 @@ fn a_setting_follows_its_place() {
             "{recorded} → {wanted}"
         );
     }
+}
+
+/// A run was cut off right after it had set something, and Git wants it elsewhere since.
+#[test]
+fn a_setting_of_a_cut_off_run_follows_its_place() {
+    let spots = vec![Spot {
+        recorded: Some(0),
+        wanted: Some(2),
+        name: 0,
+    }];
+    let case = Case {
+        thing: Thing::Header,
+        spots,
+    };
+    let mut world = case.world();
+    let locked = world
+        .locks
+        .get_mut("ana")
+        .unwrap()
+        .resources
+        .get_mut(&address("ana"))
+        .unwrap();
+    locked.pending = Some(Pending {
+        run: uuid::Uuid::now_v7(),
+        attempt: uuid::Uuid::from_u128(7),
+        step: Step::Create,
+        id: locked.applied.take().map(|applied| applied.id),
+        out: BTreeMap::new(),
+    });
+    let plan = world.plan();
+    let change = &plan.changes[0];
+    assert_eq!((change.action, change.reason), (Action::Replace, Reason::Moved));
+    assert_eq!(change.steps, [Step::Delete, Step::Create, Step::Fill]);
 }

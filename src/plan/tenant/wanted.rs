@@ -56,6 +56,8 @@ impl<'a> Pass<'a> {
         let mut retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
         let action = match decision {
             Decision::Update | Decision::Nothing if replaced.is_some() => Action::Replace,
+            // A run was cut off after it had made it, and Git wants it elsewhere now.
+            Decision::Adopt if replaced == Some(Reason::Moved) => Action::Replace,
             Decision::Nothing if !retiring.is_empty() => Action::Update,
             // A run was cut off right after it was done: that is what remains to be recorded.
             Decision::Nothing if seen.locked.is_some_and(|locked| locked.pending.is_some()) => Action::Update,
