@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Values;
 use crate::desired::{DesiredState, Resource};
+use crate::digest::Digest;
 use crate::lockfile::{Locked, Lockfile};
 use crate::platform::{Natural, Registry};
 use crate::problem::{Place, Problem, listed};
@@ -88,9 +89,16 @@ impl<'a> Places<'a> {
             values.ids.extend(shared.ids.clone());
             values.outs.extend(shared.outs.clone());
             for resource in tenant.resources.values() {
+                let lock = locks.get(tenant.name.as_str());
+                let locked = lock.and_then(|lock| lock.resources.get(&resource.address));
                 for place in places.wanted(registry, resource, &values) {
+                    // No lockfile holds a natural key, but whether the object was written with this one.
+                    let by_key = matches!(place.at, At::NaturalKey(_));
                     let claims = places.claims.entry(place).or_default();
                     claims.wanted.insert(&resource.address, resource);
+                    if by_key && locked.is_some_and(|locked| is_written(locked, resource)) {
+                        claims.recorded.insert(&resource.address);
+                    }
                 }
             }
         }
@@ -240,6 +248,13 @@ fn ids(locked: &Locked) -> BTreeSet<&str> {
     let pending = locked.pending.iter().filter_map(|pending| pending.id.as_deref());
     let retiring = locked.retiring.keys().map(String::as_str);
     applied.chain(pending).chain(retiring).collect()
+}
+
+/// Whether the recorded object was written as Git wants it, so that it has the natural key that Git wants.
+fn is_written(locked: &Locked, resource: &Resource) -> bool {
+    let is_same = locked.kind == resource.kind && locked.account == resource.account;
+    let applied = locked.applied.as_ref().filter(|_| is_same);
+    applied.is_some_and(|applied| applied.sent == Digest::of_json(&symbol::symbolic(&resource.document)))
 }
 
 fn recorded_values(lock: &Lockfile) -> Values<'static> {

@@ -1,6 +1,6 @@
 //! What symbols stand for, as far as it is known: from lockfiles, readings and credential lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,6 +16,8 @@ use crate::symbol::Symbol;
 pub struct Known {
     pub ids: BTreeMap<Address, String>,
     pub outs: BTreeMap<Address, BTreeMap<String, Value>>,
+    /// Those that are proven not to be there.
+    pub absent: BTreeSet<Address>,
 }
 
 impl Known {

@@ -7,10 +7,11 @@
     reason = "tests are an edge of their own, and panic on purpose"
 )]
 
+mod fates;
+mod places;
 mod shared;
 mod world;
 
-use proptest::prelude::*;
 use upa::lockfile::Pending;
 use upa::plan::{Action, Mover, Reason};
 use upa::platform::{Activity, Reading, Step};
@@ -520,77 +521,4 @@ fn has_a_name(world: &World, address: &Address) -> bool {
     let resource = &tenant.resources[address];
     let kind = resource.kind.as_str();
     resource.document.get("name").is_some() && ["n8n.workflow", "vapi.assistant", "google.spreadsheet"].contains(&kind)
-}
-
-/// What can happen to one object behind upa's back.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Deleted,
-    Unreadable,
-    Edited,
-    Stopped,
-    Unmarked,
-    Stolen,
-}
-
-fn fates() -> impl Strategy<Value = Fate> {
-    prop_oneof![
-        Just(Fate::Deleted),
-        Just(Fate::Unreadable),
-        Just(Fate::Edited),
-        Just(Fate::Stopped),
-        Just(Fate::Unmarked),
-        Just(Fate::Stolen),
-    ]
-}
-
-/// False: this cannot happen to it.
-fn befall(world: &mut World, address: &Address, fate: Fate) -> bool {
-    if matches!(fate, Fate::Unmarked | Fate::Stolen) && world.object(address).mark.is_none() {
-        return false;
-    }
-    match fate {
-        Fate::Deleted => *world.reading(address) = Reading::Absent,
-        Fate::Unreadable => *world.reading(address) = Reading::Unreadable("no".to_owned()),
-        Fate::Edited => disturb(&mut world.object(address).document),
-        Fate::Stopped if world.object(address).activity == Activity::NotApplicable => {}
-        Fate::Stopped => world.object(address).activity = Activity::Stopped,
-        Fate::Unmarked => world.object(address).mark = None,
-        Fate::Stolen => world.object(address).mark = Some("upa:nexumops/other@v2.0/x".to_owned()),
-    }
-    true
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_befalls_one_tenant_concerns_no_other(fates in prop::collection::vec((0usize..53, fates()), 0..6)) {
-        let mut world = World::settled(3);
-        let addresses = world.addresses();
-        let mut touched = std::collections::BTreeMap::new();
-        for (index, fate) in fates {
-            // One fate per object: what is deleted cannot be edited.
-            if !touched.contains_key(&addresses[index]) && befall(&mut world, &addresses[index], fate) {
-                touched.insert(addresses[index].clone(), fate);
-            }
-        }
-        let plan = world.plan();
-        let again = world.plan();
-        prop_assert_eq!(plan.digest(), again.digest(), "the same world has the same plan");
-        let tenants: std::collections::BTreeSet<&str> = touched.keys().map(Address::tenant).collect();
-        for change in &plan.changes {
-            prop_assert!(tenants.contains(change.address.tenant()));
-            prop_assert!(change.action != Action::Delete, "nothing that is wanted is ever deleted");
-            prop_assert!(change.mover != Some(Mover::Git), "nobody moved Git");
-        }
-        let (unreadable, foreign): (Vec<_>, Vec<_>) = touched
-            .iter()
-            .filter(|(_, fate)| matches!(fate, Fate::Unreadable | Fate::Unmarked | Fate::Stolen))
-            .partition(|(_, fate)| matches!(fate, Fate::Unreadable));
-        for (address, _) in unreadable.iter().chain(&foreign) {
-            prop_assert!(plan.blocked().contains(address.tenant()), "{address}: a person is asked");
-            prop_assert!(!plan.changes.iter().any(|change| change.address.tenant() == address.tenant()), "{address}");
-        }
-    }
 }

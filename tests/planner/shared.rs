@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use upa::digest::Digest;
 use upa::plan::{Action, Reason};
 use upa::platform::Reading;
 use upa::resource::Address;
-use upa::workspace::release::definition;
-use upa::workspace::toml::Toml;
 use upa::workspace::{Entry, Files, Origin};
 
-use crate::world::World;
+use crate::world::{World, released};
 
 const VERSION: &str = r#"
 product = "duo"
@@ -59,13 +56,9 @@ fn files(tenants: &[(&str, bool, bool)]) -> Files {
         "upa.toml".to_owned(),
         "[workspace]\nname = \"w\"\n[accounts.vapi]\nsandbox = true\n".to_owned(),
     );
-    let digest = definition(&Toml::parse("v1.toml", &Arc::from(VERSION)).unwrap().value);
-    let mut version = format!("definition = \"{digest}\"\n{VERSION}\n[files]\n");
-    for (name, text) in TEMPLATES {
-        version.push_str(&format!("\"{name}\" = \"{}\"\n", Digest::of_bytes(text.as_bytes())));
-        add(format!("templates/duo/v1/{name}"), text.to_owned());
-    }
-    add("versions/duo/v1.toml".to_owned(), version);
+    released("duo", VERSION, &TEMPLATES)
+        .into_iter()
+        .for_each(|(path, text)| add(path, text));
     for (name, voice, gone) in tenants {
         let status = if *gone { "deprovisioned" } else { "active" };
         let text = format!(

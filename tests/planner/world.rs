@@ -12,10 +12,12 @@ use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, Re
 use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
 use upa::platform::definition::ids;
 use upa::platform::registry::Known;
-use upa::platform::{Activity, Answer, Credential, Object, Reading};
+use upa::platform::{Activity, Answer, Credential, Natural, Object, Reading};
 use upa::resource::Address;
 use upa::secret::Secrets;
 use upa::symbol::{self, Symbol, Unknown};
+use upa::workspace::release::definition;
+use upa::workspace::toml::Toml;
 use upa::workspace::{Entry, Files, Origin, Workspace, load};
 use uuid::Uuid;
 
@@ -59,6 +61,19 @@ fn read(home: &Path, path: &Path, entries: &mut BTreeMap<String, Entry>) {
         let text = std::fs::read_to_string(&whole).unwrap();
         entries.insert(path.to_string_lossy().into_owned(), Entry::Text(Arc::from(text)));
     }
+}
+
+/// The files of version v1 of a product, as `upa release` leaves them.
+pub fn released(product: &str, version: &str, templates: &[(&str, &str)]) -> Vec<(String, String)> {
+    let digest = definition(&Toml::parse("v1.toml", &Arc::from(version)).unwrap().value);
+    let mut version = format!("definition = \"{digest}\"\n{version}\n[files]\n");
+    let mut files = Vec::new();
+    for (name, text) in templates {
+        version.push_str(&format!("\"{name}\" = \"{}\"\n", Digest::of_bytes(text.as_bytes())));
+        files.push((format!("templates/{product}/v1/{name}"), (*text).to_owned()));
+    }
+    files.push((format!("versions/{product}/v1.toml"), version));
+    files
 }
 
 impl World {
@@ -110,13 +125,14 @@ impl World {
         let mut ids = BTreeMap::new();
         let mut outs = BTreeMap::new();
         for (address, resource) in everything {
-            ids.insert(address.clone(), format!("id {address}").replace('/', "."));
-            let facts = self
-                .workspace
-                .registry
-                .of_kind(&resource.kind)
-                .unwrap()
-                .facts(&resource.kind);
+            let platform = self.workspace.registry.of_kind(&resource.kind).unwrap();
+            let facts = platform.facts(&resource.kind);
+            // What people name has that name; a setting has no name of its own.
+            let own = match platform.natural(&resource.kind, &resource.document) {
+                Some(Natural::Id(id)) if is_named(&self.workspace, resource) => ids::own(&id),
+                _ => format!("id {address}").replace('/', "."),
+            };
+            ids.insert(address.clone(), own);
             outs.insert(address.clone(), out(address, facts.unwrap().outs.keys()));
         }
         for (number, tenant) in self.desired.tenants.values().enumerate() {
@@ -249,6 +265,26 @@ impl World {
         }
     }
 
+    /// What an object lies below, by the values that place it.
+    pub fn parents(&self, address: &Address) -> BTreeSet<Address> {
+        let resource = &self.desired.tenants[address.tenant()].resources[address];
+        let Some(Known::Defined(definition)) = self.workspace.registry.known(resource.kind.platform()) else {
+            return BTreeSet::new();
+        };
+        let inputs = &definition.kind(&resource.kind).unwrap().inputs;
+        let symbols = inputs
+            .iter()
+            .flat_map(|input| symbol::symbols(&resource.document[input]));
+        let nearest: BTreeSet<Address> = symbols
+            .filter_map(|symbol| match symbol {
+                Symbol::Ref { address, .. } => Some(address),
+                _ => None,
+            })
+            .collect();
+        let further = nearest.iter().flat_map(|parent| self.parents(parent));
+        further.chain(nearest.iter().cloned()).collect()
+    }
+
     /// `action address` of every change of the plan.
     pub fn changes(&self) -> BTreeSet<String> {
         self.plan()
@@ -267,6 +303,14 @@ fn placed(workspace: &Workspace, resource: &Resource, document: &Value, own: &st
             ids::of(kind, &ids::inputs_of(kind, document).unwrap(), own)
         }
         _ => own.to_owned(),
+    }
+}
+
+/// Whether objects of its kind are called as people say.
+fn is_named(workspace: &Workspace, resource: &Resource) -> bool {
+    match workspace.registry.known(resource.kind.platform()) {
+        Some(Known::Defined(definition)) => definition.kind(&resource.kind).unwrap().key.is_some(),
+        _ => false,
     }
 }
 

@@ -9,9 +9,10 @@ use serde_json::json;
 use super::check::{check, remember, things};
 use super::fate::Fate;
 use super::process::Process;
-use super::product::{FURTHER, TOKEN, VERSION};
+use super::product::{FURTHER, STUDIOS, TOKEN, VERSION};
 use super::run::{Clone, Ended, until_quiet};
-use super::scenario::{add, demand, fix, greet, join, remove, replace, rotate, secret, status};
+use super::scenario::{add, demand, fix, greet, join, remove, rename, replace, rotate, secret, settle_in, status};
+use super::studios::{self, Before};
 use super::world::World;
 
 const TENANTS: [&str; 3] = ["ana", "bob", "cyd"];
@@ -23,6 +24,29 @@ pub struct Life {
     pub runs: usize,
     pub deaths: usize,
     pub faults: usize,
+    /// How many runs met two tenants in one place.
+    pub collisions: usize,
+    /// How many objects got another name in a lockfile.
+    pub moves: usize,
+}
+
+impl Life {
+    fn count(&mut self, ended: &Ended, before: &Before) {
+        self.runs += 1;
+        self.deaths += usize::from(*ended == Ended::Died);
+        match ended {
+            Ended::Exited(1, said) => self.wrong.push(format!("a run failed: {said}")),
+            Ended::Exited(5, said) if before.is_refusal(said) => self.collisions += 1,
+            Ended::Exited(5, said) if !said.contains("does not let anybody push") => {
+                self.wrong.push(format!("a run refused the files: {said}"));
+            }
+            Ended::Exited(0, said) if before.is_disputed() => {
+                self.wrong
+                    .push(format!("a run was content with two in one studio: {said}"));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Lives through one seed.
@@ -35,18 +59,29 @@ pub async fn live(seed: u64) -> Life {
         runs: 0,
         deaths: 0,
         faults: 0,
+        collisions: 0,
+        moves: 0,
     };
     if world.roll(3) == 0 {
         demand(&world);
     }
+    // In some worlds there are fewer studios than tenants.
+    let crowded = world.roll(3) == 0;
     join(&world, "ana", "");
+    if crowded {
+        crowd(&world, "ana");
+    }
     world.commit("the first");
     // How often something goes wrong is another thing in each world.
     let rate = [0, 3, 15, 60][world.roll(4) as usize];
     let deadly = [0, 300, 900][world.roll(3) as usize];
-    for _ in 0..1 + world.roll(3) {
+    let rounds = 1 + world.roll(3) + u32::from(crowded);
+    for round in 0..rounds {
         for _ in 0..world.roll(3) {
-            deed(&world).await;
+            deed(&world, crowded).await;
+        }
+        if crowded && round > 0 && world.roll(2) == 0 {
+            rename(&world);
         }
         if world.roll(4) == 0 {
             tokio::time::sleep(Duration::from_secs(u64::from(world.roll(500_000)))).await;
@@ -56,6 +91,7 @@ pub async fn live(seed: u64) -> Life {
         let fate = || Fate::by_chance(rate, deadly);
         let first = Process::new(&world, "first", fate(), true);
         let second = Process::new(&world, "second", fate(), true);
+        let before = Before::of(&world).await;
         let ended = if world.roll(3) == 0 {
             let two = Clone::of(&world, "two");
             let (first, second) = futures::join!(one.apply(&first), two.apply(&second));
@@ -63,15 +99,15 @@ pub async fn live(seed: u64) -> Life {
         } else {
             vec![one.apply(&first).await]
         };
-        for ended in &ended {
-            life.runs += 1;
-            life.deaths += usize::from(*ended == Ended::Died);
-            match ended {
-                Ended::Exited(1, said) => life.wrong.push(format!("a run failed: {said}")),
-                Ended::Exited(5, said) if !said.contains("does not let anybody push") => {
-                    life.wrong.push(format!("a run refused the files: {said}"));
+        ended.iter().for_each(|ended| life.count(ended, &before));
+        life.wrong.extend(before.judge(&world, &[&first, &second]).await);
+        life.moves += before.moved(&world);
+        // People decide at once, or only when nothing goes on any more.
+        if world.roll(4) > 0 {
+            for ended in &ended {
+                if let Ended::Exited(5, said) = ended {
+                    studios::give_way(&world, said);
                 }
-                _ => {}
             }
         }
         for process in [&first, &second] {
@@ -99,8 +135,14 @@ pub async fn live(seed: u64) -> Life {
     life
 }
 
+/// A tenant is in one of the few studios, or in none.
+fn crowd(world: &World, tenant: &str) {
+    let studio = [STUDIOS[0], STUDIOS[1], STUDIOS[0], "none"][world.roll(4) as usize];
+    settle_in(world, tenant, studio);
+}
+
 /// Somebody does something.
-async fn deed(world: &Arc<World>) {
+async fn deed(world: &Arc<World>, crowded: bool) {
     let tenant = TENANTS[world.roll(3) as usize];
     let is_known = world
         .files
@@ -109,7 +151,14 @@ async fn deed(world: &Arc<World>) {
         .contains_key(&format!("tenants/{tenant}.toml"));
     if !is_known {
         join(world, tenant, "");
-        return world.commit(&format!("{tenant} joins"));
+        world.commit(&format!("{tenant} joins"));
+        if crowded {
+            crowd(world, tenant);
+        }
+        return;
+    }
+    if crowded && world.roll(4) == 0 {
+        return crowd(world, tenant);
     }
     let word = format!("w{}", world.roll(1000));
     match world.roll(10) {

@@ -146,7 +146,8 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
             wrong.push(format!("{mark} is there, and nobody wants it"));
         }
     }
-    for (address, runs) in &wanted {
+    wrong.extend(super::studios::unlike(world).await);
+    for (address, runs) in wanted.iter().filter(|(address, _)| !super::studios::is_limits(address)) {
         match by_mark.get(address).and_then(|things| things.first()) {
             None => wrong.push(format!("{address} is wanted, and is not there")),
             Some(thing) if thing.kind == "n8n.workflow" => {

@@ -23,6 +23,7 @@ mod process;
 mod product;
 mod run;
 mod scenario;
+mod studios;
 mod world;
 
 use std::sync::atomic::Ordering;
@@ -65,10 +66,11 @@ async fn attempt(base: &World, trial: Trial) -> (Vec<String>, bool, Arc<World>) 
     let world = base.copy();
     let _here = world.enter();
     let clone = Clone::of(&world, "work");
+    let studios = studios::recorded(&world);
     let process = Process::new(&world, "run", Fate::at(trial.number, trial.fault), false);
     let ended = clone.apply(&process).await;
     let struck = process.struck.load(Ordering::SeqCst) == 1;
-    let mut wrong = Vec::new();
+    let mut wrong = studios::astray(&world, &studios);
     let deadly = matches!(trial.fault, Fault::DieBefore | Fault::DieAfter);
     if deadly != (ended == Ended::Died) {
         wrong.push(format!("it ended with {ended:?}"));
@@ -208,7 +210,7 @@ fn by_chance() {
     let seeds = std::env::var("UPA_SIMULATE_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
     chance::prepare();
     let failures: Mutex<Vec<String>> = Mutex::default();
-    let totals: Mutex<(usize, usize, usize)> = Mutex::default();
+    let totals: Mutex<[usize; 5]> = Mutex::default();
     std::thread::scope(|scope| {
         for thread in 0..THREADS as u64 {
             let (failures, totals) = (&failures, &totals);
@@ -216,9 +218,8 @@ fn by_chance() {
                 for seed in (thread..seeds).step_by(THREADS) {
                     let life = block_on(chance::live(seed));
                     let mut totals = totals.lock().unwrap();
-                    totals.0 += life.runs;
-                    totals.1 += life.deaths;
-                    totals.2 += life.faults;
+                    let came = [life.runs, life.deaths, life.faults, life.collisions, life.moves];
+                    totals.iter_mut().zip(came).for_each(|(total, came)| *total += came);
                     if !life.wrong.is_empty() {
                         let replay = replayed_by(&format!("seed:{seed}"));
                         failures
@@ -231,9 +232,9 @@ fn by_chance() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    let (runs, deaths, faults) = totals.into_inner().unwrap();
+    let [runs, deaths, faults, collisions, moves] = totals.into_inner().unwrap();
     println!(
-        "{seeds} seeds: {runs} runs, {deaths} deaths, {faults} faults; {} failed",
+        "{seeds} seeds: {runs} runs, {deaths} deaths, {faults} faults, {collisions} collisions, {moves} moves; {} failed",
         failures.len()
     );
     failures.iter().for_each(|failure| println!("{failure}"));
@@ -242,6 +243,54 @@ fn by_chance() {
         faults as u64 > seeds && deaths as u64 * 5 > seeds,
         "little went wrong: nothing is proved"
     );
+    assert!(
+        collisions as u64 * 20 > seeds && moves as u64 * 20 > seeds,
+        "few collisions or moves: nothing is proved"
+    );
+}
+
+/// Two tenants come to want one studio: the one that has it keeps it, nothing is written before a person has decided, and
+/// then there is nothing left of the other's wish.
+#[test]
+fn a_place_that_two_want_is_nobodys_until_a_person_decides() {
+    use product::STUDIOS;
+    for ana_is_there in [true, false] {
+        block_on(async {
+            let world = World::new(1);
+            let _here = world.enter();
+            scenario::onboard(&world);
+            scenario::settle_in(&world, "ana", if ana_is_there { STUDIOS[0] } else { "none" });
+            scenario::settle(&world).await;
+            let held = studios::held(&world).await;
+            assert_eq!(held.len(), usize::from(ana_is_there));
+            scenario::settle_in(&world, "ana", STUDIOS[0]);
+            scenario::settle_in(&world, "bob", STUDIOS[0]);
+            let locks = world.locks();
+            let clone = Clone::of(&world, "work");
+            // Again and again: it does not depend on whose turn it is.
+            for number in 0..3 {
+                let process = Process::new(&world, &format!("run{number}"), Fate::calm(), false);
+                let ended = clone.apply(&process).await;
+                let Ended::Exited(5, said) = &ended else {
+                    panic!("{ended:?}\n{}", world.trace())
+                };
+                let refused = |tenant: &str| said.contains(&format!("{tenant}@v1/limits and "));
+                assert_eq!((refused("ana"), refused("bob")), (!ana_is_there, true), "{said}");
+                assert!(
+                    !process.points.lock().unwrap().contains(&Point::Write),
+                    "{}",
+                    world.trace()
+                );
+                assert_eq!(studios::held(&world).await, held);
+                assert_eq!(world.locks(), locks);
+                clone.pull(&world);
+            }
+            assert_eq!(until_quiet(&world, &clone).await, Ok(()), "{}", world.trace());
+            let wrong = check::check(&world, &clone).await;
+            assert!(wrong.is_empty(), "{wrong:#?}\n{}", world.trace());
+            assert_eq!(studios::held(&world).await[STUDIOS[0]], "ana");
+        });
+    }
 }
 
 #[test]

@@ -51,7 +51,10 @@ pub async fn answer(world: &World, said: &str) -> BTreeSet<String> {
             said.contains(&format!("--recreate {address}")),
             "what to type is not said: {said}"
         );
-        delete_unmarked(world, &question["resource"], &question["tenant"]).await;
+        match super::studios::is_limits(address) {
+            true => super::studios::free(world, &question["tenant"]).await,
+            false => delete_unmarked(world, &question["resource"], &question["tenant"]).await,
+        }
         world.recreate.lock().unwrap().insert(address.parse().unwrap());
         asked.insert(question["tenant"].to_owned());
     }

@@ -1,5 +1,6 @@
 //! What is provisioned: two workflows, a label with a mark, a site that is marked by a second call and must be waited for, a
-//! token whose creation has an idempotency key and which expires, and a label that all tenants share.
+//! token whose creation has an idempotency key and which expires, and a label that all tenants share. Whoever names a studio
+//! sets its limits too: they carry no mark, and two tenants may come to want those of one studio.
 
 use std::sync::LazyLock;
 
@@ -19,9 +20,10 @@ stage = "released"
 definition = ""
 
 [inputs]
-required = ["greeting", "secret"]
+required = ["greeting", "secret", "studio"]
 properties.greeting = { type = "string" }
 properties.secret = { type = "string", writeOnly = true }
+properties.studio = { type = "string" }
 
 [resources.callee]
 kind = "n8n.workflow"
@@ -53,6 +55,28 @@ template = "form.json"
 kind = "pine.label"
 template = "common.json"
 scope = "account"
+
+[resources.limits]
+kind = "pine.limits"
+template = "limits.json"
+when = { input = "studio", is_not = "none" }
+"#;
+
+/// The two names under which a version can have the limits.
+pub const LIMITS: [&str; 2] = ["[resources.limits]", "[resources.quota]"];
+
+/// The studios there are.
+pub const STUDIOS: [&str; 2] = ["studio-red", "studio-blue"];
+
+/// A setting: nothing on the platform says whose it is.
+const LIMITS_KIND: &str = r#"
+[resource.limits]
+inputs = ["studio"]
+one    = true
+create = "PUT /studios/{studio}/limits"
+read   = "GET /studios/{studio}/limits"
+update = "create"
+delete = "DELETE /studios/{studio}/limits"
 "#;
 
 /// One more resource, for those who add it.
@@ -87,7 +111,8 @@ pub fn pine() -> String {
                 .iter()
                 .any(|kind| part.starts_with(kind))
         });
-        used.fold(head, |text, part| format!("{text}\n[resource.{part}"))
+        let text = used.fold(head, |text, part| format!("{text}\n[resource.{part}"));
+        format!("{text}{LIMITS_KIND}")
     });
     TEXT.clone()
 }
@@ -147,6 +172,10 @@ pub fn files(key: &str, fingerprints: &str) -> Files {
             json!({"title": "<%= tenant.name %>", "questions": [{"name": "q", "text": "?"}], "hook": {"url": "https://x.example", "password": "<%= inputs.secret %>"}}),
         ),
         ("common", json!({"name": "common", "colours": ["blue"], "code": "PT"})),
+        (
+            "limits",
+            json!({"studio": "<%= inputs.studio %>", "calls": 100, "whose": "<%= tenant.name %>"}),
+        ),
     ] {
         add(&template_path(name), format!("{template:#}\n"));
     }
@@ -157,8 +186,9 @@ pub fn template_path(name: &str) -> String {
     format!("{TEMPLATES}/{name}.json")
 }
 
-pub fn tenant(status: &str, greeting: &str, secret: &str, further: &str) -> String {
+/// The file of an active tenant.
+pub fn tenant(greeting: &str, studio: &str, secret: &str, further: &str) -> String {
     format!(
-        "product = \"kit\"\nversion = \"v1\"\ntier = \"client\"\nstatus = \"{status}\"\noperator = \"ana@example.test\"\n\n[inputs]\ngreeting = \"{greeting}\"\nsecret = {{ file = \"{secret}\" }}\n{further}"
+        "product = \"kit\"\nversion = \"v1\"\ntier = \"client\"\nstatus = \"active\"\noperator = \"ana@example.test\"\n\n[inputs]\ngreeting = \"{greeting}\"\nstudio = \"{studio}\"\nsecret = {{ file = \"{secret}\" }}\n{further}"
     )
 }

@@ -212,6 +212,7 @@ pub async fn until_quiet(world: &Arc<World>, clone: &Clone) -> Result<(), String
                 last = said;
                 tokio::time::sleep(LEASE).await;
             }
+            Ended::Exited(5, said) if super::studios::give_way(world, &said) => last = said,
             Ended::Exited(code @ (0 | 4 | 7 | 8 | 12), said) => last = format!("{code}: {said}"),
             Ended::Exited(10, said) => {
                 let asked = super::people::answer(world, &said).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::check::remember;
 use super::fate::Fate;
 use super::process::Process;
-use super::product::{self, CANARY, FURTHER, GATE, TOKEN, VERSION};
+use super::product::{self, CANARY, FURTHER, GATE, LIMITS, STUDIOS, TOKEN, VERSION};
 use super::run::{Clone, Ended, until_quiet};
 use super::world::{World, secret_file};
 
@@ -21,7 +21,7 @@ pub struct Scenario {
     happens: for<'a> fn(&'a Arc<World>) -> LocalBoxFuture<'a, ()>,
 }
 
-pub const SCENARIOS: [Scenario; 17] = [
+pub const SCENARIOS: [Scenario; 19] = [
     Scenario {
         name: "onboard",
         provisioned: false,
@@ -93,6 +93,16 @@ pub const SCENARIOS: [Scenario; 17] = [
         happens: |world| Box::pin(drift(world)),
     },
     Scenario {
+        name: "settle in",
+        provisioned: true,
+        happens: |world| Box::pin(async { settle_in(world, "ana", STUDIOS[0]) }),
+    },
+    Scenario {
+        name: "rename",
+        provisioned: true,
+        happens: |world| Box::pin(rename_what_is_there(world)),
+    },
+    Scenario {
         name: "onboard with a gate",
         provisioned: false,
         happens: |world| {
@@ -134,7 +144,7 @@ impl Scenario {
     }
 }
 
-async fn settle(world: &Arc<World>) {
+pub async fn settle(world: &Arc<World>) {
     let clone = Clone::of(world, "work");
     until_quiet(world, &clone)
         .await
@@ -185,11 +195,12 @@ pub fn secret(tenant: &str, number: u32) -> String {
 }
 
 pub fn join(world: &World, tenant: &str, further: &str) {
-    let text = product::tenant("active", &format!("Hello from {tenant}"), &secret(tenant, 1), further);
+    let greeting = format!("Hello from {tenant}");
+    let text = product::tenant(&greeting, "none", &secret(tenant, 1), further);
     world.write(&tenant_path(tenant), text);
 }
 
-fn onboard(world: &World) {
+pub fn onboard(world: &World) {
     join(world, "ana", "");
     join(world, "bob", "");
     world.commit("two tenants");
@@ -217,15 +228,43 @@ pub fn fix(world: &World, word: &str) {
     world.commit("a fix");
 }
 
-pub fn greet(world: &World, tenant: &str, greeting: &str) {
+/// Another value of a field of a tenant's file.
+fn set(world: &World, tenant: &str, field: &str, value: &str) {
     edit(world, &tenant_path(tenant), |text| {
-        let lines = text.lines().map(|line| match line.starts_with("greeting") {
-            true => format!("greeting = \"{greeting}\"\n"),
+        let lines = text.lines().map(|line| match line.starts_with(&format!("{field} = ")) {
+            true => format!("{field} = \"{value}\"\n"),
             false => format!("{line}\n"),
         });
         lines.collect()
     });
+}
+
+pub fn greet(world: &World, tenant: &str, greeting: &str) {
+    set(world, tenant, "greeting", greeting);
     world.commit("another greeting");
+}
+
+/// A tenant names the studio whose limits it sets.
+pub fn settle_in(world: &World, tenant: &str, studio: &str) {
+    set(world, tenant, "studio", studio);
+    world.commit(&format!("{tenant} is in {studio}"));
+}
+
+/// The limits are called otherwise in the version, and are the same limits.
+pub fn rename(world: &World) {
+    edit(world, VERSION, |text| match text.contains(LIMITS[0]) {
+        true => text.replacen(LIMITS[0], LIMITS[1], 1),
+        false => text.replacen(LIMITS[1], LIMITS[0], 1),
+    });
+    world.release();
+    world.commit("another name");
+}
+
+async fn rename_what_is_there(world: &Arc<World>) {
+    settle_in(world, "ana", STUDIOS[0]);
+    settle_in(world, "bob", STUDIOS[1]);
+    settle(world).await;
+    rename(world);
 }
 
 pub fn add(world: &World) {
@@ -244,13 +283,7 @@ pub fn remove(world: &World) {
 }
 
 pub fn status(world: &World, tenant: &str, status: &str) {
-    edit(world, &tenant_path(tenant), |text| {
-        let lines = text.lines().map(|line| match line.starts_with("status") {
-            true => format!("status = \"{status}\"\n"),
-            false => format!("{line}\n"),
-        });
-        lines.collect()
-    });
+    set(world, tenant, "status", status);
     if status == "deprovisioned" {
         // Who comes back gets new objects, and the last of them took what all share.
         world.forget("/common");

@@ -5,6 +5,7 @@ mod gone;
 mod look;
 mod moved;
 mod neighbours;
+mod placed;
 mod replaced;
 mod undecided;
 mod wanted;
@@ -98,6 +99,7 @@ pub fn plan_tenant(
             ..Values::default()
         },
         shared,
+        absent: BTreeSet::new(),
         replaced: BTreeSet::new(),
         not_compared: BTreeMap::new(),
         out: Outcome::default(),
@@ -107,6 +109,7 @@ pub fn plan_tenant(
     out.known = Known {
         ids: pass.values.ids,
         outs: pass.values.outs,
+        absent: pass.absent,
     };
     for problem in &mut out.problems {
         problem.tenant.get_or_insert_with(|| tenant.name.clone());
@@ -190,6 +193,8 @@ struct Pass<'a> {
     values: Values<'a>,
     /// What it shares with others.
     shared: &'a Known,
+    /// What is proven not to be there, of its own and of what it shares with others.
+    absent: BTreeSet<Address>,
     /// Resources that get a new object.
     replaced: BTreeSet<Address>,
     /// Secrets that could not be compared, and why.
@@ -270,6 +275,7 @@ impl<'a> Pass<'a> {
                 seen.insert(&resource.address, found);
             }
         }
+        self.absent = self.not_there(&seen);
         for resource in &desired {
             self.check_credentials(resource);
         }

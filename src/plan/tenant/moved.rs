@@ -156,12 +156,12 @@ impl Pass<'_> {
         moved
     }
 
-    fn resolved(&self, document: &Value, values: &Values<'_>) -> Value {
+    pub(super) fn resolved(&self, document: &Value, values: &Values<'_>) -> Value {
         symbol::resolve(document, &|symbol: &Symbol| values.of(symbol), Unknown::Keep)
     }
 
     /// The values as the lockfile has them, also of what is gone by now.
-    fn recorded(&self) -> Values<'_> {
+    pub(super) fn recorded(&self) -> Values<'_> {
         let mut values = self.values.clone();
         for (address, locked) in &self.lock.resources {
             if let Some(id) = locked.id() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::placed::Placed;
 use super::{Pass, Seen, listening};
 use crate::desired::Resource;
 use crate::digest::Digest;
@@ -12,7 +13,7 @@ use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock};
 use crate::plan::unseen::{self, Difference};
 use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Step, hidden};
-use crate::symbol::{self, Unknown};
+use crate::symbol;
 use crate::workspace::Status;
 
 impl<'a> Pass<'a> {
@@ -24,9 +25,8 @@ impl<'a> Pass<'a> {
         let facts = platform.facts(&resource.kind).unwrap_or_default();
         let placed = self.placed(platform, resource, seen.locked);
         let reading = match seen.reading {
-            Reading::Unreadable(_) if recreate => Reading::Absent,
-            // Its parent is not there, so it is not there either.
-            Reading::Unreadable(_) if placed == Placed::Nowhere => Reading::Absent,
+            // Said by a person, or its parent is not there, so that it is not there either.
+            Reading::Unreadable(_) if self.absent.contains(&resource.address) => Reading::Absent,
             other => other,
         };
         let mut unseen = Difference::default();
@@ -56,6 +56,8 @@ impl<'a> Pass<'a> {
         let mut retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
         let action = match decision {
             Decision::Update | Decision::Nothing if replaced.is_some() => Action::Replace,
+            // A run was cut off after it had made it, and Git wants it elsewhere now.
+            Decision::Adopt if replaced == Some(Reason::Moved) => Action::Replace,
             Decision::Nothing if !retiring.is_empty() => Action::Update,
             // A run was cut off right after it was done: that is what remains to be recorded.
             Decision::Nothing if seen.locked.is_some_and(|locked| locked.pending.is_some()) => Action::Update,
@@ -256,19 +258,6 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Where the recorded object belongs, compared with where Git wants it.
-    fn placed(&self, platform: &dyn Platform, resource: &Resource, locked: Option<&Locked>) -> Placed {
-        let Some(id) = locked.and_then(Locked::id) else {
-            return Placed::Right;
-        };
-        let document = symbol::resolve(&resource.document, &|symbol| self.values.of(symbol), Unknown::Keep);
-        match platform.place_in_id(&resource.kind, &document) {
-            None => Placed::Nowhere,
-            Some(place) if id.starts_with(&place) => Placed::Right,
-            Some(_) => Placed::Elsewhere,
-        }
-    }
-
     /// Why an object that is there must make way for a new one, if so.
     fn replacement(
         &self,
@@ -296,16 +285,6 @@ impl<'a> Pass<'a> {
         let before = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
         (self.basis.rules.now_ms.saturating_add(before) >= expires).then_some(Reason::Expires)
     }
-}
-
-/// Where a recorded object belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Placed {
-    Right,
-    /// Below another parent than Git wants.
-    Elsewhere,
-    /// Below a parent that does not exist.
-    Nowhere,
 }
 
 /// A time an output tells: RFC 3339, or milliseconds since 1970.
