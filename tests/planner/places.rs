@@ -440,6 +440,7 @@ fn a_setting_of_a_cut_off_run_follows_its_place() {
         attempt: uuid::Uuid::from_u128(7),
         step: Step::Create,
         id: locked.applied.take().map(|applied| applied.id),
+        needs: BTreeSet::new(),
         out: BTreeMap::new(),
     });
     let plan = world.plan();
