@@ -243,6 +243,7 @@ impl Recovery {
             step: if object.is_some() { Step::Fill } else { Step::Create },
             id: object.map(|object| object.id.clone()),
             needs: BTreeSet::new(),
+            natural: None,
             out: BTreeMap::new(),
         };
         let locked = Locked {

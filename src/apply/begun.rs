@@ -70,6 +70,7 @@ fn announced(change: &Change, lock: &Lockfile, run: Uuid, attempt: Uuid) -> Vec<
         step,
         id,
         needs: change.work.all_needs(),
+        natural: change.work.natural.clone(),
     };
     let takes = change.steps.contains(&Step::Delete);
     match change.action {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Applied, Locked, Lockfile, LoggedError, Pending, Provisioned, kept};
-use crate::platform::Step;
+use crate::platform::{Natural, Step};
 use crate::resource::{Address, Kind};
 
 /// One thing that happened to one tenant.
@@ -30,6 +30,8 @@ pub enum Event {
         id: Option<String>,
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         needs: BTreeSet<Address>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        natural: Option<Natural>,
     },
     /// The platform answered with an id.
     Created {
@@ -103,6 +105,7 @@ impl Lockfile {
                 step,
                 id,
                 needs,
+                natural,
             } => {
                 let locked = self.resources.entry(address.clone()).or_insert_with(|| Locked {
                     kind: kind.clone(),
@@ -127,6 +130,7 @@ impl Lockfile {
                     step: *step,
                     id: id.clone(),
                     needs: needs.clone(),
+                    natural: natural.clone(),
                     out: kept,
                 });
             }

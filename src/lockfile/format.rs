@@ -171,6 +171,7 @@ mod tests {
                     step: Step::Publish,
                     id: None,
                     needs: BTreeSet::new(),
+                    natural: None,
                     out: BTreeMap::new(),
                 }),
                 applied: Some(Applied {

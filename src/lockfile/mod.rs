@@ -19,7 +19,7 @@ pub use event::Event;
 pub use format::{FORMAT, kept, parse, write};
 
 use crate::digest::Digest;
-use crate::platform::Step;
+use crate::platform::{Natural, Step};
 use crate::resource::{Address, Kind};
 
 /// The lockfile of one tenant.
@@ -264,6 +264,9 @@ pub struct Pending {
     /// The objects it refers to: see [`Applied::needs`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Address>,
+    /// The place it is to have, where only one object can be there: no other run may begin one at it meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub natural: Option<Natural>,
     /// What only the answer of its creation told.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub out: BTreeMap<String, Value>,

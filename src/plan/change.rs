@@ -11,7 +11,7 @@ use crate::desired::Entry;
 use crate::digest::Digest;
 use crate::gates::Awaited;
 use crate::lockfile::Event;
-use crate::platform::{FieldChange, Step};
+use crate::platform::{FieldChange, Natural, Step};
 use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind};
 use crate::symbol;
@@ -235,6 +235,8 @@ pub struct Work {
     pub create_only: Vec<String>,
     /// The fields of which only the secret is another one, with its fingerprint.
     pub rotated: BTreeMap<String, String>,
+    /// The place it is to have, where only one object can be there and nothing of it is still to be made.
+    pub natural: Option<Natural>,
     /// The resources whose id it needs.
     pub needs: BTreeSet<Address>,
     /// The resources that must run before it can; for what goes, those it calls.

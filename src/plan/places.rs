@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::Values;
 use crate::desired::{DesiredState, Resource};
 use crate::digest::Digest;
@@ -42,6 +44,8 @@ enum At {
 struct Claims<'a> {
     /// The addresses whose lockfile records it.
     recorded: BTreeSet<&'a Address>,
+    /// The addresses that a run began to make there.
+    begun: BTreeSet<&'a Address>,
     /// The resources that Git wants there.
     wanted: BTreeMap<&'a Address, &'a Resource>,
 }
@@ -50,6 +54,8 @@ struct Claims<'a> {
 #[derive(Debug, Default)]
 pub struct Places<'a> {
     claims: BTreeMap<ObjectPlace, Claims<'a>>,
+    /// What is wanted where only one object can be, as far as it is known before anything is made.
+    natural: BTreeMap<&'a Address, Natural>,
     accounts: BTreeMap<&'a str, &'a str>,
 }
 
@@ -68,6 +74,7 @@ impl<'a> Places<'a> {
             .collect();
         let mut places = Self {
             claims: BTreeMap::new(),
+            natural: BTreeMap::new(),
             accounts: same_accounts(desired, &locks, owners),
         };
         for (address, locked) in locks.values().flat_map(|lock| &lock.resources) {
@@ -77,6 +84,11 @@ impl<'a> Places<'a> {
             for id in ids(locked) {
                 let place = places.by_id(registry, (&locked.account, &locked.fingerprint), &locked.kind, id);
                 places.claims.entry(place).or_default().recorded.insert(address);
+            }
+            let pending = locked.pending.as_ref();
+            if let Some(natural) = pending.and_then(|pending| pending.natural.clone()) {
+                let place = places.at_natural(&locked.account, &locked.kind, natural);
+                places.claims.entry(place).or_default().begun.insert(address);
             }
         }
         let shared = locks.get(SHARED).copied().map(recorded_values).unwrap_or_default();
@@ -123,7 +135,7 @@ impl<'a> Places<'a> {
     pub fn conflicts(&self) -> Vec<(Address, Problem)> {
         let mut problems = BTreeMap::new();
         for (place, claims) in &self.claims {
-            let holders: BTreeSet<&Address> = claims.recorded.iter().copied().collect();
+            let holders: BTreeSet<&Address> = claims.recorded.union(&claims.begun).copied().collect();
             let all: BTreeSet<&Address> = holders.iter().copied().chain(claims.wanted.keys().copied()).collect();
             for address in &all {
                 let rivals = all.iter().filter(|other| *other != address);
@@ -147,6 +159,11 @@ impl<'a> Places<'a> {
         problems.into_iter().collect()
     }
 
+    /// The place that a wanted resource is to have, where only one object can be and nothing of it is still to be made.
+    pub fn natural(&self, address: &Address) -> Option<&Natural> {
+        self.natural.get(address)
+    }
+
     /// The objects of a tenant that Git calls otherwise now: each new address with the one that records the object and
     /// does not want it any more. What carries a mark says by itself whose it is, and is not moved.
     pub fn moves(&self, registry: &Registry, tenant: &str) -> BTreeMap<Address, Address> {
@@ -165,7 +182,8 @@ impl<'a> Places<'a> {
         moves.collect()
     }
 
-    fn wanted(&self, registry: &Registry, resource: &Resource, values: &Values<'_>) -> Vec<ObjectPlace> {
+    /// The places that a resource claims. What is natural of them is kept, unless it hangs on what is still to be made.
+    fn wanted(&mut self, registry: &Registry, resource: &'a Resource, values: &Values<'_>) -> Vec<ObjectPlace> {
         let here = (resource.account.as_str(), resource.fingerprint.as_str());
         let adopted = resource.adopt.as_deref();
         let mut places: Vec<ObjectPlace> = adopted
@@ -176,15 +194,25 @@ impl<'a> Places<'a> {
         let natural = registry
             .of_kind(&resource.kind)
             .and_then(|platform| platform.natural(&resource.kind, &document));
-        places.extend(natural.map(|natural| ObjectPlace {
-            scope: self.account(here.0),
-            kind: resource.kind.clone(),
+        if let Some(natural) = natural {
+            places.push(self.at_natural(here.0, &resource.kind, natural.clone()));
+            let (Natural::Id(text) | Natural::Key(text)) = &natural;
+            if symbol::symbols(&Value::from(text.as_str())).is_empty() {
+                self.natural.insert(&resource.address, natural);
+            }
+        }
+        places
+    }
+
+    fn at_natural(&self, account: &str, kind: &Kind, natural: Natural) -> ObjectPlace {
+        ObjectPlace {
+            scope: self.account(account),
+            kind: kind.clone(),
             at: match natural {
                 Natural::Id(id) => At::Id(id),
                 Natural::Key(key) => At::NaturalKey(key),
             },
-        }));
-        places
+        }
     }
 
     fn by_id(&self, registry: &Registry, (account, fingerprint): (&str, &str), kind: &Kind, id: &str) -> ObjectPlace {

@@ -236,7 +236,8 @@ pub trait Platform: Send + Sync {
 }
 
 /// What only one object of a kind can be in an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Natural {
     /// Its id, as lockfiles hold it.
     Id(String),

@@ -1,6 +1,7 @@
 //! A place has one owner: no object belongs to two addresses, however the second one comes to name it.
 
-use crate::support::Space;
+use crate::support::origin::Origin;
+use crate::support::{Server, Space, server};
 
 pub const PLATFORM: &str = r#"platform = "cocina"
 usual_base = "https://cocina.invalid"
@@ -305,4 +306,38 @@ fn two_names_of_one_tenant_may_change_places() {
     space.apply();
     assert_eq!(space.id("ana", "ana@v1/limits[a]"), "s1");
     space.settled();
+}
+
+/// Two commits, of which neither shows that both want one place: what was begun is seen by the run that comes second.
+#[test]
+fn of_two_runs_that_begin_at_one_place_only_one_makes_a_call() {
+    let origin = Origin::path();
+    let first = space(&[("ana", "plan = \"pro\"\nstudio = \"s1\"\n")]);
+    first.edit("upa.toml", "[accounts", "[git]\nremote = \"origin\"\n\n[accounts");
+    first.commit("a remote");
+    first.git(&["remote", "add", "origin", &origin.url()]);
+    first.git(&["push", "--quiet", "--set-upstream", "origin", "main"]);
+    origin.equip(&first);
+    let second = origin.clone(&[]);
+    tenant(&second, "ana", "plan = \"pro\"\nstudio = \"s2\"\n");
+    tenant(&second, "bo", "plan = \"pro\"\nstudio = \"s1\"\n");
+    second.git(&["push", "--quiet"]);
+    server::on(&first, |server: &Server| {
+        // Both have planned before one of them has announced what it begins.
+        origin.hook("while read _ _ name; do [ \"$name\" != refs/heads/main ] || sleep 3; done");
+        let looking = second.start(&["apply", "--yes", "bo"]);
+        let writing = first.start(&["apply", "--yes", "ana"]);
+        let (looked, wrote) = (second.finish(looking), first.finish(writing));
+        let (won, lost) = match wrote.status {
+            0 => (&wrote, &looked),
+            _ => (&looked, &wrote),
+        };
+        assert_eq!(won.status, 0, "{wrote}\n{looked}");
+        // On a busy machine the second may see already when it plans what the first has begun.
+        assert!([12, 5].contains(&lost.status), "{lost}");
+        assert!(lost.stderr.contains("are the same object"), "{lost}");
+        let calls = server.ok("GET", "/_sandbox/calls", None);
+        let puts = calls["calls"].as_array().unwrap().iter();
+        assert_eq!(puts.filter(|call| call["method"] == "PUT").count(), 1);
+    });
 }

@@ -66,6 +66,7 @@ impl Walk<'_> {
             step,
             id,
             needs: change.work.all_needs(),
+            natural: change.work.natural.clone(),
         })
     }
 

@@ -161,6 +161,7 @@ impl<'a> Pass<'a> {
                 hidden: facts.hidden(),
                 create_only: facts.create_only,
                 rotated: unseen.rotated,
+                natural: self.places.natural(&resource.address).cloned(),
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
                 after: BTreeSet::new(),

@@ -154,7 +154,7 @@ impl Origin {
     }
 
     /// All clones use the same sandbox.
-    fn equip(&self, space: &Space) {
+    pub fn equip(&self, space: &Space) {
         super::server::share(&self.sandbox(), &space.path(".upa"));
         let exclude = space.path(".git/info/exclude");
         std::fs::create_dir_all(exclude.parent().unwrap()).unwrap();
