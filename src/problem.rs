@@ -189,10 +189,19 @@ pub fn enough(file: &str, found: impl IntoIterator<Item = Problem>) -> Vec<Probl
     problems
 }
 
+/// Longer words are not guessed, in bytes.
+const LONGEST_WORD: usize = 100;
+
 /// The word of `known` that `typed` was probably meant to be.
 pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // It compares every letter with every letter.
+    let is_word = |word: &&str| word.len() <= LONGEST_WORD;
+    if !is_word(&typed) {
+        return None;
+    }
     known
         .into_iter()
+        .filter(is_word)
         .map(|word| (strsim::damerau_levenshtein(typed, word), word))
         .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
         .min()

@@ -16,7 +16,7 @@ use values::{InFile, Values, only_if};
 
 use crate::gates::{self, Gate};
 use crate::lockfile::Lockfile;
-use crate::problem::{Place, Problem};
+use crate::problem::{ENOUGH, Place, Problem};
 use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{Symbol, symbols};
 use crate::template::{self, Guard};
@@ -224,7 +224,8 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         return Ok(desired);
     };
     let mut problems = Vec::new();
-    for (name, spec) in &version.file.resources {
+    let mut together: usize = 0;
+    'resources: for (name, spec) in &version.file.resources {
         // What is shared belongs to everybody who uses it.
         if spec.scope == Lifetime::Account || !spec.is_for(&tenant.file.inputs) {
             continue;
@@ -233,21 +234,32 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
             None => Ok(vec![None]),
             Some(each) => repeat::elements(tenant, name, each).map(|found| found.into_iter().map(Some).collect()),
         };
-        let rendered = elements.map(|elements: Vec<Option<Element>>| {
-            elements
-                .iter()
-                .map(|element| resource(workspace, tenant, version, name, element.as_ref()))
-                .collect::<Vec<_>>()
+        let elements: Vec<Option<Element>> = elements.unwrap_or_else(|found| {
+            problems.extend(found);
+            Vec::new()
         });
-        for one in rendered.unwrap_or_else(|found| vec![Err(found)]) {
-            match one {
+        for element in elements {
+            match resource(workspace, tenant, version, name, element.as_ref()) {
                 Ok(Some(resource)) => {
+                    together = together.saturating_add(template::cost(&resource.document));
                     desired.resources.insert(resource.address.clone(), resource);
                 }
                 Ok(None) => {}
                 Err(found) => problems.extend(found),
             }
+            if together > template::MOST_TOGETHER || problems.len() > ENOUGH {
+                break 'resources;
+            }
         }
+    }
+    if together > template::MOST_TOGETHER {
+        let most = template::MOST_TOGETHER >> 20;
+        let why = format!(
+            "the documents of tenant `{}` take more than {most} MiB of memory",
+            tenant.name
+        );
+        let problem = Problem::configuration(why).at(tenant.toml.key("/inputs"));
+        problems.push(problem.hint("give shorter lists or texts in `[inputs]`"));
     }
     let scope = Values::new(workspace, tenant, version, "record");
     match template::render(&Value::Object(version.file.record.clone()), &scope, &Guard::default()) {

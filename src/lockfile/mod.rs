@@ -332,6 +332,14 @@ impl Lockfile {
 }
 
 impl Locked {
+    /// The objects it is recorded with: what is there, what was begun, and what is still to be deleted.
+    pub fn ids(&self) -> BTreeSet<&str> {
+        let applied = self.applied.iter().map(|applied| applied.id.as_str());
+        let pending = self.pending.iter().filter_map(|pending| pending.id.as_deref());
+        let retiring = self.retiring.keys().map(String::as_str);
+        applied.chain(pending).chain(retiring).collect()
+    }
+
     /// The objects it refers to, as it is and as it is being made.
     pub fn needs(&self) -> impl Iterator<Item = &Address> {
         let applied = self.applied.iter().flat_map(|applied| &applied.needs);

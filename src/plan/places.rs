@@ -14,6 +14,9 @@ use crate::problem::{Place, Problem, listed};
 use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{self, Unknown};
 
+/// Shorter ids, such as numbers that each kind counts by itself, are not told from other values, in bytes.
+const SHORTEST_ID: usize = 8;
+
 /// Where an object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectPlace {
@@ -54,6 +57,8 @@ struct Claims<'a> {
 #[derive(Debug, Default)]
 pub struct Places<'a> {
     claims: BTreeMap<ObjectPlace, Claims<'a>>,
+    /// What is wanted in an object of another tenant.
+    within: BTreeMap<&'a Address, (&'a Resource, &'a Address, String)>,
     /// What is wanted where only one object can be, as far as it is known before anything is made.
     natural: BTreeMap<&'a Address, Natural>,
     accounts: BTreeMap<&'a str, &'a str>,
@@ -74,14 +79,20 @@ impl<'a> Places<'a> {
             .collect();
         let mut places = Self {
             claims: BTreeMap::new(),
+            within: BTreeMap::new(),
             natural: BTreeMap::new(),
             accounts: same_accounts(desired, &locks, owners),
         };
+        let mut parents: BTreeMap<(&str, String), BTreeSet<&Address>> = BTreeMap::new();
         for (address, locked) in locks.values().flat_map(|lock| &lock.resources) {
             if registry.facts(&locked.kind).is_some_and(|facts| facts.gate) {
                 continue;
             }
-            for id in ids(locked) {
+            for id in locked.ids() {
+                if !registry.facts(&locked.kind).is_some_and(|facts| facts.natural_id) {
+                    let own = crate::platform::definition::ids::own(id);
+                    parents.entry((&locked.fingerprint, own)).or_default().insert(address);
+                }
                 let place = places.by_id(registry, (&locked.account, &locked.fingerprint), &locked.kind, id);
                 places.claims.entry(place).or_default().recorded.insert(address);
             }
@@ -101,6 +112,8 @@ impl<'a> Places<'a> {
             values.ids.extend(shared.ids.clone());
             values.outs.extend(shared.outs.clone());
             for resource in tenant.resources.values() {
+                let found = within(registry, resource, &values, &parents);
+                places.within.extend(found.map(|found| (&resource.address, found)));
                 let lock = locks.get(tenant.name.as_str());
                 let locked = lock.and_then(|lock| lock.resources.get(&resource.address));
                 for place in places.wanted(registry, resource, &values) {
@@ -155,6 +168,14 @@ impl<'a> Places<'a> {
                 let problem = conflict(place, address, claims, &rivals);
                 problems.entry((*address).clone()).or_insert(problem);
             }
+        }
+        for (address, (resource, other, id)) in &self.within {
+            let problem = Problem::configuration(format!("{address} lies in `{id}`, which is {other}"))
+                .at(resource.place.clone());
+            let problem = problem.tenant(address.tenant()).hint(
+                "an object belongs to one tenant, and so does what lies in it: give this tenant another value in `[inputs]`, or share the object with `scope = \"account\"` in the version",
+            );
+            problems.entry((*address).clone()).or_insert(problem);
         }
         problems.into_iter().collect()
     }
@@ -223,13 +244,36 @@ impl<'a> Places<'a> {
                 false => Scope::Network(fingerprint.to_owned()),
             },
             kind: kind.clone(),
-            at: At::Id(id.to_owned()),
+            at: At::Id(match registry.of_kind(kind) {
+                Some(platform) => platform.canonical_id(kind, id),
+                None => id.to_owned(),
+            }),
         }
     }
 
     fn account(&self, name: &str) -> Scope {
         Scope::Account(self.accounts.get(name).copied().unwrap_or(name).to_owned())
     }
+}
+
+/// The recorded object of another tenant that a wanted one lies in, with its id.
+fn within<'a>(
+    registry: &Registry,
+    resource: &'a Resource,
+    values: &Values<'_>,
+    parents: &BTreeMap<(&str, String), BTreeSet<&'a Address>>,
+) -> Option<(&'a Resource, &'a Address, String)> {
+    let inputs = registry.facts(&resource.kind)?.inputs;
+    let document = symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep);
+    inputs.iter().find_map(|name| {
+        let id = document.get(name)?.as_str().filter(|id| id.len() >= SHORTEST_ID)?;
+        let holders = parents.get(&(resource.fingerprint.as_str(), id.to_owned()))?;
+        let is_own = |holder: &&Address| holder.is_shared() || holder.tenant() == resource.address.tenant();
+        let other = holders
+            .first()
+            .filter(|_| !holders.iter().any(|holder| is_own(&holder)))?;
+        Some((resource, *other, id.to_owned()))
+    })
 }
 
 /// By the name of each account the first name of the same one: those that upa.toml shows to be one, and those that have one
@@ -268,14 +312,6 @@ fn same_accounts<'a>(
         first.extend(names.into_iter().map(|name| (name, least)));
     }
     first
-}
-
-/// The objects that an address is recorded with: what is there, what was begun, and what is still to be deleted.
-fn ids(locked: &Locked) -> BTreeSet<&str> {
-    let applied = locked.applied.iter().map(|applied| applied.id.as_str());
-    let pending = locked.pending.iter().filter_map(|pending| pending.id.as_deref());
-    let retiring = locked.retiring.keys().map(String::as_str);
-    applied.chain(pending).chain(retiring).collect()
 }
 
 /// Whether the recorded object was written as Git wants it, so that it has the natural key that Git wants.

@@ -43,7 +43,6 @@ pub struct Account {
 ///
 /// `further` are the hosts that are not where the platform's own usually are: keys travel there too.
 pub fn fingerprint(base_url: Option<&str>, further: &BTreeMap<&str, &str>, sandbox: bool, name: &str) -> String {
-    let plain = |url: &str| url.trim_end_matches('/').to_ascii_lowercase();
     let mut place = match base_url {
         _ if sandbox => format!("sandbox:{name}"),
         Some(url) => plain(url),
@@ -53,6 +52,22 @@ pub fn fingerprint(base_url: Option<&str>, further: &BTreeMap<&str, &str>, sandb
         place.push_str(&format!("\n{host}={}", plain(url)));
     }
     Digest::of_bytes(place.as_bytes()).short().to_owned()
+}
+
+/// An address without what makes no difference: default ports, dots in paths, other spellings of a host.
+fn plain(url: &str) -> String {
+    let parsed = url::Url::parse(url).ok();
+    let parsed = parsed.filter(|url| url.username().is_empty() && url.password().is_none());
+    let text = parsed.map_or_else(
+        || url.to_owned(),
+        |mut url| {
+            let host = url.host_str().map(|host| host.trim_end_matches('.').to_owned());
+            // A host that the library refuses stays as it is.
+            let _ = url.set_host(host.as_deref());
+            url.to_string()
+        },
+    );
+    text.trim_end_matches('/').to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -69,6 +84,16 @@ mod tests {
             of("https://n8n.example"),
             fingerprint(Some("https://n8n.example"), &none, true, "n8n")
         );
+        for same in [
+            "https://n8n.example:443",
+            "https://n8n.example/./",
+            "https://n8n.example/a/..",
+            "https://n8n.example./",
+        ] {
+            assert_eq!(of(same), of("https://n8n.example"), "{same}");
+        }
+        assert_eq!(of("http://127.1:5678"), of("http://127.0.0.1:05678"));
+        assert_ne!(of("https://n8n.example:8443"), of("https://n8n.example"));
         let further = BTreeMap::from([("token", "https://evil.example")]);
         assert_ne!(
             of("https://n8n.example"),

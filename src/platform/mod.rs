@@ -218,6 +218,11 @@ pub trait Platform: Send + Sync {
         Some(String::new())
     }
 
+    /// An id as lockfiles write it, however it is spelled.
+    fn canonical_id(&self, _kind: &Kind, id: &str) -> String {
+        id.to_owned()
+    }
+
     /// The place that a document claims in its account, if only one object can be there. Values that are not known yet
     /// count by what they refer to.
     fn natural(&self, _kind: &Kind, _document: &Value) -> Option<Natural> {

@@ -8,6 +8,7 @@
 //! | `/_sandbox/…` without the key | the switches and the editor change what upa sees |
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,6 +17,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::http::{Answer, READ_AT_MOST};
 use super::wire::Scissors;
@@ -24,11 +26,26 @@ use crate::secret::Secret;
 /// How long a request may take to arrive: its head, and then its body.
 pub const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 
+/// How many bodies are read at a time.
+const READ_AT_ONCE: usize = 16;
+
 /// What the door knows.
 #[derive(Debug, Clone)]
 pub struct Door {
     pub address: SocketAddr,
     pub key: Secret,
+    /// A turn to read a body.
+    pub reading: Arc<Semaphore>,
+}
+
+impl Door {
+    pub fn new(address: SocketAddr, key: Secret) -> Self {
+        Self {
+            address,
+            key,
+            reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
+        }
+    }
 }
 
 pub async fn enter(
@@ -41,9 +58,13 @@ pub async fn enter(
     if let Some(why) = door.refuses(request.method(), request.uri().path(), request.headers()) {
         return Answer::json(403, &json!({ "message": why })).into_response();
     }
+    // What is large costs memory before it is known whose it is.
+    let turn = door.reading.acquire().await.ok();
     let (parts, body) = request.into_parts();
     let read = axum::body::to_bytes(body, READ_AT_MOST);
-    match tokio::time::timeout(ARRIVES_WITHIN, read).await {
+    let read = tokio::time::timeout(ARRIVES_WITHIN, read).await;
+    drop(turn);
+    match read {
         Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
         Ok(Err(_)) => Answer::json(413, &json!({ "message": "the body is too large, or was cut" })).into_response(),
         Err(_) => {
@@ -62,7 +83,8 @@ impl Door {
                 .iter()
                 .any(|name| host.eq_ignore_ascii_case(&format!("{name}:{port}")))
         };
-        if !text(header::HOST).is_some_and(is_here) {
+        let hosts = headers.get_all(header::HOST).iter().count();
+        if hosts != 1 || !text(header::HOST).is_some_and(is_here) {
             return Some("the sandbox answers at its own address only: another `Host` was asked for");
         }
         if text(header::ORIGIN).is_some() && method != Method::OPTIONS {
@@ -83,16 +105,14 @@ mod tests {
     use super::*;
 
     fn refused(method: &str, path: &str, headers: &[(&str, &str)]) -> bool {
-        let door = Door {
-            address: ([127, 0, 0, 1], 4000).into(),
-            key: Secret::new("right"),
-        };
-        let headers = headers.iter().map(|(name, value)| {
+        let door = Door::new(([127, 0, 0, 1], 4000).into(), Secret::new("right"));
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
             let name: HeaderName = name.parse().unwrap();
-            (name, value.parse().unwrap())
-        });
+            map.append(name, value.parse().unwrap());
+        }
         let method = method.parse().unwrap();
-        door.refuses(&method, path, &headers.collect()).is_some()
+        door.refuses(&method, path, &map).is_some()
     }
 
     #[test]
@@ -110,6 +130,8 @@ mod tests {
             assert!(refused("GET", "/n8n/x", &[("host", host)]), "{host}");
         }
         assert!(refused("GET", "/n8n/x", &[]));
+        let both = [("host", "localhost:4000"), ("host", "evil.example")];
+        assert!(refused("GET", "/n8n/x", &both));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::faults::Twist;
 
 /// Largest body read at all; what a service refuses as too large is its own business and smaller.
-pub const READ_AT_MOST: usize = 64 * 1024 * 1024;
+pub const READ_AT_MOST: usize = 20 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Request {

@@ -119,10 +119,7 @@ impl Sandbox {
         let ledger = Arc::new(Ledger::default());
         let faults = Arc::new(Faults::default());
         let key = store.key().clone();
-        let door = Door {
-            address,
-            key: key.clone(),
-        };
+        let door = Door::new(address, key.clone());
         let router =
             router(&store, &accounts, &ledger, &faults).layer(middleware::from_fn_with_state(door, door::enter));
         let (stop, stopped) = oneshot::channel::<()>();

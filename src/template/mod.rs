@@ -8,5 +8,5 @@ pub mod render;
 pub mod source;
 
 pub use expression::{Path, Piece};
-pub use render::{Fault, Guard, Scope, render};
+pub use render::{Fault, Guard, MOST, MOST_TOGETHER, Scope, cost, render};
 pub use source::Source;

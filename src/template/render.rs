@@ -31,9 +31,13 @@ pub struct Fault {
     pub why: String,
 }
 
-/// How many bytes values may bring into one document. A self-hosted n8n takes bodies of 16 MiB (`N8N_PAYLOAD_SIZE_MAX`, its
-/// documentation), other platforms less.
-const MOST_BYTES: usize = 16 << 20;
+/// What a template or a rendered document may cost, see [`cost`]. A self-hosted n8n takes bodies of 16 MiB
+/// (`N8N_PAYLOAD_SIZE_MAX`, its documentation), other platforms less.
+pub const MOST: usize = 32 << 20;
+/// What all templates of a version, and all rendered documents of a tenant, may cost together.
+pub const MOST_TOGETHER: usize = 64 << 20;
+/// What a value takes besides its text, in bytes.
+const EACH_VALUE: usize = 32;
 
 /// The document, or everything that is wrong with it.
 pub fn render(template: &Value, scope: &dyn Scope, guard: &Guard) -> Result<Value, Vec<Fault>> {
@@ -41,7 +45,7 @@ pub fn render(template: &Value, scope: &dyn Scope, guard: &Guard) -> Result<Valu
         scope,
         guard,
         faults: Vec::new(),
-        left: Some(MOST_BYTES),
+        left: Some(MOST.saturating_sub(cost(template))),
     };
     let document = filling.fill(template);
     match filling.faults.is_empty() {
@@ -76,11 +80,14 @@ impl Filling<'_> {
     /// Takes the bytes of a value from what is left; says once that nothing is.
     fn spend(&mut self, value: &Value, written: &str) -> bool {
         let Some(left) = self.left else { return false };
-        self.left = left.checked_sub(size(value));
+        self.left = left.checked_sub(cost(value));
         if self.left.is_none() {
             self.fault(
                 written,
-                format!("with this value the document is larger than {} MiB", MOST_BYTES >> 20),
+                format!(
+                    "with this value the document takes more than {} MiB of memory",
+                    MOST >> 20
+                ),
             );
         }
         self.left.is_some()
@@ -142,14 +149,15 @@ impl Filling<'_> {
     }
 }
 
-/// About how many bytes a value is as JSON.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
-        Value::Object(map) => map.iter().map(|(key, item)| key.len() + 4 + size(item)).sum::<usize>() + 2,
-        Value::Null | Value::Bool(_) | Value::Number(_) => 5,
-    }
+/// About how many bytes of memory a document takes: its texts, and something for each value.
+pub fn cost(value: &Value) -> usize {
+    EACH_VALUE
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(cost).sum(),
+            Value::Object(map) => map.iter().map(|(key, item)| key.len() + cost(item)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
 }
 
 /// Whether a text in a value starts so: a list or a table that is rendered as a whole brings texts of its own.
@@ -249,7 +257,7 @@ mod tests {
         let template = json!(vec!["<%= inputs.text %><%= inputs.text %>"; 10_000]);
         let faults = render(&template, &large, &Guard::default()).unwrap_err();
         assert_eq!(faults.len(), 1, "{:?}", faults.first());
-        assert!(faults[0].why.contains("larger than 16 MiB"), "{}", faults[0].why);
+        assert!(faults[0].why.contains("more than 32 MiB"), "{}", faults[0].why);
         let fine = json!(vec!["<%= inputs.text %>"; 10]);
         assert!(render(&fine, &large, &Guard::default()).is_ok());
     }

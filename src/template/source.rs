@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::render::{MOST, cost};
 use crate::problem::{Place, Problem};
 use crate::symbol;
 
@@ -29,6 +30,12 @@ impl Source {
                 let problem = Problem::configuration(format!("this template contains {}", symbol::RESERVED));
                 Err(problem.at(escape(file, text)).hint(symbol::REMOVE))
             }
+            Ok(value) if cost(&value) > MOST => Err(Problem::configuration(format!(
+                "this template takes more than {} MiB of memory: each of its values counts, not only its text",
+                MOST >> 20
+            ))
+            .at(Place::file(file))
+            .hint("make it smaller: an object that large is taken by hardly any platform")),
             Ok(value) => Ok(Self {
                 file: file.to_owned(),
                 text: text.clone(),

@@ -74,24 +74,28 @@ pub fn rules(version: &Version) -> Vec<PlacedRule> {
 
 /// Whether a pattern stands for a field or for something the field lies in.
 fn covers(pattern: &str, field: &str) -> bool {
-    let (head, tail) = match pattern.split_once('*') {
-        None => {
-            return field
-                .strip_prefix(pattern)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with(" · "));
-        }
-        Some(parts) => parts,
-    };
-    let Some(rest) = field.strip_prefix(head) else {
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with('.') || rest.starts_with(" · ");
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = field.strip_prefix(parts.next().unwrap_or_default()) else {
         return false;
     };
-    // The star takes as little as works: every place where the remaining pattern could begin is tried.
-    tail.is_empty()
-        || rest
-            .char_indices()
-            .map(|(at, _)| at)
-            .chain([rest.len()])
-            .any(|at| rest.get(at..).is_some_and(|rest| covers(tail, rest)))
+    let Some(last) = parts.next_back() else {
+        return ends(rest);
+    };
+    // A star takes as little as works: what follows it is taken where it comes first.
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    let mut starts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+    last.is_empty()
+        || starts.any(|at| {
+            rest.get(at..)
+                .and_then(|rest| rest.strip_prefix(last))
+                .is_some_and(ends)
+        })
 }
 
 /// What is wrong with the rules of a version.
@@ -151,6 +155,10 @@ mod tests {
             ("*", "anything", true),
             ("node * · disabled", "node \"Ñ · 1\" · disabled", true),
             ("node * · disabled", "node \"A\"", false),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("a*b", "aab1.b", true),
+            ("**", "anything", true),
         ] {
             assert_eq!(covers(pattern, field), fits, "{pattern} {field}");
         }
@@ -164,6 +172,13 @@ mod tests {
             prop_assert!(covers(&field, &below));
             prop_assert!(!covers(&longer, &field));
         }
+    }
+
+    #[test]
+    fn many_stars_take_no_longer_than_one() {
+        let (pattern, field) = (format!("{}b", "*a".repeat(2_000)), "a".repeat(4_000));
+        assert!(!covers(&pattern, &field));
+        assert!(covers(&format!("{pattern}*"), &format!("{field}b.c")));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
 use crate::platform::{Registry, Template, Templates};
 use crate::problem::{Place, Problem, did_you_mean, listed};
 use crate::resource::{Kind, is_tenant_name};
-use crate::template::Source;
+use crate::template::{self, Source};
 
 /// The schemas of the files people write, as `upa schema` prints them.
 pub static SETTINGS: LazyLock<Schema> = LazyLock::new(Schema::of::<Settings>);
@@ -289,6 +289,8 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
 
 fn read_sources(version: &mut Version, files: &Files, folder: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut together: usize = 0;
+    let mut parsed: BTreeMap<&str, Result<Source, Problem>> = BTreeMap::new();
     for (name, resource) in &version.file.resources {
         let place = version
             .toml
@@ -316,11 +318,25 @@ fn read_sources(version: &mut Version, files: &Files, folder: &str) -> Vec<Probl
             }
             continue;
         };
-        match Source::parse(&format!("{folder}{template}"), text) {
+        let source = parsed
+            .entry(template)
+            .or_insert_with(|| Source::parse(&format!("{folder}{template}"), text));
+        match source {
             Ok(source) => {
-                version.sources.insert(name.clone(), source);
+                together = together.saturating_add(template::cost(&source.value));
+                if together > template::MOST_TOGETHER {
+                    let most = template::MOST_TOGETHER >> 20;
+                    let why = format!("with this template those of the version take more than {most} MiB of memory");
+                    problems.push(
+                        Problem::configuration(why)
+                            .at(place)
+                            .hint("make two versions of it, or smaller templates"),
+                    );
+                    break;
+                }
+                version.sources.insert(name.clone(), source.clone());
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(problem.clone()),
         }
     }
     problems

@@ -4,6 +4,8 @@
 //! mechanism for all of them, and `upa schema` prints exactly what is checked here.
 
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
+use std::collections::BTreeSet;
+
 use jsonschema::{PatternOptions, Validator};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -56,13 +58,12 @@ impl Schema {
             ];
         }
         let errors: Vec<ValidationError<'_>> = self.validator.iter_errors(instance).collect();
-        let is_choice = |error: &ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Enum { .. });
+        let is_choice = |error: &&ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Enum { .. });
+        let choices = errors.iter().filter(is_choice);
+        let choices: BTreeSet<String> = choices.map(|error| error.instance_path().to_string()).collect();
         // A value that is none of the choices need not be told that it has the wrong type as well.
         let said = |error: &ValidationError<'_>| {
-            matches!(error.kind(), ValidationErrorKind::Type { .. })
-                && errors
-                    .iter()
-                    .any(|other| is_choice(other) && other.instance_path() == error.instance_path())
+            matches!(error.kind(), ValidationErrorKind::Type { .. }) && choices.contains(error.instance_path().as_str())
         };
         let told = errors.iter().filter(|error| !said(error));
         enough(&toml.file, told.flat_map(|error| self.word(error, toml, base)))

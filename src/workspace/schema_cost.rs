@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 /// How many schemas may be applied, in the schema itself and for one file: a few thousand times what a large version needs.
+/// A choice of an `enum`, and a byte that a pattern is matched with, count like one.
 const MOST: usize = 200_000;
 
 /// How deep schemas may apply each other. What validates recurses just as deep.
@@ -36,8 +37,16 @@ const BELOW: [&str; 10] = [
     "additionalItems",
     "unevaluatedItems",
 ];
-/// Ways to refer to a schema that cannot be followed here.
-const UNSUPPORTED: [&str; 4] = ["$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor"];
+/// What a validator evaluates after it has evaluated everything that stands beside it once more.
+const AGAIN: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
+/// Ways to refer to a schema, or to change what a reference means, that are not followed here.
+const UNSUPPORTED: [&str; 5] = [
+    "$id",
+    "$dynamicRef",
+    "$recursiveRef",
+    "$dynamicAnchor",
+    "$recursiveAnchor",
+];
 
 /// Why a schema may not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,13 +99,18 @@ struct Count<'a> {
 impl<'a> Count<'a> {
     /// One schema more, and the schemas that it applies.
     fn spend(&mut self, applied: impl FnOnce(&mut Self) -> Result<(), TooMuch>) -> Result<(), TooMuch> {
-        self.left = self.left.checked_sub(1).ok_or(TooMuch::Schemas)?;
+        self.pay(1)?;
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(TooMuch::Schemas);
         }
         applied(self)?;
         self.depth -= 1;
+        Ok(())
+    }
+
+    fn pay(&mut self, schemas: usize) -> Result<(), TooMuch> {
+        self.left = self.left.checked_sub(schemas).ok_or(TooMuch::Schemas)?;
         Ok(())
     }
 
@@ -109,6 +123,8 @@ impl<'a> Count<'a> {
         };
         let target = reference
             .strip_prefix('#')
+            // A validator decodes it.
+            .filter(|pointer| !pointer.contains('%'))
             .and_then(|pointer| self.root.pointer(pointer));
         match target {
             Some(target) => Ok(Some((reference, target))),
@@ -122,16 +138,18 @@ impl<'a> Count<'a> {
 
     fn schema_applies(&mut self, schema: &'a Value) -> Result<(), TooMuch> {
         let Some(map) = schema.as_object() else { return Ok(()) };
-        if let Some((reference, target)) = self.target(map)?
-            && !self.open.contains(&reference)
-        {
-            self.open.push(reference);
-            self.schema(target)?;
-            self.open.pop();
-        }
-        for keyword in IN_PLACE.iter().chain(&BELOW) {
-            for below in map.get(*keyword).into_iter().flat_map(|found| schemas(keyword, found)) {
-                self.schema(below)?;
+        for _ in 0..evaluations(map) {
+            if let Some((reference, target)) = self.target(map)?
+                && !self.open.contains(&reference)
+            {
+                self.open.push(reference);
+                self.schema(target)?;
+                self.open.pop();
+            }
+            for keyword in IN_PLACE.iter().chain(&BELOW) {
+                for below in map.get(*keyword).into_iter().flat_map(|found| schemas(keyword, found)) {
+                    self.schema(below)?;
+                }
             }
         }
         Ok(())
@@ -143,17 +161,29 @@ impl<'a> Count<'a> {
 
     fn value_is_checked(&mut self, schema: &'a Value, value: &Value) -> Result<(), TooMuch> {
         let Some(map) = schema.as_object() else { return Ok(()) };
-        if let Some((_, target)) = self.target(map)? {
-            self.value(target, value)?;
+        self.pay(map.get("enum").and_then(Value::as_array).map_or(0, Vec::len))?;
+        // A pattern takes the length of the text times its own size, which has a limit.
+        if let (Some(text), true) = (value.as_str(), map.contains_key("pattern")) {
+            self.pay(text.len())?;
         }
-        for keyword in IN_PLACE {
-            for applied in map.get(keyword).into_iter().flat_map(|found| schemas(keyword, found)) {
-                self.value(applied, value)?;
+        for _ in 0..evaluations(map) {
+            if let Some((_, target)) = self.target(map)? {
+                self.value(target, value)?;
+            }
+            for keyword in IN_PLACE {
+                for applied in map.get(keyword).into_iter().flat_map(|found| schemas(keyword, found)) {
+                    self.value(applied, value)?;
+                }
             }
         }
         for keyword in BELOW {
             let Some(found) = map.get(keyword) else { continue };
             match value {
+                Value::Object(values) if keyword == "propertyNames" => {
+                    for name in values.keys() {
+                        self.value(found, &Value::from(name.as_str()))?;
+                    }
+                }
                 Value::Object(values) if keyword == "properties" => {
                     for (name, applied) in found.as_object().into_iter().flatten() {
                         if let Some(value) = values.get(name) {
@@ -162,6 +192,11 @@ impl<'a> Count<'a> {
                     }
                 }
                 // Which of several patterns fit is not looked at: all of them might.
+                Value::Object(values) if keyword == "patternProperties" => {
+                    let patterns = found.as_object().map_or(0, Map::len);
+                    self.pay(patterns.saturating_mul(values.keys().map(String::len).sum()))?;
+                    self.all(schemas(keyword, found), values.values())?;
+                }
                 Value::Object(values) => self.all(schemas(keyword, found), values.values())?,
                 Value::Array(values) => self.all(schemas(keyword, found), values.iter())?,
                 _ => {}
@@ -182,6 +217,11 @@ impl<'a> Count<'a> {
         }
         Ok(())
     }
+}
+
+/// How often what stands in a schema is evaluated.
+fn evaluations(map: &Map<String, Value>) -> usize {
+    1 + AGAIN.iter().filter(|keyword| map.contains_key(**keyword)).count()
 }
 
 /// The schemas that a keyword applies: itself, or those in its list or table.
@@ -227,6 +267,8 @@ mod tests {
         }
         let below = doubled(40, |next| json!({ "properties": { "a": next, "b": next } }));
         assert_eq!(of_schema(&below), Err(TooMuch::Schemas));
+        let again = doubled(40, |next| json!({ "allOf": [next], "unevaluatedProperties": false }));
+        assert_eq!(of_schema(&again), Err(TooMuch::Schemas));
         let conditional = doubled(40, |next| json!({ "if": next, "then": next }));
         assert_eq!(of_schema(&conditional), Err(TooMuch::Schemas));
     }
@@ -244,11 +286,36 @@ mod tests {
     }
 
     #[test]
+    fn choices_and_long_texts_count() {
+        let text = Value::from("a".repeat(1_000));
+        let many = Value::from(vec![text; 300]);
+        assert_eq!(
+            of_value(&json!({ "items": { "pattern": "^a*$" } }), &many),
+            Err(TooMuch::Schemas)
+        );
+        assert_eq!(of_value(&json!({ "items": { "type": "string" } }), &many), Ok(()));
+        let choices = json!({ "items": { "enum": vec![1; 1_000] } });
+        assert_eq!(of_value(&choices, &many), Err(TooMuch::Schemas));
+        let names = json!({ "a".repeat(150_000): 1, "b".repeat(150_000): 1 });
+        assert_eq!(
+            of_value(&json!({ "propertyNames": { "pattern": "a" } }), &names),
+            Err(TooMuch::Schemas)
+        );
+        assert_eq!(
+            of_value(&json!({ "patternProperties": { "a": {} } }), &names),
+            Err(TooMuch::Schemas)
+        );
+    }
+
+    #[test]
     fn a_reference_that_cannot_be_followed_is_refused() {
         for schema in [
             json!({ "$ref": "#named", "$defs": { "a": { "$anchor": "named" } } }),
             json!({ "$ref": "https://example.test/schema" }),
             json!({ "$dynamicRef": "#" }),
+            // The validator decodes the one, and resolves what stands in the other from there.
+            json!({ "$ref": "#/%24defs/a", "$defs": { "a": {} }, "%24defs": { "a": {} } }),
+            json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$id": "urn:a", "$ref": "#/$defs/b" }, "b": {} } }),
         ] {
             assert!(matches!(of_schema(&schema), Err(TooMuch::Reference(_))), "{schema}");
         }

@@ -79,11 +79,50 @@ fn a_schema_that_doubles_with_each_level_of_a_value_is_refused_where_the_value_i
 }
 
 #[test]
+fn what_is_counted_is_what_is_checked() {
+    let doubled = |at: &str, of: &str| {
+        let level = |level: usize| format!("{{ \"$ref\" = \"#/{of}/l{}\" }}", level + 1);
+        let levels = (0..40).map(|n| format!("{at}.l{n}.allOf = [{0}, {0}]\n", level(n)));
+        levels.collect::<String>() + &format!("{at}.l40 = {{ type = \"integer\" }}\n")
+    };
+    // A decoy for who does not decode, and a document within the document.
+    let decoy = doubled("\"$defs\"", "%24defs") + "\"%24defs\" = { l0 = {}, l1 = {} }\n";
+    let inner = doubled("\"$defs\".bomb.\"$defs\"", "$defs") + "\"$defs\".bomb.\"$id\" = \"urn:bomb\"\n";
+    for (first, levels) in [("#/%24defs/l0", decoy), ("#/$defs/bomb/$defs/l0", inner)] {
+        let space = with_schema(&format!("{{ \"$ref\" = \"{first}\" }}"), &levels);
+        refused(&space);
+    }
+    let mut levels = String::new();
+    for n in 0..60 {
+        let next = n + 1;
+        levels.push_str(&format!(
+            "\"$defs\".l{n} = {{ allOf = [{{ \"$ref\" = \"#/$defs/l{next}\" }}], unevaluatedProperties = false }}\n"
+        ));
+    }
+    levels.push_str("\"$defs\".l60 = { type = \"integer\" }\n");
+    refused(&with_schema("{ \"$ref\" = \"#/$defs/l0\" }", &levels));
+}
+
+#[test]
+fn what_is_mistyped_at_length_is_not_guessed() {
+    let long = "k".repeat(40_000);
+    let space = with_schema(
+        &format!("{{ type = \"object\", properties.{long}1 = {{}}, additionalProperties = false }}"),
+        "",
+    );
+    give_minutes(&space, &format!("{{ {long}2 = 1 }}"));
+    refused(&space);
+}
+
+#[test]
 fn a_pattern_never_backtracks() {
     let space = with_schema("{ type = \"string\", pattern = '^(a+)+$' }", "");
     give_minutes(&space, &format!("\"{}!\"", "a".repeat(50_000)));
     let run = refused(&space);
     assert!(run.stderr.contains("does not match"), "{run}");
+    let space = with_schema(r"{ type = 'string', pattern = '^[\p{L}\p{M} .-]{1,80}$' }", "");
+    give_minutes(&space, "\"María José\"");
+    space.upa(&["validate"]).exits(0);
     for pattern in [r"^(a+)+\1$", r"^(?=a).*$", r"^((a{1000}){1000}){1000}$"] {
         let space = with_schema(&format!("{{ type = \"string\", pattern = '{pattern}' }}"), "");
         let run = refused(&space);
@@ -103,11 +142,69 @@ fn a_template_that_renders_to_gigabytes_is_refused() {
     let run = refused(&space);
     assert!(
         run.stderr
-            .contains("with this value the document is larger than 16 MiB")
+            .contains("with this value the document takes more than 32 MiB")
             && run.stderr.contains("assistant.json:"),
         "{run}"
     );
-    assert_eq!(run.stderr.matches("larger than 16 MiB").count(), 1, "said once: {run}");
+    assert_eq!(run.stderr.matches("more than 32 MiB").count(), 1, "said once: {run}");
+}
+
+#[test]
+fn many_documents_are_counted_together() {
+    let space = Space::with(&["ana"]);
+    space.edit(
+        VERSION_FILE,
+        "[inputs]\n",
+        "[inputs]\nproperties.rooms = { type = \"array\", items = { type = \"string\" } }\n",
+    );
+    space.edit(
+        VERSION_FILE,
+        "template = \"assistant.json\"\n",
+        "template = \"assistant.json\"\neach = \"inputs.rooms\"\n",
+    );
+    let assistant = json!({ "name": "<%= each.value %>", "firstMessage": "x".repeat(100_000) });
+    space.write(&format!("{TEMPLATES}/assistant.json"), format!("{assistant:#}\n"));
+    release(&space);
+    let rooms: Vec<String> = (0..50_000).map(|room| format!("\"room{room}\"")).collect();
+    space.edit(
+        "tenants/ana.toml",
+        "[inputs]\n",
+        &format!("[inputs]\nrooms = [{}]\n", rooms.join(", ")),
+    );
+    space.commit("fifty thousand rooms");
+    let run = refused(&space);
+    assert!(
+        run.stderr
+            .contains("the documents of tenant `ana` take more than 64 MiB"),
+        "{run}"
+    );
+    // One file for many resources, and little text for many values.
+    let space = Space::with(&["ana"]);
+    let text = "x".repeat(1 << 20);
+    space.write(
+        &format!("{TEMPLATES}/record.json"),
+        format!("{{ \"name\": \"{text}\" }}\n"),
+    );
+    let resource = |n: usize| format!("[resources.more{n}]\nkind = \"vapi.assistant\"\ntemplate = \"record.json\"\n\n");
+    let more: String = (0..200).map(resource).collect();
+    space.edit(VERSION_FILE, "[resources.answer]", &format!("{more}[resources.answer]"));
+    release(&space);
+    space.commit("many of one");
+    let run = refused(&space);
+    assert!(
+        run.stderr.contains("those of the version take more than 64 MiB"),
+        "{run}"
+    );
+    let space = Space::with(&["ana"]);
+    let empty = "[],".repeat(2_000_000);
+    space.write(
+        &format!("{TEMPLATES}/record.json"),
+        format!("{{ \"x\": [{empty}[]] }}\n"),
+    );
+    release(&space);
+    space.commit("little text");
+    let run = refused(&space);
+    assert!(run.stderr.contains("this template takes more than 32 MiB"), "{run}");
 }
 
 /// What a server answers to these bytes, and after how long it has closed the connection.

@@ -308,6 +308,66 @@ fn two_names_of_one_tenant_may_change_places() {
     space.settled();
 }
 
+#[test]
+fn what_lies_in_an_object_of_another_tenant_is_that_tenants() {
+    let space = space(&[("ana", "plan = \"own\"\n")]);
+    space.apply();
+    let studio = space.id("ana", "ana@v1/base");
+    tenant(&space, "bo", &format!("plan = \"pro\"\nstudio = \"{studio}\"\n"));
+    // The setting itself is ana's too; without it the studio still is.
+    refused(&space, &["are the same object"]);
+    space.write(
+        "platforms/cocina.toml",
+        PLATFORM
+            .replace(
+                "one = true\n",
+                "list = { call = \"GET /studios/{studio}/limits\", items = \"limits\" }\n",
+            )
+            .replace(
+                "create = \"PUT /studios/{studio}/limits\"",
+                "create = \"POST /studios/{studio}/limits\"",
+            )
+            .replace("/limits\"\nupdate", "/limits/{id}\"\nupdate")
+            .replace(
+                "update = \"PUT /studios/{studio}/limits\"",
+                "update = \"PUT /studios/{studio}/limits/{id}\"",
+            )
+            .replace(
+                "delete = \"DELETE /studios/{studio}/limits\"",
+                "delete = \"DELETE /studios/{studio}/limits/{id}\"",
+            ),
+    );
+    space.commit("several limits");
+    refused(
+        &space,
+        &[&format!("bo@v1/limits-pro lies in `{studio}`, which is ana@v1/base")],
+    );
+}
+
+#[test]
+fn a_natural_key_is_what_the_platform_takes_for_one() {
+    let space = space(&[]);
+    let same = "find = { where = { name = \"{spec.name}\" } }\nsame = { name = \"lower\" }";
+    space.write(
+        "platforms/cocina.toml",
+        PLATFORM.replace("find = { where = { name = \"{spec.name}\" } }", same),
+    );
+    tenant(&space, "ana", "field = \"Origin\"\n");
+    tenant(&space, "bo", "field = \"ORIGIN\"\n");
+    let says = |args: &[&str], text: &str| {
+        let run = space.upa(args).exits(5);
+        assert!(run.stderr.contains(text), "{run}");
+    };
+    says(&["validate"], "are the same object");
+    space.upa(&["apply", "--yes", "ana"]).exits(0);
+    says(&["validate"], "are the same object");
+    // However many are looked at together.
+    says(&["plan", "bo"], "belongs to ana@v1/field");
+    says(&["plan"], "are the same object");
+    says(&["apply", "--yes"], "are the same object");
+    assert!(!space.exists("tenants/bo.lock"));
+}
+
 /// Two commits, of which neither shows that both want one place: what was begun is seen by the run that comes second.
 #[test]
 fn of_two_runs_that_begin_at_one_place_only_one_makes_a_call() {

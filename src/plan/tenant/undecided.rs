@@ -1,5 +1,7 @@
 //! Why nothing can be done about a resource that Git wants, until a person has decided.
 
+use std::collections::BTreeSet;
+
 use super::Pass;
 use crate::desired::Resource;
 use crate::lockfile::Locked;
@@ -37,14 +39,17 @@ impl Pass<'_> {
         let tried = locked
             .and_then(|locked| locked.pending.as_ref())
             .is_some_and(|pending| pending.step == Step::Create && pending.id.is_none());
-        let problem = match self.searched(&resource.account, address) {
-            Some(Search::Rivals(rivals)) if self.rival_of_another(resource, rivals).is_some() => {
-                let (id, other) = self.rival_of_another(resource, rivals).unwrap_or_default();
+        let searched = self.searched(&resource.account, address);
+        let rivals = self.strangers(resource, searched);
+        let problem = match searched {
+            Some(Search::Rivals(_)) if rivals.is_empty() => return false,
+            Some(Search::Rivals(_)) if self.rival_of_another(resource, &rivals).is_some() => {
+                let (id, other) = self.rival_of_another(resource, &rivals).unwrap_or_default();
                 Problem::configuration(format!("{address}: the one that is there already ({id}) belongs to {other}")).hint(
                     "an object belongs to one address: give this tenant another value in `[inputs]`, or share the resource with `scope = \"account\"` in the version",
                 )
             }
-            Some(Search::Rivals(rivals)) => {
+            Some(Search::Rivals(_)) => {
                 let ids = rivals.iter().map(|rival| format!("\"{}\" ({})", rival.title, rival.id));
                 let ids: Vec<String> = ids.collect();
                 let what = if tried {
@@ -100,8 +105,22 @@ impl Pass<'_> {
         true
     }
 
+    /// The objects found that are not this tenant's by record: its own it replaces or moves.
+    fn strangers<'s>(&self, resource: &Resource, searched: Option<&'s Search>) -> Vec<&'s Rival> {
+        let Some(Search::Rivals(rivals)) = searched else {
+            return Vec::new();
+        };
+        let own = self
+            .lock
+            .resources
+            .values()
+            .filter(|locked| locked.kind == resource.kind);
+        let own: BTreeSet<&str> = own.flat_map(Locked::ids).collect();
+        rivals.iter().filter(|rival| !own.contains(rival.id.as_str())).collect()
+    }
+
     /// The first of these objects that a lockfile records at another address, and that address.
-    fn rival_of_another(&self, resource: &Resource, rivals: &[Rival]) -> Option<(String, String)> {
+    fn rival_of_another(&self, resource: &Resource, rivals: &[&Rival]) -> Option<(String, String)> {
         rivals.iter().find_map(|rival| {
             let other = self
                 .places

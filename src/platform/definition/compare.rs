@@ -144,6 +144,24 @@ pub fn is_meant(kind: &KindDefinition, path: &str, found: &Value, wanted: &Value
     }
 }
 
+/// A value as all values are written that mean the same at a dotted path of a document.
+pub fn canonical(kind: &KindDefinition, path: &str, value: &Value) -> Value {
+    let field = kind.alias.iter().find(|(_, answered)| *answered == path);
+    let field = field.map_or(path, |(field, _)| field);
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match kind.same.get(field) {
+        Some(Same::Lower) => Value::from(text.to_lowercase()),
+        Some(Same::Fqdn) => Value::from(text.trim_end_matches('.').to_ascii_lowercase()),
+        Some(Same::Trimdot) => Value::from(text.trim_end_matches('.')),
+        Some(Same::Number) => text.trim().parse::<f64>().map_or(value.clone(), Value::from),
+        Some(Same::Json) => serde_json::from_str(&text).unwrap_or_else(|_| value.clone()),
+        None => match value.as_f64() {
+            Some(number) => Value::from(number),
+            None => value.clone(),
+        },
+    }
+}
+
 /// Whether two values mean the same.
 fn same(rule: Same, a: &Value, b: &Value) -> bool {
     if compare::same(a, b) {

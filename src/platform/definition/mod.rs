@@ -379,6 +379,11 @@ impl Platform for Definition {
             .unwrap_or_default()
     }
 
+    fn canonical_id(&self, kind: &Kind, id: &str) -> String {
+        let parts = self.kind(kind).and_then(|kind| Some((kind, ids::split(kind, id)?)));
+        parts.map_or_else(|| id.to_owned(), |(kind, (inputs, own))| ids::of(kind, &inputs, &own))
+    }
+
     fn natural(&self, kind: &Kind, document: &Value) -> Option<Natural> {
         self.kind(kind)?.natural(document)
     }

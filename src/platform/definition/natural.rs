@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::kind::KindDefinition;
 use super::placeholder::{Root, Scope, Text};
-use super::{ids, object};
+use super::{compare, ids, object};
 use crate::platform::Natural;
 use crate::symbol;
 
@@ -47,7 +47,8 @@ impl KindDefinition {
         let below = inputs.iter().map(|(name, value)| (name.clone(), value.clone()));
         let mut parts: Vec<(String, Value)> = below.collect();
         for (path, text) in conditions {
-            parts.extend(text.value(&scope).ok()?.map(|value| (path.clone(), value)));
+            let value = text.value(&scope).ok()?;
+            parts.extend(value.map(|value| (path.clone(), compare::canonical(self, path, &value))));
         }
         let parts = parts
             .iter()
@@ -96,7 +97,8 @@ id = "name"
 delete = "none"
 inputs = ["studio"]
 list = { call = "GET /studios/{studio}/found", items = "items" }
-find = { where = { name = "{spec.name}" } }
+find = { where = { name = "{spec.name}", size = "{spec.size?}" } }
+same = { name = "lower" }
 create = "POST /studios/{studio}/found"
 read = "GET /found/{id}"
 [resource.plain]
@@ -117,6 +119,15 @@ read = "GET /plain/{id}"
         assert_eq!(natural("named", &json!({ "name": "a/b" })), id("a%2Fb"));
         let key = Natural::Key("studio = \"7\", name = \"a\"".to_owned());
         assert_eq!(natural("found", &json!({ "studio": "7", "name": "a" })), Some(key));
+        let other = natural("found", &json!({ "studio": "7", "name": "A" }));
+        assert_eq!(
+            other,
+            natural("found", &json!({ "studio": "7", "name": "a" })),
+            "as it is compared"
+        );
+        let sized = |size: Value| natural("found", &json!({ "studio": "7", "name": "a", "size": size }));
+        assert_eq!(sized(json!(1)), sized(json!(1.0)));
+        assert_ne!(sized(json!(1)), sized(json!(2)));
         assert_eq!(natural("plain", &json!({ "name": "a" })), None);
         assert_eq!(natural("setting", &json!({ "max": 3 })), None, "it says not where");
     }

@@ -111,6 +111,9 @@ fn forms(text: &str) -> Vec<String> {
         lower_escapes(&encoded),
         encoded,
         json.trim_matches('"').to_owned(),
+        // As PHP writes JSON.
+        json.trim_matches('"').replace('/', "\\/"),
+        json.trim_matches('"').replace("\\\"", "\\u0022"),
     ];
     for shift in 0..3 {
         forms.extend(inside_base64(text, shift));

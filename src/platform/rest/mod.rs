@@ -100,6 +100,7 @@ impl Rest {
         match live {
             Some(live) if !object::is_gone(kind, &live) => {
                 self.check_object(&live)?;
+                is_asked_for(kind, &own, &live)?;
                 Ok(live)
             }
             Some(_) => Err(missing("the object is marked as deleted")),
@@ -162,6 +163,19 @@ fn own_id(kind: &KindDefinition, live: &Value) -> Option<String> {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// An object under another spelling of its id is another address's, as far as records tell.
+fn is_asked_for(kind: &KindDefinition, asked: &str, live: &Value) -> Result<(), PlatformError> {
+    // What people name, and where a setting is, may be shown otherwise than it is written.
+    let assigned = kind.key.is_none() && !kind.has_natural_id() && matches!(kind.read, Read::Call(_));
+    match own_id(kind, live).filter(|_| assigned) {
+        Some(found) if found != asked => {
+            let why = format!("the platform answers with object `{found}`, and `{asked}` was asked for");
+            Err(PlatformError::new(ErrorKind::Unexpected, "read", why))
+        }
+        _ => Ok(()),
     }
 }
 

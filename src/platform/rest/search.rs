@@ -90,7 +90,7 @@ impl Rest {
             });
             if object.mark.as_deref() == Some(&*wanted.mark) {
                 found.objects.push((id, Reading::Present(Box::new(object))));
-            } else if !group.ids.contains(id.as_str()) {
+            } else {
                 let title = object.title;
                 rivals.insert(id.clone(), Rival { id, title });
             }

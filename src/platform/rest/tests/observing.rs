@@ -271,3 +271,13 @@ async fn an_object_of_another_owner_is_noticed_where_objects_tell_it() {
         (true, Some("b"))
     );
 }
+
+#[tokio::test]
+async fn an_object_answers_to_its_own_id_alone() {
+    let server = Server::start(|_| answer(200, r#"{"id": "abc", "title": "another's"}"#)).await;
+    let answered = ask(&rest(&server, BEARER, &KEY).unwrap(), &["ABC"], false).await;
+    let Reading::Unreadable(why) = reading(&answered, "ABC") else {
+        panic!("{answered:?}");
+    };
+    assert!(why.contains("answers with object `abc`"), "{why}");
+}
