@@ -24,7 +24,7 @@ pub fn believed(mut head: Files, base: Option<&Files>, trusted: &Files, name: &s
         .filter(|path| is_governing(path))
         .cloned()
         .collect();
-    let mut told = Vec::new();
+    let mut told = edited_lockfiles(&head, base, trusted, name);
     for path in governing {
         let (ours, theirs) = (head.entries.get(&path), trusted.entries.get(&path));
         let untouched = base.is_some_and(|base| base.entries.get(&path) == ours);
@@ -37,6 +37,27 @@ pub fn believed(mut head: Files, base: Option<&Files>, trusted: &Files, name: &s
         };
     }
     (head, told)
+}
+
+/// Lockfiles that the head changed: they count for nothing, and only upa changes them.
+fn edited_lockfiles(head: &Files, base: Option<&Files>, trusted: &Files, name: &str) -> Vec<Problem> {
+    let Some(base) = base else { return Vec::new() };
+    let all = head.entries.keys().chain(base.entries.keys());
+    let locks: BTreeSet<&String> = all
+        .filter(|path| path.starts_with("tenants/") && path.ends_with(".lock"))
+        .collect();
+    let edited = locks.into_iter().filter(|path| {
+        let of = |files: &Files| files.entries.get(*path).cloned();
+        of(head) != of(base) && of(head) != of(trusted)
+    });
+    let say = |path: &String| {
+        let why = format!("`{path}` was changed here, and counts as it is in {name}: upa alone writes lockfiles");
+        let hint = format!(
+            "take the change back: `git log -- {path}` names the commits, `git checkout COMMIT -- {path}` restores it"
+        );
+        Problem::warning(why).at(Place::file(&**path)).hint(hint)
+    };
+    edited.map(say).collect()
 }
 
 /// What is said of a governing file that a head changed.

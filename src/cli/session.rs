@@ -211,7 +211,7 @@ impl Session {
         for leftover in &leftovers {
             problems.extend(fold(&repo, base.as_deref(), leftover, &mut locks)?);
         }
-        unknown_tenants(&workspace, &locks, selected)?;
+        unknown_tenants(&repo, &workspace, &locks, selected)?;
         let notes = workspace
             .versions
             .values()
@@ -441,6 +441,7 @@ fn vanished(files: &Files, locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
 }
 
 fn unknown_tenants(
+    repo: &Repo,
     workspace: &Workspace,
     locks: &BTreeMap<String, Lockfile>,
     selected: &[String],
@@ -454,6 +455,13 @@ fn unknown_tenants(
     let Some(tenant) = selected.iter().find(|tenant| !known.contains(tenant.as_str())) else {
         return Ok(());
     };
+    let path = format!("tenants/{tenant}.toml");
+    if repo.work_tree()?.entries.contains_key(&path) {
+        let why = format!("`{path}` is not committed, and what is committed is what counts here");
+        return Err(Failure::new(Exit::Configuration, why).hint(format!(
+            "git add {path} && git commit; `upa plan {tenant}` shows before that what it would make"
+        )));
+    }
     let failure = Failure::new(Exit::Configuration, format!("there is no tenant `{tenant}`"));
     Err(match did_you_mean(tenant, known.iter().copied()) {
         Some(word) => failure.hint(format!("did you mean `{word}`?")),

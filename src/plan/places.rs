@@ -269,9 +269,7 @@ fn within<'a>(
         let id = document.get(name)?.as_str().filter(|id| id.len() >= SHORTEST_ID)?;
         let holders = parents.get(&(resource.fingerprint.as_str(), id.to_owned()))?;
         let is_own = |holder: &&Address| holder.is_shared() || holder.tenant() == resource.address.tenant();
-        let other = holders
-            .first()
-            .filter(|_| !holders.iter().any(|holder| is_own(&holder)))?;
+        let other = holders.first().filter(|_| !holders.iter().any(is_own))?;
         Some((resource, *other, id.to_owned()))
     })
 }

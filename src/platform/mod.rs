@@ -31,6 +31,7 @@ use serde_json::Value;
 
 pub use account::Account;
 pub use definition::auth::CredentialNames;
+pub use definition::natural::Natural;
 pub use error::PlatformError;
 pub use n8n::NAME as N8N;
 pub use registry::Registry;
@@ -238,16 +239,6 @@ pub trait Platform: Send + Sync {
     fn listening(&self, _kind: &Kind, _observed: &Value) -> Vec<(String, String)> {
         Vec::new()
     }
-}
-
-/// What only one object of a kind can be in an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Natural {
-    /// Its id, as lockfiles hold it.
-    Id(String),
-    /// What only one object can have, in words.
-    Key(String),
 }
 
 /// Whether an object runs.

@@ -22,7 +22,7 @@ pub mod compare;
 pub mod file;
 pub mod ids;
 pub mod kind;
-mod natural;
+pub mod natural;
 pub mod object;
 pub mod path;
 pub mod placeholder;

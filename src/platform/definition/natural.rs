@@ -3,13 +3,23 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::kind::KindDefinition;
 use super::placeholder::{Root, Scope, Text};
 use super::{compare, ids, object};
-use crate::platform::Natural;
 use crate::symbol;
+
+/// What only one object of a kind can be in an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Natural {
+    /// Its id, as lockfiles hold it.
+    Id(String),
+    /// What only one object can have, in words.
+    Key(String),
+}
 
 impl KindDefinition {
     /// Whether ids are unique within one account only: they are what people call the object, or where a setting is.
