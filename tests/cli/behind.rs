@@ -405,3 +405,27 @@ fn a_clone_without_the_history_says_that_it_cannot_tell() {
     let run = runner.upa_with(&["plan"], &[("CI", "true")]).exits(0);
     assert!(!run.stderr.contains("cannot be told"), "{run}");
 }
+
+/// Lockfiles come from the remote whatever a branch holds: that it holds others is said, and changes nothing.
+#[test]
+fn a_lockfile_that_a_branch_edits_is_told_and_counts_for_nothing() {
+    let two = Two::of(&["ana"]);
+    let lock = two.theirs.read("tenants/ana.lock");
+    two.theirs
+        .write("tenants/ana.lock", lock.replace("revision = 1", "revision = 7"));
+    two.theirs.commit("an edited lockfile");
+    let run = two.theirs.upa_with(&["plan", "--detailed-exitcode"], &[("CI", "true")]);
+    assert_eq!(run.status, 0, "{run}");
+    assert!(
+        run.stderr
+            .contains("`tenants/ana.lock` was changed here, and counts as it is in `main` of the remote `origin`"),
+        "{run}"
+    );
+    // One that upa wrote meanwhile is none that the branch edited.
+    let two = Two::of(&["ana"]);
+    two.goes_on("ana", |space| greeting(space, "ana", "Hi"));
+    two.theirs.write("notes.txt", "a note");
+    two.theirs.commit("a note");
+    let run = two.theirs.upa_with(&["plan"], &[("CI", "true")]).exits(0);
+    assert!(!run.stderr.contains("upa alone writes lockfiles"), "{run}");
+}
