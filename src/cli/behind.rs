@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::report::Failure;
 use super::trusted::Trusted;
+use crate::exit::Exit;
 use crate::problem::{Place, Problem, listed};
 use crate::render::counted;
 use crate::repo::{Repo, Target};
@@ -159,6 +160,18 @@ impl Standing {
             Standing::Behind(behind) => Some(behind.problem()),
             Standing::Unknown(problem) => Some(problem.clone()),
         }
+    }
+
+    /// Where no person reads warnings, a plan that may undo what was merged is none.
+    pub fn must_be_known(&self) -> Result<(), Failure> {
+        let Standing::Unknown(problem) = self else {
+            return Ok(());
+        };
+        let failure = Failure::new(Exit::Configuration, problem.message.clone());
+        Err(match &problem.hint {
+            Some(hint) => failure.hint(hint.clone()),
+            None => failure,
+        })
     }
 
     pub fn behind(self) -> Option<Behind> {

@@ -173,6 +173,9 @@ impl Session {
         let mut behind = None;
         if let At::Merged(_) = at {
             let standing = behind::standing(&repo, commit.as_deref(), wanted.as_ref(), trusted.as_ref())?;
+            if global.ci {
+                standing.must_be_known()?;
+            }
             (seen, behind) = seen.merge(&repo, standing, trusted.is_some())?;
         }
         let Seen {

@@ -37,6 +37,12 @@ pub fn find(
     fetch: Fetch,
 ) -> Result<Option<Trusted>, Failure> {
     let found = match &global.trusted_ref {
+        Some(revision) if names_head(revision) => {
+            let why = format!("`--trusted-ref {revision}` is whatever is checked out, which a pull request chooses");
+            return Err(
+                Failure::new(Exit::Configuration, why).hint("name a protected branch: `--trusted-ref origin/main`")
+            );
+        }
         Some(revision) => Some((repo.resolve(revision)?, format!("`{revision}`"), None)),
         None if fetch == Fetch::No => None,
         None if global.ci => by_ci(global, repo, files, fetch)?,
@@ -69,6 +75,12 @@ pub fn find(
         default,
         merged,
     }))
+}
+
+/// Whether a revision starts from what is checked out: `HEAD~1`, `@^2`.
+fn names_head(revision: &str) -> bool {
+    let start = revision.split(['~', '^', '@', ':']).next().unwrap_or_default();
+    start == "HEAD" || start.is_empty()
 }
 
 type Found = (String, String, Option<Target>);

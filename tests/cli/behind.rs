@@ -396,7 +396,13 @@ fn a_clone_without_the_history_says_that_it_cannot_tell() {
     two.theirs.commit("ana");
     two.theirs.git(&["push", "--quiet", "origin", "theirs"]);
     let runner = two.origin.clone(&["--depth=1", "--branch=theirs"]);
-    let run = runner.upa_with(&["plan"], &[("CI", "true")]).exits(0);
+    // No person reads the warning there.
+    let run = runner.upa_with(&["plan"], &[("CI", "true")]).exits(5);
+    assert!(
+        run.stdout.is_empty() && run.stderr.contains("git fetch --unshallow"),
+        "{run}"
+    );
+    let run = runner.upa(&["plan"]).exits(0);
     assert!(
         run.stderr.contains("cannot be told") && run.stderr.contains("git fetch --unshallow"),
         "{run}"
@@ -428,4 +434,13 @@ fn a_lockfile_that_a_branch_edits_is_told_and_counts_for_nothing() {
     two.theirs.commit("a note");
     let run = two.theirs.upa_with(&["plan"], &[("CI", "true")]).exits(0);
     assert!(!run.stderr.contains("upa alone writes lockfiles"), "{run}");
+}
+
+#[test]
+fn what_is_checked_out_is_no_trusted_commit() {
+    let space = Space::with(&["ana"]);
+    for revision in ["HEAD", "HEAD~0", "HEAD^0", "@", "@~0", "HEAD@{0}"] {
+        let run = space.upa(&["plan", "--trusted-ref", revision]).exits(5);
+        assert!(run.stderr.contains("which a pull request chooses"), "{revision}: {run}");
+    }
 }
