@@ -202,12 +202,14 @@ fn answered_wrongly_at_every_position() {
     assert!(tried >= 5_000, "only {tried} faults");
 }
 
-/// How many worlds there are, unless `UPA_SIMULATE_SEEDS` says otherwise.
+/// How many worlds there are, unless `UPA_SIMULATE_SEEDS` says otherwise. `UPA_SIMULATE_FIRST` is the first of them, so that
+/// a share of them can be another one each day.
 const SEEDS: u64 = 10_000;
 
 #[test]
 fn by_chance() {
-    let seeds = std::env::var("UPA_SIMULATE_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    let number = |name: &str, usual| std::env::var(name).map_or(usual, |number| number.parse().unwrap());
+    let (first, seeds) = (number("UPA_SIMULATE_FIRST", 0), number("UPA_SIMULATE_SEEDS", SEEDS));
     chance::prepare();
     let failures: Mutex<Vec<String>> = Mutex::default();
     let totals: Mutex<[usize; 5]> = Mutex::default();
@@ -215,7 +217,7 @@ fn by_chance() {
         for thread in 0..THREADS as u64 {
             let (failures, totals) = (&failures, &totals);
             scope.spawn(move || {
-                for seed in (thread..seeds).step_by(THREADS) {
+                for seed in (first + thread..first + seeds).step_by(THREADS) {
                     let life = block_on(chance::live(seed));
                     let mut totals = totals.lock().unwrap();
                     let came = [life.runs, life.deaths, life.faults, life.collisions, life.moves];
@@ -234,7 +236,7 @@ fn by_chance() {
     let failures = failures.into_inner().unwrap();
     let [runs, deaths, faults, collisions, moves] = totals.into_inner().unwrap();
     println!(
-        "{seeds} seeds: {runs} runs, {deaths} deaths, {faults} faults, {collisions} collisions, {moves} moves; {} failed",
+        "{seeds} seeds of {SEEDS}, from {first}: {runs} runs, {deaths} deaths, {faults} faults, {collisions} collisions, {moves} moves; {} failed",
         failures.len()
     );
     failures.iter().for_each(|failure| println!("{failure}"));
