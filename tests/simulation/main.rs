@@ -245,8 +245,9 @@ fn by_chance() {
         faults as u64 > seeds && deaths as u64 * 5 > seeds,
         "little went wrong: nothing is proved"
     );
+    // Of a few worlds none may be crowded.
     assert!(
-        collisions as u64 * 20 > seeds && moves as u64 * 20 > seeds,
+        seeds < 200 || collisions as u64 * 20 > seeds && moves as u64 * 20 > seeds,
         "few collisions or moves: nothing is proved"
     );
 }
