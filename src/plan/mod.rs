@@ -107,7 +107,8 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     let mut shared = shared::Planned::default();
     let originals = basis.locks.iter().filter(|(tenant, _)| !is_copy(tenant));
     let owners = basis.observed.owners();
-    let places = Places::of(basis.desired, originals, &owners, basis.registry);
+    let mut places = Places::of(basis.desired, originals, &owners, basis.registry);
+    places.forget_begun(&basis.rules.recreate);
     let conflicts = places.conflicts();
     for tenant in everybody.into_iter().chain(tenants) {
         plan.tenants += usize::from(!tenant.is_shared());

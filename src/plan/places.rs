@@ -10,7 +10,7 @@ use crate::desired::{DesiredState, Resource};
 use crate::digest::Digest;
 use crate::lockfile::{Locked, Lockfile};
 use crate::platform::{Natural, Registry};
-use crate::problem::{Place, Problem, listed};
+use crate::problem::{Class, Place, Problem, listed};
 use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{self, Unknown};
 
@@ -158,14 +158,15 @@ impl<'a> Places<'a> {
                         || address.tenant() == other.tenant() && !claims.wanted.contains_key(address);
                     keeps || moves
                 };
-                let rivals: Vec<String> = rivals
-                    .filter(|other| !is_settled(other))
-                    .map(ToString::to_string)
-                    .collect();
+                let rivals: Vec<&Address> = rivals.filter(|other| !is_settled(other)).copied().collect();
                 if rivals.is_empty() {
                     continue;
                 }
-                let problem = conflict(place, address, claims, &rivals);
+                let is_open = |other: &&Address| !claims.recorded.contains(other) && !claims.wanted.contains_key(other);
+                let problem = match rivals.iter().all(is_open) {
+                    true => undecided(place, address, claims, &rivals),
+                    false => conflict(place, address, claims, &rivals),
+                };
                 problems.entry((*address).clone()).or_insert(problem);
             }
         }
@@ -178,6 +179,13 @@ impl<'a> Places<'a> {
             problems.entry((*address).clone()).or_insert(problem);
         }
         problems.into_iter().collect()
+    }
+
+    /// Takes it that nothing was made of what these addresses began: a person says so.
+    pub fn forget_begun(&mut self, addresses: &BTreeSet<Address>) {
+        for claims in self.claims.values_mut() {
+            claims.begun.retain(|address| !addresses.contains(*address));
+        }
     }
 
     /// The place that a wanted resource is to have, where only one object can be and nothing of it is still to be made.
@@ -328,12 +336,36 @@ fn recorded_values(lock: &Lockfile) -> Values<'static> {
     }
 }
 
-fn conflict(place: &ObjectPlace, address: &Address, claims: &Claims<'_>, rivals: &[String]) -> Problem {
-    let rivals = listed(rivals.iter().map(String::as_str));
-    let what = match &place.at {
+fn what(place: &ObjectPlace) -> String {
+    match &place.at {
         At::Id(id) => format!("{} `{id}`", place.kind),
         At::NaturalKey(key) => format!("the {} with {key}", place.kind),
-    };
+    }
+}
+
+/// Another address began to make it, was cut off, and Git does not want it there any more: whether it was made is not known.
+fn undecided(place: &ObjectPlace, address: &Address, claims: &Claims<'_>, rivals: &[&Address]) -> Problem {
+    let names: Vec<String> = rivals.iter().map(ToString::to_string).collect();
+    let names = listed(names.iter().map(String::as_str));
+    let why = format!(
+        "{address} is to be {}, which an earlier run may have made for {names}",
+        what(place)
+    );
+    let problem = Problem::error(Class::Decision, why).tenant(address.tenant());
+    let answers: Vec<String> = rivals.iter().map(|rival| format!("--recreate {rival}")).collect();
+    let hint = format!("look there; once nothing of that is left: {}", answers.join(" "));
+    match claims.wanted.get(address) {
+        Some(resource) => problem.at(resource.place.clone()).hint(hint),
+        None => problem
+            .at(Place::file(format!("tenants/{}.lock", address.tenant())))
+            .hint(hint),
+    }
+}
+
+fn conflict(place: &ObjectPlace, address: &Address, claims: &Claims<'_>, rivals: &[&Address]) -> Problem {
+    let rivals: Vec<String> = rivals.iter().map(ToString::to_string).collect();
+    let rivals = listed(rivals.iter().map(String::as_str));
+    let what = what(place);
     let resource = claims.wanted.get(address);
     let adopts =
         resource.is_some_and(|resource| matches!(&place.at, At::Id(id) if resource.adopt.as_ref() == Some(id)));
