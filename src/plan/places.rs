@@ -163,7 +163,7 @@ impl<'a> Places<'a> {
                     continue;
                 }
                 let is_open = |other: &&Address| !claims.recorded.contains(other) && !claims.wanted.contains_key(other);
-                let problem = match rivals.iter().all(is_open) {
+                let problem = match claims.wanted.contains_key(address) && rivals.iter().all(is_open) {
                     true => undecided(place, address, claims, &rivals),
                     false => conflict(place, address, claims, &rivals),
                 };

@@ -394,8 +394,14 @@ fn of_two_runs_that_begin_at_one_place_only_one_makes_a_call() {
         };
         assert_eq!(won.status, 0, "{wrote}\n{looked}");
         // On a busy machine the second may see already when it plans what the first has begun.
-        assert!([12, 5].contains(&lost.status), "{lost}");
-        assert!(lost.stderr.contains("are the same object"), "{lost}");
+        match lost.status {
+            12 => assert!(lost.stderr.contains("are the same object"), "{lost}"),
+            _ => assert_eq!(
+                (lost.status, lost.stderr.contains("may have made for")),
+                (10, true),
+                "{lost}"
+            ),
+        }
         let calls = server.ok("GET", "/_sandbox/calls", None);
         let puts = calls["calls"].as_array().unwrap().iter();
         assert_eq!(puts.filter(|call| call["method"] == "PUT").count(), 1);
