@@ -93,7 +93,8 @@ pub type Marked<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Object>>;
 pub fn plan(basis: &Basis<'_>) -> Plan {
     let marked = marked(basis.observed);
     let mut plan = Plan {
-        objects: basis.locks.values().map(Lockfile::objects).sum(),
+        // What a run was cut off from may be there, and be deleted.
+        objects: basis.locks.values().map(|lock| lock.resources.len()).sum(),
         awaited: gates::awaited(basis.desired, basis.locks),
         ..Plan::default()
     };

@@ -215,10 +215,12 @@ pub async fn until_quiet(world: &Arc<World>, clone: &Clone) -> Result<(), String
             Ended::Exited(5, said) if super::studios::give_way(world, &said) => last = said,
             Ended::Exited(code @ (0 | 4 | 7 | 8 | 12), said) => last = format!("{code}: {said}"),
             Ended::Exited(10, said) => {
-                let asked = super::people::answer(world, &said).await;
+                let mut asked = super::people::answer(world, &said).await;
                 if asked.is_empty() {
                     return Err(format!("a run asks what nobody can answer: {said}"));
                 }
+                // Whose place a run that was cut off may have taken waits for the answer too.
+                asked.extend(super::studios::waiting(&said));
                 // Who is not asked about is not kept waiting.
                 let waiting = super::check::unsettled(world);
                 if let Some(address) = waiting

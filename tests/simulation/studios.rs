@@ -103,6 +103,15 @@ pub fn give_way(world: &World, said: &str) -> bool {
     true
 }
 
+/// The tenants whose place an earlier run may have taken for another.
+pub fn waiting(said: &str) -> BTreeSet<String> {
+    let waits = Regex::new(r"(?P<tenant>[a-z]+)@v1/(limits|quota) is to be pine.limits").unwrap();
+    waits
+        .captures_iter(said)
+        .map(|waits| waits["tenant"].to_owned())
+        .collect()
+}
+
 /// What is wrong at any moment, also right after a run died: a studio has one address, and one that was recorded and is
 /// still wanted by its tenant is still recorded of it, under the old name or the new one.
 pub fn astray(world: &World, before: &Recorded) -> Vec<String> {
