@@ -25,7 +25,7 @@ pub use values::{Known, Values, base_path};
 use crate::desired::DesiredState;
 use crate::gates;
 use crate::lockfile::Lockfile;
-use crate::platform::{Answer, Object, Reading, Registry};
+use crate::platform::{Answer, Object, Reading, Registry, Unread};
 use crate::problem::{Class, Place, Problem, listed};
 use crate::resource::{Kind, SHARED};
 use crate::secret::Secrets;
@@ -54,14 +54,14 @@ impl ObservedState {
     /// What is known about one id.
     pub fn reading(&self, account: &str, kind: &Kind, id: &str) -> Reading {
         let Some(answer) = self.accounts.get(account) else {
-            return Reading::Unreadable(format!("account `{account}` was not asked"));
+            return Reading::Unreadable(Unread::because(format!("account `{account}` was not asked")));
         };
         match answer.objects.get(&(kind.clone(), id.to_owned())) {
             Some(reading) => reading.clone(),
-            None => Reading::Unreadable(match &answer.failure {
+            None => Reading::Unreadable(Unread::because(match &answer.failure {
                 Some(failure) => failure.to_string(),
                 None => "it was not asked for".to_owned(),
-            }),
+            })),
         }
     }
 

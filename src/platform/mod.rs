@@ -18,6 +18,7 @@ pub mod hidden;
 pub mod http;
 pub mod moved;
 pub mod n8n;
+mod reading;
 pub mod registry;
 pub mod rest;
 
@@ -34,6 +35,7 @@ pub use definition::auth::CredentialNames;
 pub use definition::natural::Natural;
 pub use error::PlatformError;
 pub use n8n::NAME as N8N;
+pub use reading::{Cause, Reading, Unread};
 pub use registry::Registry;
 
 use crate::digest::Digest;
@@ -339,26 +341,6 @@ pub enum Search {
 pub struct Rival {
     pub id: String,
     pub title: String,
-}
-
-/// What could be learnt about one id.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
-    Present(Box<Object>),
-    /// Proven not to be there.
-    Absent,
-    /// Not known. Never the same as absent.
-    Unreadable(String),
-}
-
-/// What every reading of an unproven 404 says.
-pub const SAYS_MISSING: &str = "says it does not exist";
-
-impl Reading {
-    /// Whether the platform answered that it is not there, which alone proves nothing: the key may not see it.
-    pub fn is_said_missing(&self) -> bool {
-        matches!(self, Reading::Unreadable(why) if why.contains(SAYS_MISSING))
-    }
 }
 
 /// What an account answered.

@@ -118,7 +118,7 @@ fn a_secret_file_lies_in_a_folder_of_secrets() {
         "/dev/stdin",
         "/sys/kernel/uevent_seqnum",
         "/etc/passwd",
-        "/root/.netrc",
+        "/home/ana/.netrc",
         &format!("{folder}/keys/ana/.git/config"),
         &format!("{folder}/keysx/ana/key"),
     ] {

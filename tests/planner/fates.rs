@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use upa::plan::{Action, Mover};
-use upa::platform::{Activity, Reading};
+use upa::platform::{Activity, Reading, Unread};
 use upa::resource::Address;
 
 use crate::world::{self, World, disturb};
@@ -36,7 +36,7 @@ fn befall(world: &mut World, address: &Address, fate: Fate) -> bool {
     }
     match fate {
         Fate::Deleted => *world.reading(address) = Reading::Absent,
-        Fate::Unreadable => *world.reading(address) = Reading::Unreadable("no".to_owned()),
+        Fate::Unreadable => *world.reading(address) = Reading::Unreadable(Unread::because("no")),
         Fate::Edited => disturb(&mut world.object(address).document),
         Fate::Stopped if world.object(address).activity == Activity::NotApplicable => {}
         Fate::Stopped => world.object(address).activity = Activity::Stopped,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use upa::plan::{Action, Reason};
-use upa::platform::Reading;
+use upa::platform::{Reading, Unread};
 use upa::resource::Address;
 use upa::workspace::{Entry, Files, Origin};
 
@@ -124,11 +124,11 @@ fn unreadable_it_hinders_its_users_and_what_refers_to_it_and_nobody_else() {
     for tenant in ["ana", "cy"] {
         *world.reading(&address(&format!("{tenant}@v1/main"))) = Reading::Absent;
     }
-    *world.reading(&address(VOICE)) = Reading::Unreadable("no".to_owned());
+    *world.reading(&address(VOICE)) = Reading::Unreadable(Unread::because("no"));
     assert_eq!(world.changes(), BTreeSet::from(["create cy@v1/main".to_owned()]));
     assert_eq!(world.plan().blocked(), BTreeSet::from(["@shared", "ana"]));
     // Ana does not use the base, and uses what refers to it.
-    *world.reading(&address("@shared:vapi/base")) = Reading::Unreadable("no".to_owned());
+    *world.reading(&address("@shared:vapi/base")) = Reading::Unreadable(Unread::because("no"));
     *world.reading(&address(VOICE)) = Reading::Absent;
     assert_eq!(world.changes(), BTreeSet::from(["create cy@v1/main".to_owned()]));
     assert_eq!(world.plan().blocked(), BTreeSet::from(["@shared", "ana"]));
@@ -169,7 +169,7 @@ fn it_is_not_deleted_before_those_who_may_use_it() {
     );
     // One of them cannot be planned.
     world.desired.tenants.insert("bo".to_owned(), bo);
-    *world.reading(&address("bo@v1/main")) = Reading::Unreadable("no".to_owned());
+    *world.reading(&address("bo@v1/main")) = Reading::Unreadable(Unread::because("no"));
     assert_eq!(world.changes(), BTreeSet::from(["delete ana@v1/main".to_owned()]));
 }
 

@@ -4,7 +4,7 @@ use super::{Pass, Seen};
 use crate::desired::Resource;
 use crate::lockfile::Locked;
 use crate::plan::decide::Lock;
-use crate::platform::{Object, Reading, Search};
+use crate::platform::{Cause, Object, Reading, Search, Unread};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind};
 
@@ -164,15 +164,18 @@ impl<'a> Pass<'a> {
         match matching.as_slice() {
             [object] => Reading::Present(Box::new((**object).clone())),
             [] if self.searched(account, address).is_some() => match self.searched(account, address) {
-                Some(Search::Unknown(why)) => Reading::Unreadable(why.clone()),
+                Some(Search::Unknown(why)) => Reading::Unreadable(Unread::because(why.as_str())),
                 _ => Reading::Absent,
             },
             [] if self.basis.observed.is_complete(account, kind) => Reading::Absent,
-            [] => Reading::Unreadable("the list of objects could not be read to its end".to_owned()),
-            several => Reading::Unreadable(format!(
-                "{} objects carry its mark ({}), and nothing tells which is the one upa made",
-                several.len(),
-                listed(several.iter().map(|object| object.id.as_str()))
+            [] => Reading::Unreadable(Unread::because("the list of objects could not be read to its end")),
+            several => Reading::Unreadable(Unread::new(
+                Cause::SeveralMarked,
+                format!(
+                    "{} objects carry its mark ({}), and nothing tells which is the one upa made",
+                    several.len(),
+                    listed(several.iter().map(|object| object.id.as_str()))
+                ),
             )),
         }
     }

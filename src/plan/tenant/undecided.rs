@@ -7,7 +7,7 @@ use crate::desired::Resource;
 use crate::lockfile::Locked;
 use crate::plan::change::Reason;
 use crate::plan::decide::Why;
-use crate::platform::{KindFacts, Reading, Rival, Search, Step};
+use crate::platform::{Cause, KindFacts, Reading, Rival, Search, Step};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::Address;
 
@@ -187,10 +187,9 @@ impl Pass<'_> {
                 ),
             }),
             (_, Reading::Unreadable(why)) => {
-                let class = if why.contains("carry its mark") {
-                    Class::Decision
-                } else {
-                    Class::Platform
+                let class = match why.cause {
+                    Cause::SeveralMarked => Class::Decision,
+                    Cause::SaidMissing | Cause::NotRead => Class::Platform,
                 };
                 Problem::error(
                     class,

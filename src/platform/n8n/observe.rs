@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::api::Api;
 use super::{WORKFLOW, document};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Activity, Answer, Credential, Listener, Object, Observer, Question, Reading, Search};
+use crate::platform::{
+    Activity, Answer, Cause, Credential, Listener, Object, Observer, Question, Reading, Search, Unread,
+};
 use crate::resource::Kind;
 
 /// Paging goes by offset, so a workflow that is deleted meanwhile shifts the next page: such a list is read again.
@@ -119,14 +121,14 @@ impl Api {
                 if ids.iter().any(|other| other != id && found.contains(other)) {
                     Ok(Reading::Absent)
                 } else {
-                    Ok(Reading::Unreadable(
-                        "n8n says it does not exist, but this key sees none of the recorded workflows: perhaps it is another user's key"
-                            .to_owned(),
-                    ))
+                    Ok(Reading::Unreadable(Unread::new(
+                        Cause::SaidMissing,
+                        "n8n says it does not exist, but this key sees none of the recorded workflows: perhaps it is another user's key",
+                    )))
                 }
             }
             Err(error) if matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Unauthorised) => Err(error),
-            Err(error) => Ok(Reading::Unreadable(error.to_string())),
+            Err(error) => Ok(Reading::Unreadable(Unread::because(error.to_string()))),
         }
     }
 

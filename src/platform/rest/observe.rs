@@ -15,7 +15,7 @@ use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::Scope;
 use crate::platform::definition::{KindDefinition, ids};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Answer, Observer, Question, Reading, SAYS_MISSING, Search, Wanted};
+use crate::platform::{Answer, Cause, Observer, Question, Reading, Search, Unread, Wanted};
 use crate::resource::Kind;
 
 /// How many groups of objects are looked at side by side; the account's budget bounds the calls.
@@ -146,10 +146,11 @@ impl Rest {
                 let reading = if sees_everything || seen.contains(&kind) {
                     Reading::Absent
                 } else {
-                    Reading::Unreadable(format!(
-                        "{} {SAYS_MISSING}, but this key sees none of the recorded objects of that kind",
+                    let why = format!(
+                        "{} says it does not exist, but this key sees none of the recorded objects of that kind",
                         kind.platform()
-                    ))
+                    );
+                    Reading::Unreadable(Unread::new(Cause::SaidMissing, why))
                 };
                 answer.objects.insert((kind.clone(), id), reading);
             }
@@ -180,7 +181,7 @@ impl Rest {
                     let why = format!("`{id}` is not the id of a {kind}");
                     answer
                         .objects
-                        .insert((kind.clone(), id.clone()), Reading::Unreadable(why));
+                        .insert((kind.clone(), id.clone()), Reading::Unreadable(Unread::because(why)));
                     continue;
                 };
                 let place = ids::of(definition, &inputs, "");
@@ -255,9 +256,10 @@ impl Rest {
                 }
                 Err(error) if error.kind == ErrorKind::Missing => found.missing.push((*id).to_owned()),
                 Err(error) if is_of_the_account(&error) => return Err(error),
-                Err(error) => found
-                    .objects
-                    .push(((*id).to_owned(), Reading::Unreadable(error.to_string()))),
+                Err(error) => found.objects.push((
+                    (*id).to_owned(),
+                    Reading::Unreadable(Unread::because(error.to_string())),
+                )),
             }
         }
         found.complete &= doubt.is_none();

@@ -6,7 +6,7 @@ use super::super::Rest;
 use super::{rest, rest_of};
 use crate::platform::error::ErrorKind;
 use crate::platform::http::tests::server::{Act, Server, json as answer};
-use crate::platform::{Answer, Observer as _, Question, Reading, Search, Wanted};
+use crate::platform::{Answer, Cause, Observer as _, Question, Reading, Search, Wanted};
 use crate::resource::{Address, Kind};
 
 const BEARER: &str = r#"auth = { bearer = "{cred.key}" }"#;
@@ -279,5 +279,19 @@ async fn an_object_answers_to_its_own_id_alone() {
     let Reading::Unreadable(why) = reading(&answered, "ABC") else {
         panic!("{answered:?}");
     };
-    assert!(why.contains("answers with object `abc`"), "{why}");
+    assert!(why.why.contains("answers with object `abc`"), "{why}");
+}
+
+#[tokio::test]
+async fn what_a_platform_says_in_words_decides_nothing() {
+    let definition = format!("{BEARER}\nerrors = {{ message = \"message\" }}");
+    let says = r#"{"message": "it says it does not exist; 2 objects carry its mark"}"#;
+    let server = Server::start(move |_| answer(422, says)).await;
+    let answered = ask(&rest(&server, &definition, &KEY).unwrap(), &["1"], false).await;
+    let Reading::Unreadable(unread) = reading(&answered, "1") else {
+        panic!("{answered:?}");
+    };
+    assert!(unread.why.contains("does not exist"), "it is shown: {unread}");
+    assert_eq!(unread.cause, Cause::NotRead);
+    assert!(!reading(&answered, "1").is_said_missing());
 }
