@@ -34,6 +34,7 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
@@ -53,10 +54,14 @@ use door::Door;
 use faults::Faults;
 use gate::Gate;
 use ledger::Ledger;
+use store::Closed;
 use store::Store;
 use store::StoreError;
 use wire::Scissors;
 use wire::Wires;
+
+/// How long the store may take to close, once the server has ended.
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
 
 /// What an account imitates: something that makes a router from the store and the account's name.
 #[derive(Debug, Clone)]
@@ -103,6 +108,7 @@ pub struct Sandbox {
     ledger: Arc<Ledger>,
     faults: Arc<Faults>,
     stop: Option<oneshot::Sender<()>>,
+    closed: Closed,
     served: JoinHandle<io::Result<()>>,
 }
 
@@ -111,7 +117,8 @@ impl Sandbox {
     /// Without a port a free one is taken.
     pub async fn start(store: &Path, port: Option<u16>, accounts: Vec<Account>) -> Result<Sandbox, SandboxError> {
         check_names(&accounts)?;
-        let store = Arc::new(Store::open(store)?);
+        let (store, closed) = Store::open(store)?;
+        let store = Arc::new(store);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
             .await
             .map_err(SandboxError::Listen)?;
@@ -137,6 +144,7 @@ impl Sandbox {
             ledger,
             faults,
             stop: Some(stop),
+            closed,
             served,
         })
     }
@@ -172,6 +180,8 @@ impl Sandbox {
             let _ = stop.send(());
         }
         let _ = (&mut self.served).await;
+        // A call that never ends must not hold up who stops the sandbox.
+        let _ = tokio::time::timeout(CLOSES_WITHIN, &mut self.closed).await;
     }
 }
 

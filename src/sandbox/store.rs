@@ -21,6 +21,7 @@ use redb::TableDefinition;
 use redb::WriteTransaction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 
 type Key = (&'static str, &'static str, &'static str);
 
@@ -52,7 +53,12 @@ fn redb(error: impl Into<redb::Error>) -> StoreError {
 pub struct Store {
     kept: Kept,
     key: Secret,
+    /// Dropped after the file was closed: fields are dropped in their order.
+    _closed: Option<oneshot::Sender<()>>,
 }
+
+/// Ends when a store is closed: connections hold it a moment longer than the server that made them.
+pub type Closed = oneshot::Receiver<()>;
 
 #[derive(Debug)]
 enum Kept {
@@ -61,7 +67,7 @@ enum Kept {
 }
 
 impl Store {
-    pub fn open(path: &Path) -> Result<Store, StoreError> {
+    pub fn open(path: &Path) -> Result<(Store, Closed), StoreError> {
         if !path.exists() {
             make(path)?;
         }
@@ -77,10 +83,13 @@ impl Store {
         first.open_table(ROWS).map_err(redb)?;
         first.commit().map_err(redb)?;
         let key = key::read_or_make(path).map_err(StoreError::Key)?;
-        Ok(Store {
+        let (sender, closed) = oneshot::channel();
+        let store = Store {
             kept: Kept::File(database),
             key,
-        })
+            _closed: Some(sender),
+        };
+        Ok((store, closed))
     }
 
     /// A store that ends with the process.
@@ -88,6 +97,7 @@ impl Store {
         Store {
             kept: Kept::Memory(memory),
             key,
+            _closed: None,
         }
     }
 

@@ -241,3 +241,19 @@ async fn an_older_server_has_only_the_older_names() {
     assert!(document.contains("/activate:") && !document.contains("/publish:"));
     sandbox.stop().await;
 }
+
+/// Commands open the sandbox one after the other, some of them twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_closed_can_be_opened_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("sandbox.redb");
+    for _ in 0..100 {
+        let account = account("n8n", Options::default());
+        let sandbox = Sandbox::start(&store, None, vec![account]).await.expect("a free store");
+        let server = Server::sandbox(&sandbox, "/n8n", Mode::Async);
+        let lists = (0..8).map(|_| server.get("/workflows"));
+        futures::future::join_all(lists).await;
+        drop(server);
+        sandbox.stop().await;
+    }
+}
