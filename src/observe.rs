@@ -126,6 +126,7 @@ fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values:
         kind: resource.kind.clone(),
         mark: resource.address.mark(workspace),
         document: symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep),
+        natural: None,
         tried: pending.and_then(tried),
         attempt: pending.map(|pending| pending.attempt.to_string()),
     })
@@ -143,6 +144,7 @@ fn unwanted(workspace: &str, address: &Address, locked: &Locked) -> Option<Wante
         kind: locked.kind.clone(),
         mark: address.mark(workspace),
         document: Value::Null,
+        natural: pending.natural.clone(),
         tried: tried(pending),
         attempt: Some(pending.attempt.to_string()),
     })

@@ -245,6 +245,7 @@ impl Recovery {
             needs: BTreeSet::new(),
             natural: None,
             out: BTreeMap::new(),
+            look: None,
         };
         let locked = Locked {
             kind: kind.clone(),

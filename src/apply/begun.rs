@@ -71,6 +71,7 @@ fn announced(change: &Change, lock: &Lockfile, run: Uuid, attempt: Uuid) -> Vec<
         id,
         needs: change.work.all_needs(),
         natural: change.work.natural.clone(),
+        look: change.work.look.as_ref().map(|(look, _)| look.clone()),
     };
     let takes = change.steps.contains(&Step::Delete);
     match change.action {
@@ -86,7 +87,9 @@ fn announced(change: &Change, lock: &Lockfile, run: Uuid, attempt: Uuid) -> Vec<
             gone.into_iter().chain([begin(Step::Create, None)]).collect()
         }
         // Two runs that take over one object must not both come to its first write.
-        Action::Adopt if !lock.resources.contains_key(&change.address) => vec![begin(Step::Fill, change.id.clone())],
+        Action::Adopt | Action::Use if !lock.resources.contains_key(&change.address) => {
+            vec![begin(Step::Fill, change.id.clone())]
+        }
         _ => Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ use crate::journal::Journal;
 use crate::lease::Permit;
 use crate::lockfile::Lockfile;
 use crate::plan::{Action, Change, ObservedState, Plan};
-use crate::platform::{Executor, Step};
+use crate::platform::{Executor, Registry, Step};
 use crate::problem::Problem;
 use crate::resource::{Address, SHARED};
 use crate::secret::Secrets;
@@ -38,6 +38,7 @@ pub struct Context<'a> {
     /// The commit everything was rendered from.
     pub commit: &'a str,
     pub desired: &'a BTreeMap<String, DesiredTenant>,
+    pub registry: &'a Registry,
     pub observed: &'a ObservedState,
     /// Every secret the plan's changes need, or why it could not be had.
     pub secrets: &'a Secrets,
@@ -79,6 +80,8 @@ pub struct Outcome {
     pub skipped: BTreeSet<Address>,
     /// Resources the platform is not done with: the next run goes on waiting.
     pub waiting: BTreeSet<Address>,
+    /// Resources that were not planned, because what is there is in doubt or because they wait for one that is.
+    pub doubts: BTreeSet<Address>,
     pub interrupted: bool,
 }
 
@@ -94,6 +97,7 @@ impl Outcome {
             failures: Vec::new(),
             skipped: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            doubts: BTreeSet::new(),
             interrupted: false,
         }
     }
@@ -102,7 +106,7 @@ impl Outcome {
     fn is_settled(&self, address: &Address) -> bool {
         let locked = self.lock.resources.get(address);
         let done = locked.is_some_and(|locked| locked.applied.is_some() && locked.pending.is_none());
-        done && ![&self.broken, &self.skipped, &self.waiting]
+        done && ![&self.broken, &self.skipped, &self.waiting, &self.doubts]
             .iter()
             .any(|left| left.contains(address))
     }
@@ -122,8 +126,11 @@ pub async fn apply(context: &Context<'_>, plan: &Plan, locks: &BTreeMap<String, 
     let shared = shared::make(context, lock_of(SHARED), first).await;
     let common = shared.common();
     let work = by_tenant.into_iter().filter_map(|(tenant, changes)| {
-        let desired = context.desired.get(tenant)?;
-        Some(tenant_of(context, &shared, &common, desired, lock_of(tenant), changes))
+        let work = Work {
+            doubts: plan.doubts.get(tenant).cloned().unwrap_or_default(),
+            ..Work::new(context.desired.get(tenant)?, lock_of(tenant), changes)
+        };
+        Some(tenant_of(context, &shared, &common, work))
     });
     let mut outcomes: Vec<Outcome> = futures::stream::iter(work)
         .buffer_unordered(TENANTS_AT_ONCE)
@@ -147,21 +154,34 @@ fn by_tenant(plan: &Plan) -> BTreeMap<&str, Vec<Change>> {
     by_tenant
 }
 
-/// One tenant, unless something it uses could not be made.
-async fn tenant_of(
-    context: &Context<'_>,
-    shared: &shared::Made,
-    common: &shared::Common,
-    desired: &DesiredTenant,
+/// What is to be done for one tenant.
+struct Work<'a> {
+    desired: &'a DesiredTenant,
     lock: Lockfile,
     changes: Vec<Change>,
-) -> Outcome {
-    match shared.hinders(desired) {
+    /// See [`Outcome::doubts`].
+    doubts: BTreeSet<Address>,
+}
+
+impl<'a> Work<'a> {
+    fn new(desired: &'a DesiredTenant, lock: Lockfile, changes: Vec<Change>) -> Self {
+        Self {
+            desired,
+            lock,
+            changes,
+            doubts: BTreeSet::new(),
+        }
+    }
+}
+
+/// One tenant, unless something it uses could not be made.
+async fn tenant_of(context: &Context<'_>, shared: &shared::Made, common: &shared::Common, work: Work<'_>) -> Outcome {
+    match shared.hinders(work.desired) {
         Some(problem) => Outcome {
             problems: vec![problem],
-            skipped: changes.into_iter().map(|change| change.address).collect(),
-            ..Outcome::untouched(context.begun.opened(lock))
+            skipped: work.changes.into_iter().map(|change| change.address).collect(),
+            ..Outcome::untouched(context.begun.opened(work.lock))
         },
-        None => walk::walk(context, desired, common, lock, changes).await,
+        None => walk::walk(context, common, work).await,
     }
 }

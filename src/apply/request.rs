@@ -38,7 +38,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
     };
     let creates = changes
         .iter()
-        .any(|change| matches!(change.action, Action::Create | Action::Adopt));
+        .any(|change| matches!(change.action, Action::Create | Action::Adopt | Action::Use));
     let again = match (known.request.purpose, known.request.state) {
         // It was taken down and comes back, or the last request failed: that request is closed, this is another.
         (Purpose::Deprovision, _) => true,

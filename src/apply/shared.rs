@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Outcome, walk};
+use super::{Context, Outcome, Work, walk};
 use crate::desired::DesiredTenant;
 use crate::lockfile::Lockfile;
 use crate::plan::{Change, Known};
@@ -31,7 +31,7 @@ pub struct Made {
 pub async fn make(context: &Context<'_>, lock: Lockfile, changes: Vec<Change>) -> Made {
     let touched = !changes.is_empty();
     let outcome = match context.desired.get(SHARED) {
-        Some(desired) if touched => walk::walk(context, desired, &Common::default(), lock, changes).await,
+        Some(desired) if touched => walk::walk(context, &Common::default(), Work::new(desired, lock, changes)).await,
         _ => Outcome::untouched(lock),
     };
     Made { outcome, touched }
@@ -114,7 +114,7 @@ impl Made {
             return Some(outcome);
         };
         let lock = outcome.lock.clone();
-        let after = walk::walk(context, desired, &Common::default(), lock, ready).await;
+        let after = walk::walk(context, &Common::default(), Work::new(desired, lock, ready)).await;
         Some(Outcome {
             tenant: outcome.tenant,
             lock: after.lock,
@@ -124,6 +124,7 @@ impl Made {
             failures: [outcome.failures, after.failures].concat(),
             skipped: &outcome.skipped | &after.skipped,
             waiting: &outcome.waiting | &after.waiting,
+            doubts: after.doubts,
             interrupted: outcome.interrupted || after.interrupted,
         })
     }

@@ -191,6 +191,8 @@ async fn take_away(executor: &dyn Executor, orphan: &Orphan) -> Result<(), Platf
         label: String::new(),
         out: BTreeMap::new(),
         created: None,
+        gentle: false,
+        left: false,
     };
     if orphan.runs {
         executor.execute(&job(Step::Unpublish)).await?;

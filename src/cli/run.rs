@@ -160,11 +160,13 @@ impl Run {
             )
         })?;
         let name = self.session.name().to_owned();
+        let registry = self.session.workspace.registry.clone();
         let mut context = Context {
             workspace: &name,
             run: self.id,
             commit: &self.commit,
             desired: &survey.desired.tenants,
+            registry: &registry,
             observed: &survey.observed,
             secrets: &survey.secrets,
             executors: &self.accounts.executors(),

@@ -11,6 +11,7 @@ use super::report::{self, Failure};
 use super::session::{At, Fetch, Session};
 use crate::exit::Exit;
 use crate::lockfile::{Integration, Lockfile, Request};
+use crate::plan::Reason;
 use crate::render::table::table;
 use crate::resource::SHARED;
 use crate::workspace::{Status, Tenant};
@@ -63,7 +64,15 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let mut findings = session.errors();
     findings.extend(session.unfetched.clone());
     report::heard(write!(output::stderr(), "{}", report::problems(&findings)))?;
-    write!(output::stdout(), "{text}")?;
+    let mut out = output::stdout();
+    write!(out, "{text}")?;
+    let locks = session.locks.iter();
+    for (_, lock) in locks.filter(|(name, _)| args.tenants.is_empty() || args.tenants.contains(name)) {
+        for (address, locked) in lock.unproven() {
+            let (kind, id) = (&locked.kind, locked.id().unwrap_or_default());
+            writeln!(out, "unproven: {address} ({kind} {id}): {}", Reason::Unproven.words())?;
+        }
+    }
     Ok(Exit::Done)
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Applied, Locked, Lockfile, LoggedError, Pending, Provisioned, kept};
+use super::{Applied, Locked, Lockfile, LoggedError, Look, Pending, Provisioned, kept};
 use crate::platform::{Natural, Step};
 use crate::resource::{Address, Kind};
 
@@ -32,6 +32,8 @@ pub enum Event {
         needs: BTreeSet<Address>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         natural: Option<Natural>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        look: Option<Look>,
     },
     /// The platform answered with an id.
     Created {
@@ -106,6 +108,7 @@ impl Lockfile {
                 id,
                 needs,
                 natural,
+                look,
             } => {
                 let locked = self.resources.entry(address.clone()).or_insert_with(|| Locked {
                     kind: kind.clone(),
@@ -131,6 +134,7 @@ impl Lockfile {
                     id: id.clone(),
                     needs: needs.clone(),
                     natural: natural.clone(),
+                    look: look.clone(),
                     out: kept,
                 });
             }
@@ -143,7 +147,7 @@ impl Lockfile {
             Event::Moved { moves } => self.moved(moves),
             Event::Superseded { address } => {
                 if let Some(locked) = self.resources.get_mut(address)
-                    && let Some(applied) = &locked.applied
+                    && let Some(applied) = locked.applied.as_ref().filter(|applied| !applied.unproven)
                 {
                     locked.retiring.insert(applied.id.clone(), applied.out.clone());
                 }
@@ -192,9 +196,8 @@ impl Lockfile {
         for (to, mut locked) in taken {
             if let Some(left) = self.resources.remove(to) {
                 locked.retiring.extend(left.retiring);
-                locked
-                    .retiring
-                    .extend(left.applied.map(|applied| (applied.id, applied.out)));
+                let left = left.applied.filter(|applied| !applied.unproven);
+                locked.retiring.extend(left.map(|applied| (applied.id, applied.out)));
             }
             self.resources.insert(to.clone(), locked);
         }

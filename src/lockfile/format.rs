@@ -172,6 +172,7 @@ mod tests {
                     id: None,
                     needs: BTreeSet::new(),
                     natural: None,
+                    look: None,
                     out: BTreeMap::new(),
                 }),
                 applied: Some(Applied {
@@ -183,6 +184,7 @@ mod tests {
                     revision: 3,
                     needs: BTreeSet::from(["@shared:vapi/voice".parse().unwrap()]),
                     adopted: None,
+                    unproven: false,
                     stopped: false,
                     out: BTreeMap::from([("url".to_owned(), serde_json::json!("https://x.example"))]),
                     unread: BTreeMap::from([("server.secret".to_owned(), Digest::of_bytes(b"c"))]),

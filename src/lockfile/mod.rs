@@ -267,9 +267,25 @@ pub struct Pending {
     /// The place it is to have, where only one object can be there: no other run may begin one at it meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub natural: Option<Natural>,
+    /// The look before its creation, which found nothing that it could be taken for. Without it nothing that is there now is
+    /// proven to be what the creation made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
     /// What only the answer of its creation told.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub out: BTreeMap<String, Value>,
+}
+
+/// A look that found nothing, and what it bounds: both times are of the platform's clock, where its answers tell the time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Look {
+    /// What is there was created after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The call that creates has ended by then; only known once it is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// What the platform holds.
@@ -292,6 +308,10 @@ pub struct Applied {
     /// The id that `[adopt]` named when it was last written: it may have been replaced since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,
+    /// It was there when the answer to its creation was lost, and nothing proves that upa made it: it is used, and neither
+    /// changed nor deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// Git wanted it not to run, so that it does not is nobody's doing on the platform.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
@@ -326,6 +346,11 @@ impl Lockfile {
         self.resources.values().filter(|locked| locked.id().is_some()).count()
     }
 
+    /// The objects that it uses and that nothing proves to be upa's.
+    pub fn unproven(&self) -> impl Iterator<Item = (&Address, &Locked)> {
+        self.resources.iter().filter(|(_, locked)| locked.is_unproven())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty() && self.resources.is_empty()
     }
@@ -345,6 +370,11 @@ impl Locked {
         let applied = self.applied.iter().flat_map(|applied| &applied.needs);
         let pending = self.pending.iter().flat_map(|pending| &pending.needs);
         applied.chain(pending)
+    }
+
+    /// Whether nothing proves that upa made the object.
+    pub fn is_unproven(&self) -> bool {
+        self.applied.as_ref().is_some_and(|applied| applied.unproven)
     }
 
     /// What is recorded of the outputs.

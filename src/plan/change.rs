@@ -10,8 +10,8 @@ use super::drift::Kept;
 use crate::desired::Entry;
 use crate::digest::Digest;
 use crate::gates::Awaited;
-use crate::lockfile::Event;
-use crate::platform::{FieldChange, Natural, Step};
+use crate::lockfile::{Event, Look};
+use crate::platform::{Clock, FieldChange, Natural, Step};
 use crate::problem::{Place, Problem};
 use crate::resource::{Address, Kind};
 use crate::symbol;
@@ -24,6 +24,8 @@ pub enum Action {
     Create,
     /// An existing object becomes ours.
     Adopt,
+    /// An existing object is used as it is: nothing proves that it is ours.
+    Use,
     /// An object of ours is changed.
     Update,
     /// A new object takes the place of ours.
@@ -39,11 +41,12 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 9] = [
         Action::Delete,
         Action::Replace,
         Action::Create,
         Action::Adopt,
+        Action::Use,
         Action::Update,
         Action::Move,
         Action::Wait,
@@ -55,6 +58,7 @@ impl Action {
         match self {
             Action::Create => "+",
             Action::Adopt => ">",
+            Action::Use => "=",
             Action::Update => "~",
             Action::Replace => "±",
             Action::Move => "→",
@@ -68,6 +72,7 @@ impl Action {
         match self {
             Action::Create => "create",
             Action::Adopt => "adopt",
+            Action::Use => "use",
             Action::Update => "update",
             Action::Replace => "replace",
             Action::Move => "move",
@@ -117,6 +122,8 @@ pub enum Reason {
     NotWanted,
     /// Tenants shared it, and the last of them is gone.
     Unused,
+    /// Nothing proves that upa made it.
+    Unproven,
 }
 
 impl Reason {
@@ -142,6 +149,7 @@ impl Reason {
             Reason::Rotated => "a secret was rotated",
             Reason::NotWanted => "the tenant's inputs do not ask for it any more",
             Reason::Unused => "no tenant uses it any more",
+            Reason::Unproven => "nothing proves that upa made it, so it is neither changed nor deleted",
         }
     }
 }
@@ -237,6 +245,12 @@ pub struct Work {
     pub rotated: BTreeMap<String, String>,
     /// The place it is to have, where only one object can be there and nothing of it is still to be made.
     pub natural: Option<Natural>,
+    /// Of what is created: the look that found nothing like it, and the platform's clock then.
+    pub look: Option<(Look, Option<Clock>)>,
+    /// Nothing proves that upa made it.
+    pub unproven: bool,
+    /// See [`crate::platform::Job::gentle`].
+    pub gentle: bool,
     /// The resources whose id it needs.
     pub needs: BTreeSet<Address>,
     /// The resources that must run before it can; for what goes, those it calls.
@@ -267,7 +281,13 @@ impl Change {
                     self.mover == Some(Mover::Platform) || matches!(reason, Reason::NotRunning | Reason::Unmarked)
                 }
             },
-            Action::Adopt | Action::Replace | Action::Move | Action::Wait | Action::Delete | Action::Forget => false,
+            Action::Adopt
+            | Action::Use
+            | Action::Replace
+            | Action::Move
+            | Action::Wait
+            | Action::Delete
+            | Action::Forget => false,
         }
     }
 
@@ -315,6 +335,8 @@ pub struct Plan {
     pub tenants: usize,
     /// How many objects the lockfiles of the workspace record, whoever is selected.
     pub objects: usize,
+    /// By tenant: the resources of which nothing is done because what is there is in doubt, and those that wait for them.
+    pub doubts: BTreeMap<String, BTreeSet<Address>>,
     /// Differences that stay as they are on the platform because a rule of the version says so.
     pub kept: Vec<Kept>,
     /// Objects whose document must be rendered again, at the commit beside each, to say who moved which field.

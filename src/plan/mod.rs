@@ -130,6 +130,9 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         plan.changes.extend(outcome.changes);
         plan.kept.extend(outcome.kept);
         plan.wants.extend(outcome.wants);
+        if !outcome.doubts.is_empty() {
+            plan.doubts.insert(tenant.name.clone(), outcome.doubts);
+        }
         if outcome.due {
             plan.due.insert(tenant.name.clone());
         }

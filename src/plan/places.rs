@@ -138,7 +138,20 @@ impl<'a> Places<'a> {
         own: &Address,
         id: &str,
     ) -> Option<&'a Address> {
-        let place = self.by_id(registry, (&resource.account, &resource.fingerprint), &resource.kind, id);
+        let account = (resource.account.as_str(), resource.fingerprint.as_str());
+        self.recorded(registry, account, &resource.kind, own, id)
+    }
+
+    /// The same of an object of an account, by its name and fingerprint.
+    pub fn recorded(
+        &self,
+        registry: &Registry,
+        account: (&str, &str),
+        kind: &Kind,
+        own: &Address,
+        id: &str,
+    ) -> Option<&'a Address> {
+        let place = self.by_id(registry, account, kind, id);
         let claims = self.claims.get(&place)?;
         claims.recorded.iter().find(|address| **address != own).copied()
     }

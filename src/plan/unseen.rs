@@ -206,6 +206,7 @@ mod tests {
             keys: BTreeSet::new(),
             commit: "c".to_owned(),
             revision: 1,
+            unproven: false,
             stopped: false,
             unread: record.unread,
             secrets: record.secrets,

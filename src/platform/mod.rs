@@ -21,6 +21,7 @@ pub mod n8n;
 mod reading;
 pub mod registry;
 pub mod rest;
+mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -37,6 +38,7 @@ pub use error::PlatformError;
 pub use n8n::NAME as N8N;
 pub use reading::{Cause, Reading, Unread};
 pub use registry::Registry;
+pub use search::{Clock, Rival, Search};
 
 use crate::digest::Digest;
 use crate::export::Surroundings;
@@ -84,6 +86,10 @@ pub struct KindFacts {
     pub left_behind: bool,
     /// A create with an unknown outcome can only be settled by a person.
     pub asks_when_lost: bool,
+    /// It exists with its parent, and creating it sets it.
+    pub setting: bool,
+    /// Dotted path of the field that only the tenant it is made for can have: it holds the tenant's webhook address.
+    pub proof_address: Option<String>,
     /// A create with an unknown outcome is repeated with the same attempt, which the platform recognises.
     pub repeats_create: bool,
     /// Values for other resources.
@@ -319,28 +325,12 @@ pub struct Wanted {
     pub mark: String,
     /// The document, with symbols where a value is not known; null where nobody wants it any more.
     pub document: Value,
+    /// The place it was to have, of what a run tried to create and nobody wants any more.
+    pub natural: Option<Natural>,
     /// When a run tried to create it and was cut off, in milliseconds since 1970.
     pub tried: Option<u64>,
     /// The attempt of that run.
     pub attempt: Option<String>,
-}
-
-/// What looking for an object found, besides objects that carry its mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Search {
-    /// Nothing has its natural key, and everything was seen.
-    Nothing,
-    /// Objects with the same natural key that do not carry its mark.
-    Rivals(Vec<Rival>),
-    /// Not everything could be seen.
-    Unknown(String),
-}
-
-/// An object with the natural key of one of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rival {
-    pub id: String,
-    pub title: String,
 }
 
 /// What an account answered.
@@ -356,6 +346,8 @@ pub struct Answer {
     pub listeners: Vec<Listener>,
     /// Whose account it is, where the platform tells it: a portal, an organisation, a user.
     pub owner: Option<String>,
+    /// The platform's clock at the end of the looking, where its answers tell the time.
+    pub clock: Option<Clock>,
     /// How long was waited already for objects that a run may just have created.
     pub waited: Duration,
     /// Why the account could not be read, if so.
@@ -431,6 +423,10 @@ pub struct Job {
     pub out: BTreeMap<String, Value>,
     /// For `Wait` in the run that created it: what the platform answered then.
     pub created: Option<Value>,
+    /// A setting of an object that may be a stranger's: what is there is never overwritten.
+    pub gentle: bool,
+    /// Something was there already and was left as it is.
+    pub left: bool,
 }
 
 impl fmt::Debug for Job {
@@ -458,6 +454,8 @@ pub struct Receipt {
     pub secrets: BTreeMap<String, Secret>,
     /// For `Create`: what the platform answered, for a following `Wait`.
     pub created: Option<Value>,
+    /// Something else was there and was left as it is: see [`Job::gentle`].
+    pub left: bool,
     /// Whose account it is, where the platform told it by now.
     pub owner: Option<String>,
 }

@@ -35,6 +35,7 @@ pub trait Connection: Observer + Executor {}
 impl<T: Observer + Executor> Connection for T {}
 
 /// The platforms of a workspace.
+#[derive(Clone)]
 pub struct Registry {
     platforms: BTreeMap<String, (Known, Arc<dyn Platform>)>,
 }

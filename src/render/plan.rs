@@ -61,7 +61,7 @@ fn write_change(
 ) -> io::Result<()> {
     let style = match change.action {
         Action::Create => GREEN,
-        Action::Adopt | Action::Move | Action::Forget | Action::Wait => CYAN,
+        Action::Adopt | Action::Use | Action::Move | Action::Forget | Action::Wait => CYAN,
         Action::Update => YELLOW,
         Action::Replace | Action::Delete => RED,
     };

@@ -37,7 +37,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::DATE;
 use axum::middleware;
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -206,7 +209,16 @@ fn router(store: &Arc<Store>, accounts: &[Account], ledger: &Arc<Ledger>, faults
             .nest(&format!("/{}", account.name), gated)
             .nest(&format!("/_sandbox/editor/{}", account.name), served.editor);
     }
-    router
+    router.layer(middleware::map_response(dated))
+}
+
+/// Every answer tells the time, as servers do.
+async fn dated(mut response: Response) -> Response {
+    let now: std::time::SystemTime = crate::outside::now().into();
+    if let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
+        response.headers_mut().entry(DATE).or_insert(now);
+    }
+    response
 }
 
 /// What a service puts on the network: its own API, and what its users do in a browser.

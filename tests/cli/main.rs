@@ -28,6 +28,7 @@ mod lies;
 mod lifecycle;
 mod limits;
 mod lockfiles;
+mod lost_answers;
 mod lost_updates;
 mod misc;
 mod orphans;

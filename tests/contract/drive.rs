@@ -146,6 +146,8 @@ impl<'a> Case<'a> {
             probes: Vec::new(),
             label: String::new(),
             out: BTreeMap::new(),
+            gentle: false,
+            left: false,
             created: None,
         }
     }
@@ -255,6 +257,7 @@ impl<'a> Case<'a> {
             kind: self.name.clone(),
             mark: self.mark.clone(),
             document: document.clone(),
+            natural: None,
             tried,
             attempt: None,
         };
@@ -301,7 +304,7 @@ impl<'a> Case<'a> {
                 );
                 assert_eq!(object.attempt.is_some(), keeps_attempt, "{}", self.name);
             }
-            (false, None, Some(Search::Rivals(rivals))) => assert_eq!(rivals[0].id, self.id()),
+            (false, None, Some(Search::Rivals(rivals))) => assert_eq!(rivals[0].object.id, self.id()),
             other => panic!("{}: {other:?}\n{seen:#?}", self.name),
         }
     }

@@ -255,6 +255,7 @@ fn a_lost_creation_is_found_by_its_attempt_or_by_the_mark_where_that_keeps_none(
             step: Step::Create,
             id: None,
             needs: std::collections::BTreeSet::new(),
+            look: None,
             natural: None,
             out: std::collections::BTreeMap::new(),
         });
@@ -287,6 +288,7 @@ fn an_attempt_is_repeated_unless_its_object_is_known_to_be_gone() {
             step: Step::Create,
             id: gone.filter(|_| is_known),
             needs: std::collections::BTreeSet::new(),
+            look: None,
             natural: None,
             out: std::collections::BTreeMap::new(),
         });
@@ -317,6 +319,7 @@ fn a_lost_creation_that_nobody_wants_is_asked_about_where_nothing_tells() {
             step: Step::Create,
             id: None,
             needs: std::collections::BTreeSet::new(),
+            look: None,
             natural: None,
             out: std::collections::BTreeMap::new(),
         });

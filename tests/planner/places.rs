@@ -441,6 +441,7 @@ fn a_setting_of_a_cut_off_run_follows_its_place() {
         step: Step::Create,
         id: locked.applied.take().map(|applied| applied.id),
         needs: BTreeSet::new(),
+        look: None,
         natural: None,
         out: BTreeMap::new(),
     });

@@ -187,6 +187,7 @@ impl World {
                             revision: tenant.revision,
                             needs: resource.needs.union(&resource.calls).cloned().collect(),
                             adopted: None,
+                            unproven: false,
                             stopped: false,
                             out: outs[&resource.address].clone(),
                             unread: unseen.unread,

@@ -149,6 +149,8 @@ impl Walk<'_> {
                 _ => change.work.out.clone(),
             },
             created: self.told.get(&index).and_then(|told| told.created.clone()),
+            gentle: change.work.gentle,
+            left: self.told.get(&index).is_some_and(|told| told.left),
         })
     }
 }

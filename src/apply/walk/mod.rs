@@ -11,26 +11,27 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::shared::Common;
-use super::{Context, Outcome, integrations, request};
+use super::{Context, Outcome, Work, integrations, request};
 use crate::desired::DesiredTenant;
 use crate::digest::Digest;
-use crate::lockfile::{Event, Lockfile};
+use crate::lockfile::Event;
 use crate::plan::order::{self, Node};
 use crate::plan::{Action, Change, Values, change, unseen};
 use crate::platform::error::ErrorKind;
-use crate::platform::{Job, PlatformError, Receipt, Step};
+use crate::platform::{Job, Natural, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
+use crate::symbol::{self, Symbol, Unknown};
 
 use job::{leaves, sent};
 
 /// Carries out the changes of one tenant, who may refer to these `shared` objects.
-pub async fn walk(
-    context: &Context<'_>,
-    desired: &DesiredTenant,
-    common: &Common,
-    lock: Lockfile,
-    changes: Vec<Change>,
-) -> Outcome {
+pub(super) async fn walk(context: &Context<'_>, common: &Common, work: Work<'_>) -> Outcome {
+    let Work {
+        desired,
+        lock,
+        changes,
+        doubts,
+    } = work;
     let mut walk = Walk {
         context,
         desired,
@@ -45,7 +46,10 @@ pub async fn walk(
             outs: common.known.outs.clone(),
             ..Values::default()
         },
-        outcome: Outcome::untouched(lock),
+        outcome: Outcome {
+            doubts,
+            ..Outcome::untouched(lock)
+        },
         attempts: BTreeMap::new(),
         reads: BTreeMap::new(),
         told: BTreeMap::new(),
@@ -107,6 +111,8 @@ struct Told {
     out: BTreeMap<String, Value>,
     /// What only the answer of its creation told.
     created: Option<Value>,
+    /// Something else was there, which may be a stranger's, and was left as it is.
+    left: bool,
 }
 
 impl Walk<'_> {
@@ -175,7 +181,8 @@ impl Walk<'_> {
                 self.outcome.done += 1;
             }
         }
-        let unfinished = self.outcome.interrupted || !self.outcome.waiting.is_empty();
+        let left = !self.outcome.waiting.is_empty() || !self.outcome.doubts.is_empty();
+        let unfinished = self.outcome.interrupted || left;
         let skipped = !self.outcome.skipped.is_empty() && self.outcome.waiting.is_empty();
         let failed = self.outcome.failed() || skipped;
         // What still waits leaves its request open, unless something else failed.
@@ -241,7 +248,7 @@ impl Walk<'_> {
             Err(error) => return Ok(Err(error)),
         };
         let id = (step != Step::Create && !job.id.is_empty()).then(|| job.id.clone());
-        self.begin(change, step, attempt, id)?;
+        self.begin(change, step, attempt, id, self.natural(change, step))?;
         match self.execute(change, &job).await {
             Ok(receipt) => {
                 self.succeeded(change, node, receipt)?;
@@ -260,6 +267,28 @@ impl Walk<'_> {
                 Ok(Err(error))
             }
         }
+    }
+
+    /// The place of what is about to be created, now that everything it hangs on is there.
+    fn natural(&self, change: &Change, step: Step) -> Option<Natural> {
+        if step != Step::Create || change.work.natural.is_some() {
+            return change.work.natural.clone();
+        }
+        // It is written down, so that nothing goes in that is not recorded anyway.
+        let value = |symbol: &Symbol| match symbol {
+            Symbol::Secret { .. } => None,
+            Symbol::Ref { address, path } => match path.strip_prefix("out.") {
+                Some(name) => self.outcome.lock.resources.get(address)?.out().get(name).cloned(),
+                None => self.values.of(symbol),
+            },
+            _ => self.values.of(symbol),
+        };
+        let document = symbol::resolve(&change.work.document, &value, Unknown::Keep);
+        let platform = self.context.registry.of_kind(&change.kind)?;
+        let natural = platform.natural(&change.kind, &document)?;
+        let (Natural::Id(text) | Natural::Key(text)) = &natural;
+        let known = symbol::symbols(&Value::from(text.as_str())).is_empty() && !text.contains("{\"$");
+        known.then_some(natural)
     }
 
     async fn execute(&self, change: &Change, job: &Job) -> Result<Receipt, PlatformError> {

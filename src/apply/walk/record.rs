@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::{Unwritable, Walk};
 use crate::digest::Digest;
-use crate::lockfile::{Applied, Event};
+use crate::lockfile::{Applied, Event, Look};
 use crate::outside;
 use crate::plan::order::Node;
 use crate::plan::{Action, Change, unseen};
-use crate::platform::{Receipt, Step};
+use crate::platform::http::retry::CALL_DEADLINE;
+use crate::platform::{Clock, Natural, Receipt, Step};
 use crate::symbol;
 
 impl Walk<'_> {
@@ -30,17 +31,23 @@ impl Walk<'_> {
             (Action::Forget, _) => self.record(Event::Gone {
                 address: change.address.clone(),
             }),
-            (Action::Adopt | Action::Update | Action::Move, Some(id)) => {
+            (Action::Adopt | Action::Use | Action::Update | Action::Move, Some(id)) => {
                 // What is not in the lockfile yet must be begun before it can be recorded as done.
                 if !self.outcome.lock.resources.contains_key(&change.address) {
-                    self.begin(change, Step::Fill, outside::random_id(), Some(id.clone()))?;
+                    self.begin(
+                        change,
+                        Step::Fill,
+                        outside::random_id(),
+                        Some(id.clone()),
+                        change.work.natural.clone(),
+                    )?;
                 }
                 let read = change
                     .work
                     .expected
                     .clone()
                     .unwrap_or_else(|| Digest::of_json(&Value::Null));
-                let applied = self.applied(change, (id.clone(), None), read, change.work.out.clone());
+                let applied = self.applied(change, (id.clone(), None), read, change.work.out.clone(), false);
                 self.record(applied)
             }
             _ => Ok(()),
@@ -53,6 +60,7 @@ impl Walk<'_> {
         step: Step,
         attempt: Uuid,
         id: Option<String>,
+        natural: Option<Natural>,
     ) -> Result<(), Unwritable> {
         self.supersede(change)?;
         self.record(Event::Begin {
@@ -66,7 +74,8 @@ impl Walk<'_> {
             step,
             id,
             needs: change.work.all_needs(),
-            natural: change.work.natural.clone(),
+            natural,
+            look: change.work.look.as_ref().map(|(look, clock)| begun_now(look, *clock)),
         })
     }
 
@@ -76,6 +85,7 @@ impl Walk<'_> {
         (id, owner): (String, Option<String>),
         read: Digest,
         out: BTreeMap<String, Value>,
+        left: bool,
     ) -> Event {
         let wanted = self.desired.resources.get(&change.address);
         let runs = wanted.is_some_and(|resource| resource.runs);
@@ -113,6 +123,7 @@ impl Walk<'_> {
                 needs: change.work.all_needs(),
                 adopted: wanted.and_then(|resource| resource.adopt.clone()),
                 stopped: change.work.drafts && !runs,
+                unproven: change.work.unproven || left,
                 out,
                 unread: unseen.unread,
                 secrets: unseen.secrets,
@@ -135,6 +146,8 @@ impl Walk<'_> {
         if receipt.created.is_some() {
             told.created = receipt.created;
         }
+        told.left |= receipt.left;
+        let left = told.left;
         let out = told.out.clone();
         let outs = self.values.outs.entry(address.clone()).or_default();
         outs.extend(receipt.out.clone());
@@ -171,7 +184,16 @@ impl Walk<'_> {
             _ => change.work.out.clone(),
         };
         known.extend(out);
-        let applied = self.applied(change, (receipt.id, receipt.owner), read, known);
+        let applied = self.applied(change, (receipt.id, receipt.owner), read, known, left);
         self.record(applied)
+    }
+}
+
+/// The look of a creation whose call is about to be sent, with when that call has ended at the latest.
+fn begun_now(look: &Look, clock: Option<Clock>) -> Look {
+    let sent = clock.and_then(|clock| clock.there_at(outside::now()));
+    Look {
+        at: look.at,
+        until: sent.and_then(|sent| sent.checked_add(CALL_DEADLINE).ok()),
     }
 }

@@ -8,8 +8,8 @@ use super::{Pass, listening};
 use crate::lockfile::{Locked, Lockfile};
 use crate::plan::change::{Action, Change, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
-use crate::platform::{Activity, KindFacts, Reading, Step};
-use crate::problem::{Class, Problem};
+use crate::platform::{Activity, KindFacts, Reading, Rival, Search, Step};
+use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
 
@@ -22,9 +22,15 @@ impl<'a> Pass<'a> {
             // Said by `check_version` already.
             return;
         }
-        let reading = match locked.id() {
-            Some(id) => self.basis.observed.reading(&locked.account, &locked.kind, id),
-            None => self.search(&locked.account, &locked.kind, address, Some(locked)),
+        if locked.is_unproven() {
+            return self.leave(address, locked);
+        }
+        let facts = self.facts(&locked.kind).unwrap_or_default();
+        let made = self.made_by_us(address, &facts, locked);
+        let reading = match (locked.id(), made) {
+            (Some(id), _) => self.basis.observed.reading(&locked.account, &locked.kind, id),
+            (None, Some(rival)) => Reading::Present(Box::new(rival.object.clone())),
+            (None, None) => self.search(&locked.account, &locked.kind, address, Some(locked)),
         };
         if let (Reading::Unreadable(_), Some(answer)) = (&reading, self.basis.observed.accounts.get(&locked.account))
             && answer.failure.is_some()
@@ -33,15 +39,20 @@ impl<'a> Pass<'a> {
             return self.account_failed(&locked.account);
         }
         let mark = address.mark(self.basis.workspace);
-        let facts = self.facts(&locked.kind).unwrap_or_default();
         let recorded = self.is_ours_by_record(&locked.kind, Some(locked), &reading);
-        let ours = recorded || matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
+        let ours = recorded
+            || made.is_some()
+            || matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
         let deleting = locked
             .pending
             .as_ref()
             .is_some_and(|pending| pending.step == Step::Delete);
         // A mark that a second call brings, or none at all: what is there may not say that it is ours.
-        let lost = tells_nothing(&facts, locked);
+        let lost = tells_nothing(&facts, locked) && !matches!(reading, Reading::Present(_));
+        let recreate = self.basis.rules.recreate.contains(address);
+        if lost && !recreate && self.leave_what_was_made(address, &facts, locked) {
+            return;
+        }
         let found = match &reading {
             Reading::Present(_) => Found::Same,
             Reading::Absent if lost && !self.basis.rules.recreate.contains(address) => Found::Unreadable,
@@ -84,12 +95,7 @@ impl<'a> Pass<'a> {
         let listening = object
             .zip(platform)
             .map(|(object, platform)| listening(platform, &locked.kind, object));
-        let reason = match self.tenant.status {
-            _ if address.is_shared() => Reason::Unused,
-            Status::Deprovisioned => Reason::Deprovisioned,
-            _ if self.tenant.known.contains(&address.resource) => Reason::NotWanted,
-            _ => Reason::NoLongerInVersion,
-        };
+        let reason = self.why_gone(address);
         self.out.changes.push(Change {
             address: address.clone(),
             kind: locked.kind.clone(),
@@ -114,6 +120,117 @@ impl<'a> Pass<'a> {
                 out: locked.out(),
                 retiring: locked.retiring.clone(),
                 calls: self.goes_before(address),
+                ..Work::default()
+            },
+        });
+    }
+
+    fn why_gone(&self, address: &Address) -> Reason {
+        match self.tenant.status {
+            _ if address.is_shared() => Reason::Unused,
+            Status::Deprovisioned => Reason::Deprovisioned,
+            _ if self.tenant.known.contains(&address.resource) => Reason::NotWanted,
+            _ => Reason::NoLongerInVersion,
+        }
+    }
+
+    /// The record of an object that nothing proves to be upa's goes, and the object stays.
+    fn leave(&mut self, address: &Address, locked: &Locked) {
+        let id = locked.id().unwrap_or_default();
+        let is_gone = self.basis.observed.reading(&locked.account, &locked.kind, id) == Reading::Absent;
+        if !is_gone {
+            let kind = &locked.kind;
+            let problem = Problem::warning(format!(
+                "{address}: {kind} {id} stays on the platform: {}",
+                Reason::Unproven.words()
+            ));
+            self.refuse(problem.at(self.tenant.place.clone()).hint(format!(
+                "if it is this tenant's, delete it there, or first take it over: `{} = \"{id}\"` in `[adopt]` of the tenant",
+                address.adopt_key()
+            )));
+        }
+        self.forget(address, locked, !is_gone);
+    }
+
+    /// An object that an earlier run may have made, that carries no mark, and that is not wanted any more: what is there at
+    /// its place stays, and is named. Whether that is all there is to say.
+    fn leave_what_was_made(&mut self, address: &Address, facts: &KindFacts, locked: &Locked) -> bool {
+        let pending = locked.pending.as_ref();
+        let natural = pending.and_then(|pending| pending.natural.as_ref());
+        let looked = pending.is_some_and(|pending| pending.look.is_some());
+        if !looked || facts.costs || facts.asks_when_lost || !locked.retiring.is_empty() {
+            return false;
+        }
+        let searched = self.searched(&locked.account, address);
+        let there = match (searched, natural) {
+            (Some(Search::Nothing), Some(_)) => String::new(),
+            (Some(Search::Rivals(rivals)), _) => {
+                let ids = rivals.iter().map(|rival| rival.object.id.as_str());
+                format!("{} is there: ", listed(ids))
+            }
+            // It could be looked for, and the answer was no answer.
+            (_, Some(_)) => return false,
+            (_, None) => "whether it is there cannot be told: ".to_owned(),
+        };
+        if !there.is_empty() {
+            let problem = Problem::warning(format!(
+                "{address}: an earlier run may have made this {}, and was cut off; {there}{}",
+                locked.kind,
+                Reason::Unproven.words()
+            ));
+            let problem = problem.at(self.tenant.place.clone());
+            self.refuse(problem.hint("look for it there, and delete it if it is this tenant's"));
+        }
+        self.forget(address, locked, !there.is_empty());
+        true
+    }
+
+    /// The only object of the place that a lost creation was to fill, if it holds this tenant's own webhook address.
+    fn made_by_us(&self, address: &Address, facts: &KindFacts, locked: &Locked) -> Option<&'a Rival> {
+        if !tells_nothing(facts, locked) {
+            return None;
+        }
+        let at = facts.proof_address.as_ref()?;
+        let parts = locked.pending.as_ref()?.natural.as_ref()?.parts()?;
+        let (_, told) = parts.into_iter().find(|(path, _)| path == at)?;
+        let mut bases = self.lock.versions.values().map(|version| version.base.to_string());
+        let holds = bases.any(|base| told.to_string().contains(&base));
+        let Some(Search::Rivals(rivals)) = self.searched(&locked.account, address).filter(|_| holds) else {
+            return None;
+        };
+        let [rival] = rivals.as_slice() else { return None };
+        let place = (&*locked.account, &*locked.fingerprint);
+        let id = &rival.object.id;
+        let other = self
+            .places
+            .recorded(self.basis.registry, place, &locked.kind, address, id);
+        (rival.object.mark.is_none() && other.is_none()).then_some(rival)
+    }
+
+    fn forget(&mut self, address: &Address, locked: &Locked, stays: bool) {
+        let reason = match stays {
+            true => Reason::Unproven,
+            false => self.why_gone(address),
+        };
+        self.out.changes.push(Change {
+            address: address.clone(),
+            kind: locked.kind.clone(),
+            account: locked.account.clone(),
+            action: Action::Forget,
+            reason,
+            mover: None,
+            steps: Vec::new(),
+            id: None,
+            moved_from: None,
+            fields: Vec::new(),
+            place: Some(self.tenant.place.clone()),
+            revision: self.tenant.revision,
+            costs: false,
+            left_behind: false,
+            work: Work {
+                fingerprint: locked.fingerprint.clone(),
+                owner: locked.owner.clone(),
+                marked: true,
                 ..Work::default()
             },
         });
@@ -145,9 +262,10 @@ impl<'a> Pass<'a> {
                 "{address} should go, and an earlier run tried to create it and was cut off: nothing on the platform tells whether it is there"
             ),
         );
-        self.refuse(problem.at(self.tenant.place.clone()).hint(format!(
+        let problem = problem.at(self.tenant.place.clone()).hint(format!(
             "look for a {kind} of this tenant, and delete it there if there is one; then: --recreate {address}"
-        )));
+        ));
+        self.doubt(address, problem);
     }
 
     pub(super) fn stop_gone(&mut self, address: &Address, reading: &Reading) {
@@ -167,7 +285,7 @@ impl<'a> Pass<'a> {
             .hint(format!("if it is really gone: --recreate {address}")),
             Reading::Absent => return,
         };
-        self.refuse(problem);
+        self.doubt(address, problem);
     }
 
     /// What the lockfile says an object refers to, which goes after it. Where two refer to each other neither waits.

@@ -2,9 +2,9 @@
 
 use super::{Pass, Seen};
 use crate::desired::Resource;
-use crate::lockfile::Locked;
+use crate::lockfile::{Locked, Look};
 use crate::plan::decide::Lock;
-use crate::platform::{Cause, Object, Reading, Search, Unread};
+use crate::platform::{Cause, Clock, Object, Reading, Search, Unread};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind};
 
@@ -73,6 +73,14 @@ impl<'a> Pass<'a> {
                 ),
             },
         };
+        let lone = match &reading {
+            Reading::Absent => self.lone(resource, locked),
+            Reading::Present(_) | Reading::Unreadable(_) => None,
+        };
+        let reading = match lone {
+            Some(rival) => Reading::Present(Box::new(rival.object.clone())),
+            None => reading,
+        };
         let recorded = self.is_ours_by_record(&resource.kind, locked, &reading);
         let ours = recorded || matches!(&reading, Reading::Present(object) if object.mark.as_deref() == Some(&*mark));
         let adopted = match (&reading, &resource.adopt) {
@@ -100,6 +108,7 @@ impl<'a> Pass<'a> {
             reading,
             ours,
             adopted,
+            lone,
         })
     }
 
@@ -135,6 +144,18 @@ impl<'a> Pass<'a> {
         if !self.out.problems.iter().any(|problem| problem.message == message) {
             self.refuse(Problem::error(class, message));
         }
+    }
+
+    /// The look that a creation is recorded with: nothing was there, and everything was seen.
+    pub(super) fn looked(&self, resource: &Resource) -> Option<(Look, Option<Clock>)> {
+        let answer = self.basis.observed.accounts.get(&resource.account)?;
+        let clock = answer.clock;
+        let look = Look {
+            at: clock.map(|clock| clock.there),
+            until: None,
+        };
+        let nothing = matches!(answer.searches.get(&resource.address), Some(Search::Nothing));
+        nothing.then_some((look, clock))
     }
 
     /// What looking for an object found besides marks, where its platform could tell.

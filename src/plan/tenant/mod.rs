@@ -7,6 +7,7 @@ mod moved;
 mod neighbours;
 mod placed;
 mod replaced;
+mod standing;
 mod undecided;
 mod wanted;
 
@@ -19,7 +20,7 @@ use super::{Basis, Known, Marked, Places, Values, order, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::gates;
 use crate::lockfile::{Event, Locked, Lockfile, RequestState};
-use crate::platform::{Activity, KindFacts, Object, Platform, Reading};
+use crate::platform::{Activity, KindFacts, Object, Platform, Reading, Rival};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
@@ -38,6 +39,8 @@ pub struct Outcome {
     pub known: Known,
     /// The resources that cannot be planned, and why as a class.
     pub failed: BTreeMap<Address, Class>,
+    /// The resources of which nothing is done because what is there is in doubt, and those that wait for them.
+    pub doubts: BTreeSet<Address>,
     /// Differences that stay because a rule says so.
     pub kept: Vec<Kept>,
     /// What must be rendered again to say who moved, and the commit it was written from.
@@ -102,10 +105,13 @@ pub fn plan_tenant(
         absent: BTreeSet::new(),
         replaced: BTreeSet::new(),
         not_compared: BTreeMap::new(),
+        unproven: BTreeSet::new(),
+        doubts: Vec::new(),
         out: Outcome::default(),
     };
     pass.run();
     let mut out = pass.out;
+    let doubts = pass.doubts;
     out.known = Known {
         ids: pass.values.ids,
         outs: pass.values.outs,
@@ -119,6 +125,12 @@ pub fn plan_tenant(
         out.changes.retain(|change| !out.failed.contains_key(&change.address));
     } else if out.problems.iter().any(Problem::is_error) {
         out.changes.clear();
+    } else {
+        out.doubts = standing::held(doubts.iter().map(|(address, _)| address.clone()), &out.changes, lock);
+        out.changes.retain(|change| !out.doubts.contains(&change.address));
+    }
+    for (_, problem) in doubts {
+        out.problems.push(problem.tenant(&*tenant.name));
     }
     if let Err(circle) = order::order(&out.changes) {
         out.problems.push(
@@ -199,6 +211,10 @@ struct Pass<'a> {
     replaced: BTreeSet<Address>,
     /// Secrets that could not be compared, and why.
     not_compared: BTreeMap<String, String>,
+    /// The resources whose object is not proven to be upa's.
+    unproven: BTreeSet<Address>,
+    /// What is in doubt about single resources, which stops neither the others nor what is found about them.
+    doubts: Vec<(Address, Problem)>,
     out: Outcome,
 }
 
@@ -210,6 +226,8 @@ struct Seen<'a> {
     /// The object carries the mark of this address.
     ours: bool,
     adopted: bool,
+    /// The object was found by its natural key alone, and a creation whose outcome is not known may have made it.
+    lone: Option<&'a Rival>,
 }
 impl<'a> Pass<'a> {
     fn run(&mut self) {
@@ -228,6 +246,7 @@ impl<'a> Pass<'a> {
         // What is replaced has no id others could keep: they are planned again until nothing further is replaced.
         let before = self.out.problems.clone();
         loop {
+            self.doubts.clear();
             self.plan_resources();
             let replaced = self
                 .out
@@ -276,6 +295,7 @@ impl<'a> Pass<'a> {
             }
         }
         self.absent = self.not_there(&seen);
+        self.unproven = self.not_proven(&mut seen, &desired);
         for resource in &desired {
             self.check_credentials(resource);
         }
@@ -300,6 +320,16 @@ impl<'a> Pass<'a> {
 
     fn refuse(&mut self, problem: Problem) {
         self.out.problems.push(problem);
+    }
+
+    /// Notes that nothing can be done about one resource before a person, or another look, has decided.
+    fn doubt(&mut self, address: &Address, problem: Problem) {
+        let is_one = matches!(problem.class, Class::Decision | Class::Platform);
+        // What tenants share stands alone already.
+        if self.tenant.is_shared() || !is_one {
+            return self.refuse(problem);
+        }
+        self.doubts.push((address.clone(), problem));
     }
 
     fn platform(&self, resource_kind: &Kind) -> Option<&'a dyn Platform> {

@@ -50,14 +50,14 @@ impl Pass<'_> {
                 )
             }
             Some(Search::Rivals(_)) => {
-                let ids = rivals.iter().map(|rival| format!("\"{}\" ({})", rival.title, rival.id));
+                let ids = rivals.iter().map(|rival| format!("\"{}\" ({})", rival.object.title, rival.object.id));
                 let ids: Vec<String> = ids.collect();
                 let what = if tried {
                     "an earlier run tried to create it and was cut off, and there is one like it"
                 } else {
                     "there is one like it already, and nothing says that it is upa's"
                 };
-                let id = rivals.first().map(|rival| rival.id.as_str()).unwrap_or_default();
+                let id = rivals.first().map(|rival| rival.object.id.as_str()).unwrap_or_default();
                 let problem = format!("{address}: {what}: {}", listed(ids.iter().map(String::as_str)));
                 Problem::error(Class::Decision, problem).hint(format!(
                     "to take it over {}; if it is somebody else's, give ours another name",
@@ -74,7 +74,7 @@ impl Pass<'_> {
             )),
             _ => return false,
         };
-        self.refuse(problem.at(resource.place.clone()));
+        self.doubt(address, problem.at(resource.place.clone()));
         true
     }
 
@@ -98,15 +98,16 @@ impl Pass<'_> {
                 resource.address, first.title, first.id
             ),
         );
-        self.refuse(problem.at(resource.place.clone()).hint(format!(
+        let problem = problem.at(resource.place.clone()).hint(format!(
             "if tenants/{tenant}.lock was changed, restore it with git; if {} is a copy made by hand, delete it on the platform",
             first.id
-        )));
+        ));
+        self.doubt(&resource.address, problem);
         true
     }
 
     /// The objects found that are not this tenant's by record: its own it replaces or moves.
-    fn strangers<'s>(&self, resource: &Resource, searched: Option<&'s Search>) -> Vec<&'s Rival> {
+    pub(super) fn strangers<'s>(&self, resource: &Resource, searched: Option<&'s Search>) -> Vec<&'s Rival> {
         let Some(Search::Rivals(rivals)) = searched else {
             return Vec::new();
         };
@@ -116,16 +117,19 @@ impl Pass<'_> {
             .values()
             .filter(|locked| locked.kind == resource.kind);
         let own: BTreeSet<&str> = own.flat_map(Locked::ids).collect();
-        rivals.iter().filter(|rival| !own.contains(rival.id.as_str())).collect()
+        rivals
+            .iter()
+            .filter(|rival| !own.contains(rival.object.id.as_str()))
+            .collect()
     }
 
     /// The first of these objects that a lockfile records at another address, and that address.
     fn rival_of_another(&self, resource: &Resource, rivals: &[&Rival]) -> Option<(String, String)> {
         rivals.iter().find_map(|rival| {
-            let other = self
-                .places
-                .recorded_by_other(self.basis.registry, resource, &resource.address, &rival.id)?;
-            Some((rival.id.clone(), other.to_string()))
+            let other =
+                self.places
+                    .recorded_by_other(self.basis.registry, resource, &resource.address, &rival.object.id)?;
+            Some((rival.object.id.clone(), other.to_string()))
         })
     }
 
@@ -209,7 +213,7 @@ impl Pass<'_> {
             )
             .hint("correct its id in `[adopt]`, or remove it"),
         };
-        self.refuse(problem.at(resource.place.clone()));
+        self.doubt(address, problem.at(resource.place.clone()));
     }
 }
 

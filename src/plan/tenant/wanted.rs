@@ -24,7 +24,13 @@ impl<'a> Pass<'a> {
         let recreate = self.basis.rules.recreate.contains(&resource.address);
         let facts = platform.facts(&resource.kind).unwrap_or_default();
         let placed = self.placed(platform, resource, seen.locked);
+        let unproven = self.unproven.contains(&resource.address);
+        if unproven && placed == Placed::Right && self.plan_unproven(platform, resource, &seen) {
+            return;
+        }
         let reading = match seen.reading {
+            // Git wants another one; this one is left as it is.
+            Reading::Present(_) if unproven => Reading::Absent,
             // Said by a person, or its parent is not there, so that it is not there either.
             Reading::Unreadable(_) if self.absent.contains(&resource.address) => Reading::Absent,
             other => other,
@@ -62,6 +68,8 @@ impl<'a> Pass<'a> {
             // A run was cut off right after it was done: that is what remains to be recorded.
             Decision::Nothing if seen.locked.is_some_and(|locked| locked.pending.is_some()) => Action::Update,
             Decision::Nothing if self.moves.contains_key(&resource.address) => Action::Move,
+            // A person says that it is upa's.
+            Decision::Nothing if seen.locked.is_some_and(Locked::is_unproven) => Action::Adopt,
             Decision::Nothing | Decision::Delete | Decision::Forget => return,
             Decision::Stop(why) => return self.stop(resource, why, &reading),
             Decision::Create if seen.lock == Lock::Applied && self.stop_at_double(resource, seen.locked) => return,
@@ -83,7 +91,10 @@ impl<'a> Pass<'a> {
             Action::Replace if replaced == Some(Reason::Expires) => create_steps(&facts, resource),
             Action::Replace => [vec![Step::Delete], create_steps(&facts, resource)].concat(),
             // An object that was adopted still needs the mark, so it is written even when nothing else differs.
-            _ if !seen.ours && !steps.contains(&Step::Fill) => [vec![Step::Fill], steps].concat(),
+            _ if (!seen.ours || seen.lone.is_some()) && !steps.contains(&Step::Fill) => {
+                // What was taken over is read once more before it is recorded.
+                [vec![Step::Fill], steps].concat()
+            }
             _ => steps,
         };
         if let (Action::Replace, Some(Reason::Expires), Some(locked)) = (action, replaced, seen.locked) {
@@ -110,6 +121,7 @@ impl<'a> Pass<'a> {
         let reason = match replaced.filter(|_| action == Action::Replace) {
             Some(reason) => reason,
             None if steps == [Step::Retire] => Reason::Superseded,
+            None if unproven => Reason::CannotChange,
             None => match self.reason(action, &seen.lock, &fields, resource, seen.locked, mover) {
                 Reason::Changed if !fields.is_empty() && fields.len() == unseen.rotated.len() => Reason::Rotated,
                 Reason::NotRunning if object.is_some_and(|object| object.activity == Activity::NotApplicable) => {
@@ -126,6 +138,7 @@ impl<'a> Pass<'a> {
         };
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
+        let gentle = seen.lock != Lock::Applied && self.is_gentle(&facts, resource);
         self.out.changes.push(Change {
             address: resource.address.clone(),
             kind: resource.kind.clone(),
@@ -162,6 +175,9 @@ impl<'a> Pass<'a> {
                 create_only: facts.create_only,
                 rotated: unseen.rotated,
                 natural: self.places.natural(&resource.address).cloned(),
+                look: self.looked(resource),
+                unproven: false,
+                gentle,
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
                 after: BTreeSet::new(),

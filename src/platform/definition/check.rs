@@ -312,6 +312,7 @@ pub(super) fn kind(
         costs: file.costs,
         keep: file.keep.clone(),
         lost,
+        proof: file.proof.clone(),
         lag,
         renew,
         evaluates: file.evaluates.clone(),

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::proof::Proof;
+
 /// A platform.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -247,6 +249,9 @@ pub struct KindFile {
     pub keep: Option<String>,
     /// What to do after a create with an unknown outcome, where that is not what follows from the rest.
     pub lost: Option<Lost>,
+    /// What in an object proves that a lost attempt made it, where no mark does.
+    #[serde(default)]
+    pub proof: Proof,
     /// How long a new object may be missing from lists: `"10s"`.
     pub lag: Option<String>,
     /// It expires and must be replaced before that.

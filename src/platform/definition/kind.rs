@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::call::{Call, List, Read};
 use super::file::{GoneFile, KeyedFile, Lost, OutOf, Same};
 use super::placeholder::{self, Root, Text};
+use super::proof::Proof;
 
 /// A kind of object.
 #[derive(Debug, Clone)]
@@ -49,6 +50,7 @@ pub struct KindDefinition {
     pub costs: bool,
     pub keep: Option<String>,
     pub lost: Lost,
+    pub proof: Proof,
     pub lag: Duration,
     pub renew: Option<Renew>,
     pub evaluates: Vec<String>,

@@ -26,6 +26,7 @@ pub mod natural;
 pub mod object;
 pub mod path;
 pub mod placeholder;
+pub mod proof;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -294,6 +295,8 @@ impl Platform for Definition {
             keep: kind.keep.clone(),
             left_behind: kind.delete.is_none() && !kind.gate,
             asks_when_lost: kind.lost == Lost::Stop,
+            setting: kind.one,
+            proof_address: kind.proof.address.clone(),
             repeats_create: kind.lost == Lost::Key,
             outs: outs.collect(),
             renew: kind.renew.as_ref().map(|renew| (renew.out.clone(), renew.before)),

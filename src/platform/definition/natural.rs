@@ -21,7 +21,38 @@ pub enum Natural {
     Key(String),
 }
 
+impl Natural {
+    /// What it says, value by value: the values that place the object, and those it is found by. `None` for an id.
+    pub fn parts(&self) -> Option<Vec<(String, Value)>> {
+        let Natural::Key(mut text) = self.clone() else {
+            return None;
+        };
+        let mut parts = Vec::new();
+        while !text.is_empty() {
+            let (path, rest) = text.split_once(" = ")?;
+            let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+            let value = values.next()?.ok()?;
+            let rest = rest.get(values.byte_offset()..)?;
+            parts.push((path.to_owned(), value));
+            text = rest.strip_prefix(", ").unwrap_or(rest).to_owned();
+        }
+        Some(parts)
+    }
+}
+
 impl KindDefinition {
+    /// The values that place an object, by what it was to be.
+    pub fn inputs_of_natural(&self, natural: &Natural) -> Option<BTreeMap<String, Value>> {
+        let inputs: BTreeMap<String, Value> = match natural {
+            Natural::Id(id) => ids::split(self, id)?.0,
+            Natural::Key(_) => natural.parts()?.into_iter().collect(),
+        };
+        self.inputs
+            .iter()
+            .map(|name| Some((name.clone(), inputs.get(name)?.clone())))
+            .collect()
+    }
+
     /// Whether ids are unique within one account only: they are what people call the object, or where a setting is.
     pub fn has_natural_id(&self) -> bool {
         self.one || self.key.as_ref().is_some_and(says_all)
@@ -138,6 +169,19 @@ read = "GET /plain/{id}"
         let sized = |size: Value| natural("found", &json!({ "studio": "7", "name": "a", "size": size }));
         assert_eq!(sized(json!(1)), sized(json!(1.0)));
         assert_ne!(sized(json!(1)), sized(json!(2)));
+        let odd = json!({ "studio": "a = \"b\", c", "name": "x, size = 2", "size": 3 });
+        let parts = natural("found", &odd).and_then(|natural| natural.parts());
+        let part = |name: &str, value: Value| (name.to_owned(), value);
+        let named = part("name", json!("x, size = 2"));
+        assert_eq!(
+            parts,
+            Some(vec![
+                part("studio", json!("a = \"b\", c")),
+                named,
+                part("size", json!(3))
+            ])
+        );
+        assert_eq!(Natural::Key("no value".to_owned()).parts(), None);
         assert_eq!(natural("plain", &json!({ "name": "a" })), None);
         assert_eq!(natural("setting", &json!({ "max": 3 })), None, "it says not where");
     }

@@ -6,6 +6,7 @@
 mod answer;
 pub mod budget;
 pub mod call;
+mod clock;
 pub mod ledger;
 pub mod redact;
 pub mod retry;
@@ -21,8 +22,8 @@ use reqwest::{Method, Request, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::Account;
 use super::error::{ErrorKind, PlatformError};
+use super::{Account, Clock};
 use crate::outside::{self, Silence};
 use crate::symbol;
 use answer::{Answer, Expected, Mishap};
@@ -52,6 +53,7 @@ pub struct Client {
     deadline: Duration,
     redactor: Redactor,
     ledger: Arc<Ledger>,
+    clock: clock::Told,
 }
 
 /// A call made ready: everything that is the same in each attempt.
@@ -81,6 +83,7 @@ impl Client {
             later: BTreeSet::new(),
             deadline: retry::ATTEMPT_DEADLINE,
             redactor,
+            clock: clock::Told::default(),
         }
     }
 
@@ -102,6 +105,11 @@ impl Client {
     /// A text without the account's secrets, for messages made of what a platform said.
     pub fn redact(&self, text: &str) -> String {
         self.redactor.clean(text)
+    }
+
+    /// The platform's clock, where an answer has told the time.
+    pub fn clock(&self) -> Option<Clock> {
+        self.clock.latest()
     }
 
     /// Sends a call and reads its JSON answer. Anything but a 2xx in JSON is an error; it carries the answer, where that
@@ -276,6 +284,7 @@ impl Client {
         };
         let answer = match answered {
             Ok(response) => {
+                self.clock.hear(response.headers());
                 answer::read(
                     ready.call,
                     ready.expected,

@@ -76,6 +76,17 @@ pub(super) fn scope_of<'a>(kind: &KindDefinition, job: &'a Job, live: &'a Value)
     }
 }
 
+/// Whether nothing is said by a value.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(is_blank),
+        Value::Object(map) => map.values().all(is_blank),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// What makes sure that an object is the one a job is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sure {
@@ -141,6 +152,11 @@ impl Rest {
             None => None,
         };
         scope.id = key.as_deref();
+        if job.gentle
+            && let Some(receipt) = self.left_as_it_is(kind, job, &scope).await?
+        {
+            return Ok(receipt);
+        }
         let answer = match self.send(create, &scope).await {
             Ok(answer) => answer,
             Err(error) if error.kind == ErrorKind::Conflict => return self.exists(kind, job, &scope, error).await,
@@ -191,6 +207,36 @@ impl Rest {
                 .cloned(),
             ..Receipt::default()
         })
+    }
+
+    /// A setting that may be a stranger's, and holds something of what would be written: it is left as it is.
+    async fn left_as_it_is(
+        &self,
+        kind: &KindDefinition,
+        job: &Job,
+        scope: &Scope<'_>,
+    ) -> Result<Option<Receipt>, PlatformError> {
+        let id = ids::of(kind, &scope.inputs, "");
+        let live = match self.read(kind, &id).await {
+            Ok(live) => live,
+            Err(error) if error.kind == ErrorKind::Missing => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let current = object::shown(kind, &live).0;
+        let mut owned = compare::owned_part(kind, &job.document, &current);
+        if let Some(map) = owned.as_object_mut() {
+            map.retain(|name, _| !kind.inputs.contains(name));
+        }
+        if is_blank(&owned) {
+            return Ok(None);
+        }
+        Ok(Some(Receipt {
+            id,
+            read: Some(owned),
+            note: Some("something is there already, which may be a stranger's: it is left as it is".to_owned()),
+            left: true,
+            ..Receipt::default()
+        }))
     }
 
     /// The platform says that it is there already: ours, if an earlier answer was lost; else somebody's.
@@ -247,6 +293,13 @@ impl Rest {
 
     /// Writes what differs and reads it back.
     async fn fill(&self, kind: &KindDefinition, job: &Job) -> Result<Receipt, PlatformError> {
+        if job.left {
+            return Ok(Receipt {
+                id: job.id.clone(),
+                left: true,
+                ..Receipt::default()
+            });
+        }
         let (current, live, carried) = self.ours(kind, job).await?;
         if let Some(expected) = &job.expected
             && *expected != Digest::of_json(&compare::owned_part(kind, &job.document, &current))

@@ -100,6 +100,7 @@ impl Observer for Rest {
             answer.failure = Some(error);
         }
         answer.owner = self.owner();
+        answer.clock = self.client.clock();
         answer
     }
 }
@@ -196,7 +197,8 @@ impl Rest {
                 groups.entry((kind, place)).or_insert_with(|| group(BTreeMap::new()));
             }
             for wanted in question.wanted.iter().filter(|wanted| wanted.kind == *kind) {
-                match ids::inputs_of(definition, &wanted.document) {
+                let of_natural = || definition.inputs_of_natural(wanted.natural.as_ref()?);
+                match ids::inputs_of(definition, &wanted.document).or_else(of_natural) {
                     Some(inputs) => {
                         let place = ids::of(definition, &inputs, "");
                         groups

@@ -10,9 +10,9 @@ use crate::platform::definition::call::{List, Read};
 use crate::platform::definition::kind::Marker;
 use crate::platform::definition::object::{self, Carried};
 use crate::platform::definition::placeholder::{Scope, Text};
-use crate::platform::definition::{KindDefinition, compare, ids, path};
+use crate::platform::definition::{KindDefinition, compare, ids, path, proof};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{Reading, Rival, Search, Wanted};
+use crate::platform::{Natural, Reading, Rival, Search, Wanted};
 use crate::problem::listed as listed_words;
 
 impl Rest {
@@ -25,6 +25,10 @@ impl Rest {
         found: &mut Found,
     ) -> Result<Search, PlatformError> {
         let kind = group.definition;
+        if let (Some(natural), true, None) = (&wanted.natural, wanted.document.is_null(), &kind.marker) {
+            let live = self.at_natural(group, natural, listed).await?;
+            return self.told(group, wanted, live, found).await;
+        }
         let spec = object::spec(kind, &wanted.document);
         let scope = Scope {
             spec: Some(&spec),
@@ -72,6 +76,53 @@ impl Rest {
         if let (Some(listed), true) = (listed, kind.find.is_none()) {
             candidates.extend(listed.carrying(kind, &wanted.mark).cloned());
         }
+        self.told(group, wanted, candidates, found).await
+    }
+
+    /// The objects at a place that is recorded.
+    async fn at_natural(
+        &self,
+        group: &Group<'_>,
+        natural: &Natural,
+        listed: Option<&Listed>,
+    ) -> Result<Vec<Value>, PlatformError> {
+        let kind = group.definition;
+        let mut conditions = match (natural, natural.parts()) {
+            (Natural::Id(id), _) => {
+                return match self.read(kind, id).await {
+                    Ok(live) => Ok(vec![live]),
+                    Err(error) if error.kind == ErrorKind::Missing => Ok(Vec::new()),
+                    Err(error) => Err(error),
+                };
+            }
+            (Natural::Key(_), parts) => parts.unwrap_or_default(),
+        };
+        conditions.retain(|(path, _)| !kind.inputs.contains(path));
+        let scope = Scope {
+            inputs: group.inputs.clone(),
+            ..Scope::default()
+        };
+        let items = match (listed, kind.whole_list()) {
+            (Some(listed), _) => listed.objects.values().cloned().collect(),
+            (None, Some(list)) => self.list(kind, list, &scope, None).await?.items,
+            (None, None) => {
+                let why = "no list shows everything of this kind";
+                return Err(PlatformError::new(ErrorKind::Unexpected, "find", why));
+            }
+        };
+        let meant = |item: &Value| meets(kind, item, &conditions);
+        Ok(items.into_iter().filter(meant).collect())
+    }
+
+    /// What these objects are to what was looked for: it, by its mark, or rivals.
+    async fn told(
+        &self,
+        group: &Group<'_>,
+        wanted: &Wanted,
+        candidates: Vec<Value>,
+        found: &mut Found,
+    ) -> Result<Search, PlatformError> {
+        let kind = group.definition;
         let mut rivals: BTreeMap<String, Rival> = BTreeMap::new();
         for live in candidates.into_iter().filter(|live| !object::is_gone(kind, live)) {
             let Some(own) = own_id(kind, &live) else { continue };
@@ -91,8 +142,9 @@ impl Rest {
             if object.mark.as_deref() == Some(&*wanted.mark) {
                 found.objects.push((id, Reading::Present(Box::new(object))));
             } else {
-                let title = object.title;
-                rivals.insert(id.clone(), Rival { id, title });
+                let created = kind.proof.created.as_deref();
+                let created = created.and_then(|at| proof::time(path::at(&live, at)?));
+                rivals.insert(id, Rival { object, created });
             }
         }
         Ok(if rivals.is_empty() {

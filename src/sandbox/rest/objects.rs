@@ -25,6 +25,8 @@ const TIMES: [&str; 2] = ["createdAt", "updatedAt"];
 pub(super) const OWNER: &str = "sandbox";
 /// Where answers to idempotency keys are kept; no kind is called like this.
 const ANSWERED: &str = "/answered";
+/// Where the last time is kept that was told.
+const CLOCK: &str = "/clock";
 /// Where operations are kept that a creation started.
 pub(super) const OPERATIONS: &str = "/operations";
 
@@ -418,9 +420,10 @@ impl Service {
 
     /// A time that never repeats, so that paging by time is exact.
     fn now(&self, rows: &Rows) -> Result<String, StoreError> {
-        let number = rows.next("time")?;
-        let at = jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(1_790_000_000_000 + number as i64);
-        Ok(format!("{at:.3}"))
+        let last = rows.get::<i64>(CLOCK, "last")?.unwrap_or_default();
+        let now = Moment(Moment::now().0.max(last.saturating_add(1)));
+        rows.put(CLOCK, "last", &now.0)?;
+        Ok(now.to_string())
     }
 }
 

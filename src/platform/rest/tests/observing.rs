@@ -36,6 +36,7 @@ fn question(ids: &[&str], wanted: bool) -> Question {
         kind: kind.clone(),
         mark: address().mark("w"),
         document: json!({"name": "new"}),
+        natural: None,
         tried: None,
         attempt: None,
     });
