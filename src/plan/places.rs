@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::Values;
 use crate::desired::{DesiredState, Resource};
 use crate::digest::Digest;
@@ -238,8 +236,7 @@ impl<'a> Places<'a> {
             .and_then(|platform| platform.natural(&resource.kind, &document));
         if let Some(natural) = natural {
             places.push(self.at_natural(here.0, &resource.kind, natural.clone()));
-            let (Natural::Id(text) | Natural::Key(text)) = &natural;
-            if symbol::symbols(&Value::from(text.as_str())).is_empty() {
+            if !natural.is_open() {
                 self.natural.insert(&resource.address, natural);
             }
         }

@@ -10,6 +10,7 @@
 mod fates;
 mod places;
 mod shared;
+mod standing;
 mod world;
 
 use upa::lockfile::Pending;

@@ -285,10 +285,8 @@ impl Walk<'_> {
         };
         let document = symbol::resolve(&change.work.document, &value, Unknown::Keep);
         let platform = self.context.registry.of_kind(&change.kind)?;
-        let natural = platform.natural(&change.kind, &document)?;
-        let (Natural::Id(text) | Natural::Key(text)) = &natural;
-        let known = symbol::symbols(&Value::from(text.as_str())).is_empty() && !text.contains("{\"$");
-        known.then_some(natural)
+        let natural = platform.natural(&change.kind, &document);
+        natural.filter(|natural| !natural.is_open())
     }
 
     async fn execute(&self, change: &Change, job: &Job) -> Result<Receipt, PlatformError> {

@@ -191,15 +191,14 @@ impl<'a> Pass<'a> {
 /// refers to and is to go.
 pub(super) fn held(doubts: impl Iterator<Item = Address>, changes: &[Change], lock: &Lockfile) -> BTreeSet<Address> {
     let mut held: BTreeSet<Address> = doubts.collect();
-    let goes = |change: &Change| matches!(change.action, Action::Delete | Action::Forget);
+    let goes = |change: &Change| matches!(change.action, Action::Delete | Action::Forget | Action::Replace);
+    let comes = |change: &Change| !matches!(change.action, Action::Delete | Action::Forget);
     while !held.is_empty() {
         let recorded = held.iter().filter_map(|address| lock.resources.get(address));
         let needed: BTreeSet<&Address> = recorded.flat_map(Locked::needs).collect();
         let next = changes.iter().find(|change| {
-            let waits = match goes(change) {
-                true => needed.contains(&change.address),
-                false => !change.work.all_needs().is_disjoint(&held),
-            };
+            let is_needed = goes(change) && needed.contains(&change.address);
+            let waits = is_needed || comes(change) && !change.work.all_needs().is_disjoint(&held);
             !held.contains(&change.address) && waits
         });
         let Some(next) = next.map(|change| change.address.clone()) else {

@@ -22,6 +22,13 @@ pub enum Natural {
 }
 
 impl Natural {
+    /// Whether it hangs on what is still to be made, or on a secret: then it says no place yet.
+    pub fn is_open(&self) -> bool {
+        let (Natural::Id(text) | Natural::Key(text)) = self;
+        let forms = [r#"{"$ref":"#, r#"{"$secret":"#, r#"{\"$ref\":"#, r#"{\"$secret\":"#];
+        forms.iter().any(|symbol| text.contains(symbol))
+    }
+
     /// What it says, value by value: the values that place the object, and those it is found by. `None` for an id.
     pub fn parts(&self) -> Option<Vec<(String, Value)>> {
         let Natural::Key(mut text) = self.clone() else {
@@ -178,10 +185,25 @@ read = "GET /plain/{id}"
             Some(vec![
                 part("studio", json!("a = \"b\", c")),
                 named,
-                part("size", json!(3))
+                part("size", json!(3.0))
             ])
         );
         assert_eq!(Natural::Key("no value".to_owned()).parts(), None);
+        let open = symbol::Symbol::Base {
+            tenant: "ana".to_owned(),
+            version: "v1".to_owned(),
+        };
+        let open = json!({ "studio": "7", "name": format!("https://x/{}/in", open.embed()) });
+        assert!(natural("found", &open).is_some_and(|natural| natural.is_open()));
+        let parent = symbol::Symbol::id_of("ana/x".parse().unwrap()).embed();
+        let placed = json!({ "studio": format!("x{parent}"), "name": "a" });
+        for kind in ["found", "setting"] {
+            assert!(
+                natural(kind, &placed).is_some_and(|natural| natural.is_open()),
+                "{kind}"
+            );
+        }
+        assert!(natural("found", &odd).is_some_and(|natural| !natural.is_open()));
         assert_eq!(natural("plain", &json!({ "name": "a" })), None);
         assert_eq!(natural("setting", &json!({ "max": 3 })), None, "it says not where");
     }
