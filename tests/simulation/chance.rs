@@ -28,6 +28,9 @@ pub struct Life {
     pub collisions: usize,
     /// How many objects got another name in a lockfile.
     pub moves: usize,
+    /// How often a person had to answer, and how many objects were named to one and left.
+    pub asked: usize,
+    pub named: usize,
 }
 
 impl Life {
@@ -61,6 +64,8 @@ pub async fn live(seed: u64) -> Life {
         faults: 0,
         collisions: 0,
         moves: 0,
+        asked: 0,
+        named: 0,
     };
     if world.roll(3) == 0 {
         demand(&world);
@@ -132,6 +137,8 @@ pub async fn live(seed: u64) -> Life {
         }
     }
     life.wrong.extend(check(&world, &Clone::of(&world, "one")).await);
+    life.asked = world.asked.load(std::sync::atomic::Ordering::SeqCst);
+    life.named = world.named.load(std::sync::atomic::Ordering::SeqCst);
     life
 }
 

@@ -212,7 +212,7 @@ fn by_chance() {
     let (first, seeds) = (number("UPA_SIMULATE_FIRST", 0), number("UPA_SIMULATE_SEEDS", SEEDS));
     chance::prepare();
     let failures: Mutex<Vec<String>> = Mutex::default();
-    let totals: Mutex<[usize; 5]> = Mutex::default();
+    let totals: Mutex<[usize; 7]> = Mutex::default();
     std::thread::scope(|scope| {
         for thread in 0..THREADS as u64 {
             let (failures, totals) = (&failures, &totals);
@@ -220,7 +220,15 @@ fn by_chance() {
                 for seed in (first + thread..first + seeds).step_by(THREADS) {
                     let life = block_on(chance::live(seed));
                     let mut totals = totals.lock().unwrap();
-                    let came = [life.runs, life.deaths, life.faults, life.collisions, life.moves];
+                    let came = [
+                        life.runs,
+                        life.deaths,
+                        life.faults,
+                        life.collisions,
+                        life.moves,
+                        life.asked,
+                        life.named,
+                    ];
                     totals.iter_mut().zip(came).for_each(|(total, came)| *total += came);
                     if !life.wrong.is_empty() {
                         let replay = replayed_by(&format!("seed:{seed}"));
@@ -234,9 +242,9 @@ fn by_chance() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    let [runs, deaths, faults, collisions, moves] = totals.into_inner().unwrap();
+    let [runs, deaths, faults, collisions, moves, asked, named] = totals.into_inner().unwrap();
     println!(
-        "{seeds} seeds of {SEEDS}, from {first}: {runs} runs, {deaths} deaths, {faults} faults, {collisions} collisions, {moves} moves; {} failed",
+        "{seeds} seeds of {SEEDS}, from {first}: {runs} runs, {deaths} deaths, {faults} faults, {collisions} collisions, {moves} moves, {asked} questions to people, {named} objects named and left; {} failed",
         failures.len()
     );
     failures.iter().for_each(|failure| println!("{failure}"));

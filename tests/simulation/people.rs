@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
 
 use regex::Regex;
 use upa::lockfile::{Provisioned, RequestState};
@@ -18,6 +19,31 @@ static UNWANTED: LazyLock<Regex> = LazyLock::new(|| {
     let text = r"(?P<address>(?P<tenant>[a-z]+)@v1/(?P<resource>[a-z]+)) should go, and an earlier run tried to create it and was cut off";
     Regex::new(text).unwrap()
 });
+
+static LEFT: LazyLock<Regex> = LazyLock::new(|| {
+    let text = r"(?P<tenant>[a-z]+)@v1/(?P<resource>[a-z]+): (an earlier run may have made this pine|pine\.[a-z]+ [^ ]+ stays)";
+    Regex::new(text).unwrap()
+});
+
+/// Reads what a run says that it leaves on the platform.
+pub fn hear(world: &World, said: &str) {
+    for left in LEFT.captures_iter(said) {
+        let it = (left["tenant"].to_owned(), left["resource"].to_owned());
+        world.named.fetch_add(1, Ordering::Relaxed);
+        world.left.lock().unwrap().insert(it);
+    }
+}
+
+/// Looks for what was left, and takes it away.
+pub async fn tidy(world: &World) {
+    let left = std::mem::take(&mut *world.left.lock().unwrap());
+    for (tenant, resource) in left {
+        match super::studios::is_limits(&format!("{tenant}@v1/{resource}")) {
+            true => super::studios::free(world, &tenant).await,
+            false => delete_unmarked(world, &resource, &tenant).await,
+        }
+    }
+}
 
 /// The tenant of an address.
 pub fn tenant(address: &str) -> &str {
@@ -58,6 +84,7 @@ pub async fn answer(world: &World, said: &str) -> BTreeSet<String> {
         world.recreate.lock().unwrap().insert(address.parse().unwrap());
         asked.insert(question["tenant"].to_owned());
     }
+    world.asked.fetch_add(asked.len(), Ordering::Relaxed);
     asked
 }
 

@@ -151,6 +151,7 @@ async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Fail
     let mut survey = run.survey(desired, &rules(&run, &process.world)).await;
     let mut problems = run.session.warnings.clone();
     problems.extend(survey.plan.problems.iter().cloned());
+    super::people::hear(&process.world, &report::problems(&survey.plan.problems));
     let before = Exit::of_problems(&survey.plan.problems);
     if run::stops(before) || survey.plan.is_empty() && run.session.leftovers.is_empty() {
         return Ok((before, report::problems(&problems)));
@@ -206,7 +207,10 @@ pub async fn until_quiet(world: &Arc<World>, clone: &Clone) -> Result<(), String
         let process = Process::new(world, &format!("settle{number}"), super::fate::Fate::calm(), false);
         match clone.apply(&process).await {
             Ended::Died => return Err("it died of nothing".to_owned()),
-            Ended::Exited(0, _) if !clone.has_leftovers() && !super::people::approve(world) => return Ok(()),
+            Ended::Exited(0, _) if !clone.has_leftovers() && !super::people::approve(world) => {
+                super::people::tidy(world).await;
+                return Ok(());
+            }
             // Another run's claim: it is over by itself.
             Ended::Exited(11, said) => {
                 last = said;

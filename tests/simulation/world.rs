@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ pub struct World {
     forgotten: Mutex<Vec<String>>,
     /// What people say is not there: `--recreate`.
     pub recreate: Mutex<BTreeSet<Address>>,
+    /// The objects that runs named and left as they are: tenant and resource.
+    pub left: Mutex<BTreeSet<(String, String)>>,
+    /// How often a person had to answer, and how many objects were named to one.
+    pub asked: AtomicUsize,
+    pub named: AtomicUsize,
 }
 
 fn memory_folder() -> PathBuf {
@@ -112,6 +118,9 @@ impl World {
             recorded: Mutex::default(),
             forgotten: Mutex::default(),
             recreate: Mutex::default(),
+            left: Mutex::default(),
+            asked: AtomicUsize::new(0),
+            named: AtomicUsize::new(0),
         });
         world.release();
         world.commit("workspace");
@@ -135,6 +144,9 @@ impl World {
             recorded: Mutex::new(self.recorded.lock().unwrap().clone()),
             forgotten: Mutex::new(self.forgotten.lock().unwrap().clone()),
             recreate: Mutex::new(self.recreate.lock().unwrap().clone()),
+            left: Mutex::new(self.left.lock().unwrap().clone()),
+            asked: AtomicUsize::new(0),
+            named: AtomicUsize::new(0),
         })
     }
 
