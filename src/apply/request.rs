@@ -1,5 +1,7 @@
 //! Requests: the record of provisioning or deprovisioning one tenant. Fixes and repairs are runs, not requests.
 
+use jiff::Timestamp;
+
 use super::Context;
 use super::integrations::{self, Standing};
 use crate::desired::DesiredTenant;
@@ -65,7 +67,7 @@ fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> R
     let version = Version::path(&desired.product, &desired.version);
     let mut request = Request::opened(
         (outside::run_id(), purpose),
-        &(context.now)(),
+        (context.now)(),
         context.request_hours,
         (format!("{version}@{}", context.commit), desired.operator.clone()),
     );
@@ -85,7 +87,7 @@ pub fn work(context: &Context<'_>, lock: &Lockfile) -> Vec<Event> {
     announced
         .map(|(version, known)| {
             let mut provisioned = known.clone();
-            provisioned.request.comes_to(RequestState::Provisioning, &now);
+            provisioned.request.comes_to(RequestState::Provisioning, now);
             Event::Version {
                 version: version.clone(),
                 provisioned,
@@ -137,18 +139,18 @@ pub fn end(
         };
         if interrupted {
             // What waits is not waited for any longer; what was begun stays pending, and the next request goes on with it.
-            overdue(&mut next.request, desired, &now, "and is not");
+            overdue(&mut next.request, desired, now, "and is not");
         } else if next.request.is_open() && failed {
-            next.request.comes_to(RequestState::Failed, &now);
+            next.request.comes_to(RequestState::Failed, now);
         } else if next.request.is_open() && !awaited.is_empty() {
             let names = awaited.iter().map(|gate| gate.name.as_str());
             let why = format!("and nobody approved {}", listed(names));
-            await_approval(&mut next.request, &awaited, &now);
-            overdue(&mut next.request, desired, &now, &why);
+            await_approval(&mut next.request, &awaited, now);
+            overdue(&mut next.request, desired, now, &why);
         } else if next.request.is_open() {
-            next.request.comes_to(RequestState::Completed, &now);
+            next.request.comes_to(RequestState::Completed, now);
             if next.request.purpose == Purpose::Provision {
-                next.provisioned_at.get_or_insert_with(|| now.clone());
+                next.provisioned_at.get_or_insert(now);
             }
         }
         if !failed && !interrupted && current {
@@ -165,20 +167,18 @@ pub fn end(
 }
 
 /// All is done that can be done without a person, who has a time of their own for it.
-fn await_approval(request: &mut Request, awaited: &[&Gate], now: &str) {
+fn await_approval(request: &mut Request, awaited: &[&Gate], now: Timestamp) {
     if request.state != RequestState::AwaitingApproval {
         request.comes_to(RequestState::AwaitingApproval, now);
-        let until = now.parse().ok().and_then(|now| gates::deadline(awaited, now));
-        request.deadline = until.map(|until| until.to_string());
+        request.deadline = Some(gates::deadline(awaited, now));
     }
 }
 
 /// A request whose time is up fails.
-fn overdue(request: &mut Request, desired: &DesiredTenant, now: &str, why: &str) {
-    if request.is_overdue(now) {
-        let deadline = request.deadline.as_deref().unwrap_or_default();
+fn overdue(request: &mut Request, desired: &DesiredTenant, now: Timestamp, why: &str) {
+    if let Some(deadline) = request.deadline.filter(|_| request.is_overdue(now)) {
         request.log(LoggedError {
-            at: now.to_owned(),
+            at: now,
             address: desired.name.clone(),
             step: "request".to_owned(),
             message: format!("it was to be done by {deadline}, {why}"),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -61,7 +62,7 @@ pub enum Event {
     Failed {
         address: Address,
         step: Step,
-        at: String,
+        at: Timestamp,
         message: String,
         /// Whether the platform cannot have done anything.
         harmless: bool,
@@ -176,7 +177,7 @@ impl Lockfile {
                 at,
                 message,
                 harmless,
-            } => self.failed(address, *step, at, message, *harmless),
+            } => self.failed(address, *step, *at, message, *harmless),
             Event::VersionGone { version } => {
                 self.versions.remove(version);
             }
@@ -219,7 +220,7 @@ impl Lockfile {
         self.resources.get_mut(address)?.pending.as_mut()
     }
 
-    fn failed(&mut self, address: &Address, step: Step, at: &str, message: &str, harmless: bool) {
+    fn failed(&mut self, address: &Address, step: Step, at: Timestamp, message: &str, harmless: bool) {
         if let Some(locked) = self.resources.get_mut(address) {
             let created = locked.pending.as_ref().is_some_and(|pending| pending.id.is_some());
             // A first call that cannot have done anything leaves nothing to settle.
@@ -246,7 +247,7 @@ impl Lockfile {
         };
         if let Some(version) = version {
             version.request.log(LoggedError {
-                at: at.to_owned(),
+                at,
                 address: address.to_string(),
                 step: step.as_str().to_owned(),
                 message: message.to_owned(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 
 use super::Lockfile;
 use crate::problem::{Place, Problem};
-use crate::workspace::toml::Toml;
+use crate::workspace::toml::{Toml, pointer};
 
 /// The format this upa writes.
 pub const FORMAT: u32 = 1;
@@ -61,11 +62,11 @@ pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<
             );
         }
     }
-    let lockfile: Lockfile = match serde_json::from_value(toml.value.clone()) {
+    let lockfile: Lockfile = match serde_path_to_error::deserialize(&toml.value) {
         Ok(lockfile) => lockfile,
         Err(error) => {
-            let problem = Problem::configuration(format!("this lockfile is damaged: {error}"));
-            return Err(vec![problem.at(Place::file(file)).hint(RESTORE).tenant(tenant)]);
+            let damaged = format!("this lockfile is damaged: {}", error.inner());
+            return refuse(damaged, &place_of(error.path()), RESTORE);
         }
     };
     if lockfile.tenant != tenant {
@@ -86,6 +87,19 @@ pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<
         );
     }
     Ok(lockfile)
+}
+
+/// Where in the file something is that cannot be read.
+fn place_of(path: &serde_path_to_error::Path) -> String {
+    let segments: Vec<String> = path
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Map { key } => Some(key.clone()),
+            Segment::Seq { index } => Some(index.to_string()),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect();
+    pointer(segments.iter().map(String::as_str))
 }
 
 /// An output in the form a lockfile can keep: TOML has no null, and an integer above 63 bits is text there.
@@ -133,9 +147,9 @@ mod tests {
                     request_id: Uuid::from_u128(2),
                     purpose: Purpose::Provision,
                     state: RequestState::Completed,
-                    created_at: "2026-11-21T00:00:00Z".to_owned(),
-                    updated_at: "2026-11-21T00:00:00Z".to_owned(),
-                    deadline: Some("2026-11-22T00:00:00Z".to_owned()),
+                    created_at: "2026-11-21T00:00:00Z".parse().unwrap(),
+                    updated_at: "2026-11-21T00:00:00Z".parse().unwrap(),
+                    deadline: Some("2026-11-22T00:00:00Z".parse().unwrap()),
                     schema_ref: "versions/p/v2.0.toml".to_owned(),
                     operator: "ana".to_owned(),
                     integrations: BTreeMap::from([
@@ -145,12 +159,12 @@ mod tests {
                         ("voice".to_owned(), Integration::Failed),
                     ]),
                     history: vec![Transition {
-                        at: "2026-11-21T00:00:00Z".to_owned(),
+                        at: "2026-11-21T00:00:00Z".parse().unwrap(),
                         state: RequestState::Completed,
                     }],
                     failures: BTreeMap::from([("voice".to_owned(), "create: no \"voice\"".to_owned())]),
                     error_log: vec![LoggedError {
-                        at: "2026-11-21T00:00:00Z".to_owned(),
+                        at: "2026-11-21T00:00:00Z".parse().unwrap(),
                         address: "welcs@v2.0/a".to_owned(),
                         step: "create".to_owned(),
                         message: "no".to_owned(),

@@ -129,13 +129,13 @@ pub fn plan_tenant(
         );
         out.changes.clear();
     }
-    let now = basis.rules.now().to_string();
+    let now = basis.rules.now();
     let open = lock.versions.values().any(|version| match version.request.state {
         RequestState::Pending | RequestState::Provisioning => true,
         // A person is waited for, as long as there is time.
         RequestState::AwaitingApproval => {
             tenant.status == Status::Deprovisioned
-                || version.request.is_overdue(&now)
+                || version.request.is_overdue(now)
                 || gates::open(tenant, lock).is_empty()
         }
         RequestState::Completed => false,
