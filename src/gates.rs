@@ -177,6 +177,20 @@ pub fn is_released(tenant: &DesiredTenant, lock: &Lockfile) -> bool {
         && open(tenant, lock).is_empty()
 }
 
+/// Whether it is still to be recorded that gates are open, or open no more, although the request is complete; or whether
+/// the time to approve one of them is up.
+pub fn is_review_due(tenant: &DesiredTenant, version: &str, lock: &Lockfile, now: Timestamp) -> bool {
+    let Some(known) = lock.versions.get(version).filter(|_| version == tenant.version) else {
+        return false;
+    };
+    if tenant.status == Status::Deprovisioned || known.request.purpose != Purpose::Provision {
+        return false;
+    }
+    let open: BTreeSet<&str> = open(tenant, lock).iter().map(|gate| gate.name.as_str()).collect();
+    open != known.reopened.keys().map(String::as_str).collect()
+        || known.reopened.values().any(|deadline| now > *deadline)
+}
+
 /// A gate that waits for a person, as it is told.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Awaited {
@@ -214,7 +228,10 @@ pub fn awaited(state: &DesiredState, locks: &BTreeMap<String, Lockfile>) -> Vec<
                 gate: gate.name.clone(),
                 prompt: gate.spec.prompt.clone(),
                 tenants: BTreeSet::from([tenant.name.clone()]),
-                deadline: request.deadline.filter(|_| waits),
+                deadline: match waits {
+                    true => request.deadline,
+                    false => known.reopened.get(&gate.name).copied(),
+                },
                 outdated: matches!(gate.standing(&tenant.version, lock), Standing::Outdated(_)),
             };
             match gate.spec.per {

@@ -1,5 +1,7 @@
 //! Requests: the record of provisioning or deprovisioning one tenant. Fixes and repairs are runs, not requests.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::Context;
@@ -35,6 +37,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
             webhook_base_path: base_path(&desired.name, base, desired.named_paths),
             base,
             provisioned_at: None,
+            reopened: BTreeMap::new(),
             request: opened(context, desired, Purpose::Provision),
         });
     };
@@ -155,6 +158,7 @@ pub fn end(
         }
         if !failed && !interrupted && current {
             next.revision = desired.revision;
+            review(context, desired, &mut next, &awaited, now);
         }
         if next != *known {
             events.push(Event::Version {
@@ -172,6 +176,37 @@ fn await_approval(request: &mut Request, awaited: &[&Gate], now: Timestamp) {
         request.comes_to(RequestState::AwaitingApproval, now);
         request.deadline = Some(gates::deadline(awaited, now));
     }
+}
+
+/// What was complete and is to be checked again has a deadline of its own, like a request. Where it is missed, another
+/// request is opened and fails: the one that was complete stays so.
+fn review(context: &Context<'_>, desired: &DesiredTenant, known: &mut Provisioned, awaited: &[&Gate], now: Timestamp) {
+    let before = std::mem::take(&mut known.reopened);
+    if known.request.purpose != Purpose::Provision || known.request.state != RequestState::Completed {
+        return;
+    }
+    let until = |gate: &&Gate| {
+        let deadline = before.get(&gate.name).copied();
+        (
+            gate.name.clone(),
+            deadline.unwrap_or_else(|| gates::deadline(&[gate], now)),
+        )
+    };
+    known.reopened = awaited.iter().map(until).collect();
+    let missed = known.reopened.iter().filter(|(_, deadline)| now > **deadline);
+    let missed: BTreeMap<String, Timestamp> = missed.map(|(gate, deadline)| (gate.clone(), *deadline)).collect();
+    let Some(deadline) = missed.values().min() else { return };
+    let integrations = std::mem::take(&mut known.request.integrations);
+    known.request = opened(context, desired, Purpose::Provision);
+    known.request.integrations = integrations;
+    known.request.comes_to(RequestState::AwaitingApproval, now);
+    known.request.deadline = Some(*deadline);
+    let why = format!(
+        "and nobody approved {} again",
+        listed(missed.keys().map(String::as_str))
+    );
+    overdue(&mut known.request, desired, now, &why);
+    known.reopened.clear();
 }
 
 /// A request whose time is up fails.

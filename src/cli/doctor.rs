@@ -187,6 +187,13 @@ fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
             );
         }
         for (version, known) in &lock.versions {
+            let missed = known.reopened.iter().filter(|(_, deadline)| now > **deadline);
+            findings.extend(missed.map(|(gate, deadline)| {
+                let message =
+                    format!("`{gate}` of tenant `{tenant}` was to be approved again by {deadline}, and is not");
+                let hint = format!("approve it, or `upa apply {tenant}` says that its request has failed");
+                Problem::warning(message).tenant(&**tenant).hint(hint)
+            }));
             let request = &known.request;
             if let Some(deadline) = request.deadline.filter(|_| request.is_overdue(now)) {
                 let message = format!(

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use serde_path_to_error::Segment;
 
 use super::Lockfile;
 use crate::problem::{Place, Problem};
-use crate::workspace::toml::{Toml, pointer};
+use crate::workspace::toml::Toml;
 
 /// The format this upa writes.
 pub const FORMAT: u32 = 1;
@@ -62,11 +61,11 @@ pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<
             );
         }
     }
-    let lockfile: Lockfile = match serde_path_to_error::deserialize(&toml.value) {
+    let lockfile: Lockfile = match toml.typed() {
         Ok(lockfile) => lockfile,
-        Err(error) => {
-            let damaged = format!("this lockfile is damaged: {}", error.inner());
-            return refuse(damaged, &place_of(error.path()), RESTORE);
+        Err((why, place)) => {
+            let problem = Problem::configuration(format!("this lockfile is damaged: {why}"));
+            return Err(vec![problem.at(place).hint(RESTORE).tenant(tenant)]);
         }
     };
     if lockfile.tenant != tenant {
@@ -87,19 +86,6 @@ pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<
         );
     }
     Ok(lockfile)
-}
-
-/// Where in the file something is that cannot be read.
-fn place_of(path: &serde_path_to_error::Path) -> String {
-    let segments: Vec<String> = path
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Map { key } => Some(key.clone()),
-            Segment::Seq { index } => Some(index.to_string()),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .collect();
-    pointer(segments.iter().map(String::as_str))
 }
 
 /// An output in the form a lockfile can keep: TOML has no null, and an integer above 63 bits is text there.
@@ -143,6 +129,7 @@ mod tests {
                 webhook_base_path: "welcs-1".to_owned(),
                 base: Uuid::from_u128(1),
                 provisioned_at: None,
+                reopened: BTreeMap::new(),
                 request: Request {
                     request_id: Uuid::from_u128(2),
                     purpose: Purpose::Provision,

@@ -50,6 +50,10 @@ pub struct Provisioned {
     /// When the tenant was first complete on this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioned_at: Option<Timestamp>,
+    /// Gates that are open although the request is complete, because what they cover is another since: until when each is to
+    /// be approved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reopened: BTreeMap<String, Timestamp>,
     pub request: Request,
 }
 

@@ -147,6 +147,7 @@ impl World {
                         webhook_base_path: base_path(&tenant.name, base, tenant.named_paths),
                         base,
                         provisioned_at: Some("2026-11-01T00:00:00Z".parse().unwrap()),
+                        reopened: BTreeMap::new(),
                         request: request(),
                     },
                 )

@@ -130,7 +130,7 @@ pub fn plan_tenant(
         out.changes.clear();
     }
     let now = basis.rules.now();
-    let open = lock.versions.values().any(|version| match version.request.state {
+    let open = lock.versions.iter().any(|(name, version)| match version.request.state {
         RequestState::Pending | RequestState::Provisioning => true,
         // A person is waited for, as long as there is time.
         RequestState::AwaitingApproval => {
@@ -138,7 +138,7 @@ pub fn plan_tenant(
                 || version.request.is_overdue(now)
                 || gates::open(tenant, lock).is_empty()
         }
-        RequestState::Completed => false,
+        RequestState::Completed => gates::is_review_due(tenant, name, lock, now),
         RequestState::Failed => gates::is_released(tenant, lock),
     });
     // Whose approval counts for all must be known to be on the revision it is for.
