@@ -245,6 +245,7 @@ impl Recovery {
             needs: BTreeSet::new(),
             natural: None,
             out: BTreeMap::new(),
+            operations: Vec::new(),
         };
         let locked = Locked {
             kind: kind.clone(),

@@ -190,7 +190,7 @@ async fn take_away(executor: &dyn Executor, orphan: &Orphan) -> Result<(), Platf
         probes: Vec::new(),
         label: String::new(),
         out: BTreeMap::new(),
-        created: None,
+        operations: Vec::new(),
     };
     if orphan.runs {
         executor.execute(&job(Step::Unpublish)).await?;

@@ -40,6 +40,9 @@ pub enum Event {
         id: String,
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         out: BTreeMap<String, Value>,
+        /// What the platform is still doing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        operations: Vec<Value>,
     },
     /// Objects are called otherwise in Git: each new address with the one that recorded its object until now. All of them at
     /// once, so that two addresses may change places.
@@ -121,10 +124,10 @@ impl Lockfile {
                 if owner.is_some() {
                     locked.owner.clone_from(owner);
                 }
-                let kept = match locked.pending.take() {
-                    Some(pending) if pending.attempt == *attempt => pending.out,
-                    _ => BTreeMap::new(),
-                };
+                let kept = locked.pending.take().filter(|pending| pending.attempt == *attempt);
+                let (out, operations) = kept
+                    .map(|pending| (pending.out, pending.operations))
+                    .unwrap_or_default();
                 locked.pending = Some(Pending {
                     run: *run,
                     attempt: *attempt,
@@ -132,13 +135,20 @@ impl Lockfile {
                     id: id.clone(),
                     needs: needs.clone(),
                     natural: natural.clone(),
-                    out: kept,
+                    out,
+                    operations,
                 });
             }
-            Event::Created { address, id, out } => {
+            Event::Created {
+                address,
+                id,
+                out,
+                operations,
+            } => {
                 if let Some(pending) = self.pending(address) {
                     pending.id = Some(id.clone());
                     pending.out = kept_all(out);
+                    pending.operations = operations.iter().filter_map(kept).collect();
                 }
             }
             Event::Moved { moves } => self.moved(moves),

@@ -174,6 +174,7 @@ mod tests {
                     needs: BTreeSet::new(),
                     natural: None,
                     out: BTreeMap::new(),
+                    operations: vec![serde_json::json!({"id": "op-1"})],
                 }),
                 applied: Some(Applied {
                     id: "abc".to_owned(),

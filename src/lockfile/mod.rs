@@ -273,6 +273,9 @@ pub struct Pending {
     /// What only the answer of its creation told.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub out: BTreeMap<String, Value>,
+    /// What the platform said it is still doing then: of each operation what it takes to ask for it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Value>,
 }
 
 /// What the platform holds.

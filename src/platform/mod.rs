@@ -429,8 +429,8 @@ pub struct Job {
     pub label: String,
     /// The outputs that are recorded.
     pub out: BTreeMap<String, Value>,
-    /// For `Wait` in the run that created it: what the platform answered then.
-    pub created: Option<Value>,
+    /// For `Wait`: the operations that its creation started, as far as it takes to ask for each again.
+    pub operations: Vec<Value>,
 }
 
 impl fmt::Debug for Job {
@@ -456,8 +456,8 @@ pub struct Receipt {
     pub out: BTreeMap<String, Value>,
     /// Outputs that must not be written down.
     pub secrets: BTreeMap<String, Secret>,
-    /// For `Create`: what the platform answered, for a following `Wait`.
-    pub created: Option<Value>,
+    /// For `Create`: the operations it started, for a following `Wait`.
+    pub operations: Vec<Value>,
     /// Whose account it is, where the platform told it by now.
     pub owner: Option<String>,
 }

@@ -146,7 +146,7 @@ impl<'a> Case<'a> {
             probes: Vec::new(),
             label: String::new(),
             out: BTreeMap::new(),
-            created: None,
+            operations: Vec::new(),
         }
     }
 

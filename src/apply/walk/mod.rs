@@ -105,8 +105,8 @@ struct Walk<'a> {
 struct Told {
     /// Outputs that may be written down.
     out: BTreeMap<String, Value>,
-    /// What only the answer of its creation told.
-    created: Option<Value>,
+    /// What its creation started.
+    operations: Vec<Value>,
 }
 
 impl Walk<'_> {

@@ -132,8 +132,8 @@ impl Walk<'_> {
         }
         let told = self.told.entry(index).or_default();
         told.out.extend(receipt.out.clone());
-        if receipt.created.is_some() {
-            told.created = receipt.created;
+        if step == Step::Create {
+            told.operations.clone_from(&receipt.operations);
         }
         let out = told.out.clone();
         let outs = self.values.outs.entry(address.clone()).or_default();
@@ -146,6 +146,7 @@ impl Walk<'_> {
                 address: address.clone(),
                 id: receipt.id.clone(),
                 out: receipt.out,
+                operations: receipt.operations,
             })?;
         } else if step == Step::Delete {
             // What is replaced is gone before its successor is begun.
