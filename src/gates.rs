@@ -178,8 +178,8 @@ pub fn is_released(tenant: &DesiredTenant, lock: &Lockfile) -> bool {
 }
 
 /// Whether it is still to be recorded that gates are open, or open no more, although the request is complete; or whether
-/// the time to approve one of them is up.
-pub fn is_review_due(tenant: &DesiredTenant, version: &str, lock: &Lockfile, now: Timestamp) -> bool {
+/// the time to approve one of them is up, where the time is known.
+pub fn is_review_due(tenant: &DesiredTenant, version: &str, lock: &Lockfile, now: Option<Timestamp>) -> bool {
     let Some(known) = lock.versions.get(version).filter(|_| version == tenant.version) else {
         return false;
     };
@@ -188,7 +188,7 @@ pub fn is_review_due(tenant: &DesiredTenant, version: &str, lock: &Lockfile, now
     }
     let open: BTreeSet<&str> = open(tenant, lock).iter().map(|gate| gate.name.as_str()).collect();
     open != known.reopened.keys().map(String::as_str).collect()
-        || known.reopened.values().any(|deadline| now > *deadline)
+        || now.is_some_and(|now| known.reopened.values().any(|deadline| now > *deadline))
 }
 
 /// A gate that waits for a person, as it is told.

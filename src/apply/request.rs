@@ -126,6 +126,8 @@ pub fn end(
     interrupted: bool,
 ) -> Vec<Event> {
     let now = (context.now)();
+    // While nobody knows the date, nothing falls due.
+    let falls_due = !context.observed.is_apart_for(desired, lock);
     let mut events = Vec::new();
     for (version, known) in &lock.versions {
         let mut next = known.clone();
@@ -142,14 +144,18 @@ pub fn end(
         };
         if interrupted {
             // What waits is not waited for any longer; what was begun stays pending, and the next request goes on with it.
-            overdue(&mut next.request, desired, now, "and is not");
+            if falls_due {
+                overdue(&mut next.request, desired, now, "and is not");
+            }
         } else if next.request.is_open() && failed {
             next.request.comes_to(RequestState::Failed, now);
         } else if next.request.is_open() && !awaited.is_empty() {
             let names = awaited.iter().map(|gate| gate.name.as_str());
             let why = format!("and nobody approved {}", listed(names));
             await_approval(&mut next.request, &awaited, now);
-            overdue(&mut next.request, desired, now, &why);
+            if falls_due {
+                overdue(&mut next.request, desired, now, &why);
+            }
         } else if next.request.is_open() {
             next.request.comes_to(RequestState::Completed, now);
             if next.request.purpose == Purpose::Provision {
@@ -158,7 +164,10 @@ pub fn end(
         }
         if !failed && !interrupted && current {
             next.revision = desired.revision;
-            review(context, desired, &mut next, &awaited, now);
+            review(&mut next, &awaited, now);
+            if falls_due {
+                missed(context, desired, &mut next, now);
+            }
         }
         if next != *known {
             events.push(Event::Version {
@@ -178,9 +187,8 @@ fn await_approval(request: &mut Request, awaited: &[&Gate], now: Timestamp) {
     }
 }
 
-/// What was complete and is to be checked again has a deadline of its own, like a request. Where it is missed, another
-/// request is opened and fails: the one that was complete stays so.
-fn review(context: &Context<'_>, desired: &DesiredTenant, known: &mut Provisioned, awaited: &[&Gate], now: Timestamp) {
+/// What was complete and is to be checked again has a deadline of its own, like a request.
+fn review(known: &mut Provisioned, awaited: &[&Gate], now: Timestamp) {
     let before = std::mem::take(&mut known.reopened);
     if known.request.purpose != Purpose::Provision || known.request.state != RequestState::Completed {
         return;
@@ -193,6 +201,10 @@ fn review(context: &Context<'_>, desired: &DesiredTenant, known: &mut Provisione
         )
     };
     known.reopened = awaited.iter().map(until).collect();
+}
+
+/// Where the deadline of such a check is missed, another request is opened and fails: the one that was complete stays so.
+fn missed(context: &Context<'_>, desired: &DesiredTenant, known: &mut Provisioned, now: Timestamp) {
     let missed = known.reopened.iter().filter(|(_, deadline)| now > **deadline);
     let missed: BTreeMap<String, Timestamp> = missed.map(|(gate, deadline)| (gate.clone(), *deadline)).collect();
     let Some(deadline) = missed.values().min() else { return };

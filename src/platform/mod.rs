@@ -8,6 +8,7 @@
 //! must be understood before it may be copied for another tenant.
 
 pub mod account;
+pub mod clock;
 pub mod compare;
 pub mod contract;
 pub mod definition;
@@ -358,6 +359,8 @@ pub struct Answer {
     pub owner: Option<String>,
     /// How long was waited already for objects that a run may just have created.
     pub waited: Duration,
+    /// What its clock said beside this one, where it told it.
+    pub clock: Option<clock::Clock>,
     /// Why the account could not be read, if so.
     pub failure: Option<PlatformError>,
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::support::origin::Origin;
 use crate::support::product::{self, VERSION_FILE};
-use crate::support::{Run, Space};
+use crate::support::server;
+use crate::support::{Run, Server, Space};
 
 /// Refused with the line of a file, and nothing is written.
 #[track_caller]
@@ -233,4 +234,118 @@ fn a_deadline_beyond_every_calendar_is_still_one() {
     let deadline = lock["versions"]["v1"]["request"]["deadline"].as_str().unwrap();
     assert!(deadline.starts_with("9999-12-30"), "{deadline}");
     space.settled();
+}
+
+/// A platform says that it is another time, so many days ahead; or something that is no time.
+fn clock(server: &Server, account: &str, days: i64) {
+    let seconds = days * 86_400;
+    server.fault(&json!({"account": account, "kind": "clock", "ahead": seconds}));
+}
+
+fn calm(server: &Server) {
+    server.ok("DELETE", "/_sandbox/faults", None);
+}
+
+const APART: &str = "nothing that depends on the date is done there";
+
+/// A clock that is 40 days ahead is a platform that is 40 days behind.
+#[test]
+fn a_clock_that_is_wrong_replaces_no_watch() {
+    let space = crate::renewal::space();
+    server::on(&space, |server: &Server| {
+        space.apply();
+        space.settled();
+        crate::renewal::expires(&space, 24);
+        let before = space.id("ana", crate::renewal::ADDRESS);
+        for days in [-40, 40] {
+            clock(server, "google", days);
+            let plan = space.upa(&["plan", "--detailed-exitcode"]).exits(0);
+            assert!(plan.stderr.contains(APART), "{plan}");
+            assert!(plan.stderr.contains("account `google`"), "{plan}");
+            assert!(plan.stdout.contains("Nothing to do"), "{plan}");
+            let json = space.upa(&["plan", "--format", "json"]).exits(0).json();
+            assert!(json.to_string().contains(APART), "{json}");
+            let run = space.apply();
+            assert!(run.stderr.contains(APART), "{run}");
+            assert_eq!(space.id("ana", crate::renewal::ADDRESS), before);
+            calm(server);
+        }
+        // All else is done.
+        clock(server, "google", -40);
+        space.edit(
+            "templates/diary/v1/calendar.json",
+            "<%= tenant.name %>",
+            "<%= tenant.name %>'s",
+        );
+        space.upa(&["release", "diary", "v1"]).exits(0);
+        space.commit("another name");
+        let run = space.apply();
+        assert!(run.stdout.contains("ana@v1/calendar"), "{run}");
+        calm(server);
+        // What says nothing of the time says nothing against it, either.
+        for odd in ["soon", "", "Sun, 99 Nov 2026 12:00:00 GMT", "2026-11-29T00:00:00Z"] {
+            server.fault(&json!({"account": "google", "kind": "clock", "date": odd}));
+            let plan = space.upa(&["plan", "--detailed-exitcode"]).exits(2);
+            assert!(plan.stdout.contains("it expires soon"), "{plan}");
+            assert!(!plan.stderr.contains(APART), "{plan}");
+            calm(server);
+        }
+        space.apply();
+        assert_ne!(space.id("ana", crate::renewal::ADDRESS), before);
+    });
+}
+
+#[test]
+fn no_deadline_falls_due_while_clocks_are_apart() {
+    let space = Space::with(&["ana"]);
+    demand(&space, CALLED);
+    server::on(&space, |server: &Server| {
+        space.apply();
+        let lock = space.read("tenants/ana.lock");
+        let line = lock
+            .lines()
+            .find(|line| line.starts_with("deadline = "))
+            .unwrap()
+            .to_owned();
+        space.write(
+            "tenants/ana.lock",
+            lock.replace(&line, "deadline = \"2026-11-01T00:00:00Z\""),
+        );
+        space.commit("weeks pass, by this clock");
+        // One of its platforms is enough to doubt it, and a stranger's says nothing.
+        clock(server, "vapi", -40);
+        let plan = space.upa(&["plan", "--detailed-exitcode"]).exits(0);
+        assert!(plan.stdout.contains("Nothing to do"), "{plan}");
+        assert!(plan.stderr.contains(APART), "{plan}");
+        fix(&space, "another word");
+        space.apply();
+        assert_eq!(state(&space).1, "AWAITING_APPROVAL");
+        calm(server);
+        space.apply();
+        assert_eq!(state(&space).1, "FAILED");
+    });
+}
+
+#[test]
+fn no_rule_ends_while_clocks_are_apart() {
+    let space = Space::with(&["ana"]);
+    space.edit(
+        VERSION_FILE,
+        "\n[resources.answer]",
+        "\n[[drift]]\nresource = \"assistant\"\npath = \"firstMessage\"\nrule = \"ignore\"\nreason = \"a trial\"\n\
+         until = 2026-11-01\n\n[resources.answer]",
+    );
+    product::release(&space);
+    space.commit("a rule");
+    server::on(&space, |server: &Server| {
+        space.apply();
+        let id = space.id("ana", "ana@v1/assistant");
+        let changed = json!({"firstMessage": "by hand"});
+        server.ok("PATCH", &format!("/vapi/assistant/{id}"), Some(&changed));
+        space.upa(&["plan", "--detailed-exitcode"]).exits(2);
+        clock(server, "vapi", -40);
+        let plan = space.upa(&["plan", "--detailed-exitcode"]).exits(0);
+        assert!(plan.stderr.contains(APART), "{plan}");
+        assert!(!plan.stderr.contains("is enforced again"), "{plan}");
+    });
 }

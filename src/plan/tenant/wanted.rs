@@ -284,7 +284,8 @@ impl<'a> Pass<'a> {
         let (out, before) = facts.renew.as_ref()?;
         let expires = locked?.out().get(out).and_then(milliseconds)?;
         let before = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
-        (self.basis.rules.now_ms.saturating_add(before) >= expires).then_some(Reason::Expires)
+        let is_due = self.basis.rules.now_ms.saturating_add(before) >= expires;
+        (is_due && !self.basis.observed.is_apart(&locked?.account)).then_some(Reason::Expires)
     }
 }
 

@@ -16,12 +16,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, ORIGIN};
 use reqwest::{Method, Request, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Account;
+use super::clock::Clock;
 use super::error::{ErrorKind, PlatformError};
 use crate::outside::{self, Silence};
 use crate::symbol;
@@ -276,6 +277,7 @@ impl Client {
         };
         let answer = match answered {
             Ok(response) => {
+                self.hear_time(&response);
                 answer::read(
                     ready.call,
                     ready.expected,
@@ -308,6 +310,23 @@ impl Client {
             }
         }
         answer
+    }
+
+    fn hear_time(&self, response: &reqwest::Response) {
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(clock) = date.and_then(|date| Clock::read(date, outside::now())) {
+            self.ledger.told(clock);
+        }
+    }
+
+    /// What the platform's clock said since a look began.
+    pub fn clock(&self) -> Option<Clock> {
+        self.ledger.clock()
+    }
+
+    /// A look begins: it goes by what it hears itself.
+    pub fn forget_clock(&self) {
+        self.ledger.forget_clock();
     }
 
     fn clean(&self, error: PlatformError) -> PlatformError {
