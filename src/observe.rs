@@ -114,9 +114,20 @@ pub fn ask_for_everything<'a>(
     }
 }
 
+/// Whether it is enough to ask for the recorded id. The answer of a creation alone is not: it may have been misheard.
+fn is_known(locked: &Locked) -> bool {
+    locked.applied.is_some() && !locked.is_being_replaced()
+}
+
+/// Whether the platform has answered its creation: nothing is on its way any more.
+fn is_told(locked: &Locked) -> bool {
+    let pending = locked.pending.as_ref();
+    locked.applied.is_none() && pending.is_some_and(|pending| pending.id.is_some())
+}
+
 /// The object of an address nobody knows the id of, if it is one.
 fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values: &Values<'_>) -> Option<Wanted> {
-    let known = locked.is_some_and(|locked| locked.id().is_some() && !locked.is_being_replaced());
+    let known = locked.is_some_and(is_known);
     if known || resource.adopt.is_some() {
         return None;
     }
@@ -126,7 +137,7 @@ fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values:
         kind: resource.kind.clone(),
         mark: resource.address.mark(workspace),
         document: symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep),
-        tried: pending.and_then(tried),
+        tried: pending.and_then(tried).filter(|_| !locked.is_some_and(is_told)),
         attempt: pending.map(|pending| pending.attempt.to_string()),
     })
 }
@@ -135,7 +146,7 @@ fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values:
 /// tells, because nobody knows what it looks like.
 fn unwanted(workspace: &str, address: &Address, locked: &Locked) -> Option<Wanted> {
     let pending = locked.pending.as_ref()?;
-    if locked.id().is_some() && !locked.is_being_replaced() {
+    if is_known(locked) {
         return None;
     }
     Some(Wanted {
@@ -143,7 +154,7 @@ fn unwanted(workspace: &str, address: &Address, locked: &Locked) -> Option<Wante
         kind: locked.kind.clone(),
         mark: address.mark(workspace),
         document: Value::Null,
-        tried: tried(pending),
+        tried: tried(pending).filter(|_| !is_told(locked)),
         attempt: Some(pending.attempt.to_string()),
     })
 }

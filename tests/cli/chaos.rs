@@ -6,7 +6,7 @@ use crate::support::server;
 use crate::support::{Run, Server, Space};
 
 /// Through how many seeds the tests live.
-const SEEDS: std::ops::Range<u64> = 1..13;
+const SEEDS: std::ops::Range<u64> = 1..9;
 
 fn chaos(space: &Space, seed: u64) -> Run {
     space.upa(&["apply", "--yes", "--sandbox", "--chaos-seed", &seed.to_string()])
@@ -37,7 +37,7 @@ fn what_lies_leave_is_settled_by_a_run_without_them() {
         // What was tried in the sandbox is committed nowhere.
         assert_eq!(space.commits(), 1);
     }
-    assert!(met > 5, "only {met} runs met a lie that they could not stand");
+    assert!(met > 3, "only {met} runs met a lie that they could not stand");
 }
 
 #[test]
@@ -94,4 +94,25 @@ fn lies_are_told_by_a_sandbox_only() {
     });
     let help = space.upa(&["apply", "--help"]).exits(0);
     assert!(help.stdout.contains("--chaos-seed <SEED>"), "{help}");
+}
+
+/// What the answer of a creation calls it is not what it is called: it is found by the mark and the attempt in it.
+#[test]
+fn an_id_that_was_misheard_makes_no_twin() {
+    for (account, path) in [("n8n", "/api/v1/workflows$"), ("vapi", "/assistant$")] {
+        for status in ["active", "deprovisioned"] {
+            let space = Space::with(&["ana"]);
+            server::on(&space, |server: &Server| {
+                server.fault(&json!({"account": account, "method": "POST", "path": path, "kind": "wrong_id"}));
+                let run = space.upa(&["apply", "--yes"]);
+                assert_ne!(run.status, 0, "{run}");
+                space.edit("tenants/ana.toml", "\"active\"", &format!("{status:?}"));
+                space.commit("and then");
+                space.apply();
+                space.settled();
+            });
+            let objects = if status == "active" { 3 } else { 0 };
+            assert_eq!(space.objects(), objects, "{account} {status}");
+        }
+    }
 }

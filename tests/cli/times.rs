@@ -349,3 +349,25 @@ fn no_rule_ends_while_clocks_are_apart() {
         assert!(!plan.stderr.contains("is enforced again"), "{plan}");
     });
 }
+
+#[test]
+fn a_time_of_expiry_that_is_none_is_said() {
+    let space = crate::renewal::space();
+    server::on(&space, |_: &Server| {
+        space.apply();
+        let lock = space.read("tenants/ana.lock");
+        let line = lock
+            .lines()
+            .find(|line| line.starts_with("expiration = "))
+            .unwrap()
+            .to_owned();
+        space.write("tenants/ana.lock", lock.replace(&line, "expiration = \"soon\""));
+        space.commit("no time");
+        let plan = space.upa(&["plan", "--detailed-exitcode"]).exits(0);
+        let said = "ana@v1/watch: when it expires is not known";
+        assert!(
+            plan.stderr.contains(said) && plan.stderr.contains("is \"soon\", which is no time"),
+            "{plan}"
+        );
+    });
+}
