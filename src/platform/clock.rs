@@ -19,7 +19,8 @@ impl Clock {
     /// Reads a `Date`. What is none says nothing.
     pub fn read(date: &str, here: Timestamp) -> Option<Self> {
         let date = httpdate::parse_http_date(date).ok()?;
-        let platform = Timestamp::try_from(date).ok()?;
+        // A year that is beyond every calendar is a wrong one.
+        let platform = Timestamp::try_from(date).unwrap_or(Timestamp::MAX);
         Some(Self { platform, here })
     }
 
