@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::desired::{DesiredState, DesiredTenant};
 use crate::digest::Digest;
-use crate::lockfile::{Applied, Lockfile, Purpose, RequestState};
+use crate::lockfile::{Applied, Lockfile, Purpose, RequestState, later};
 use crate::resource::{Address, Owner};
 use crate::workspace::gates::{Approval, GateSpec, Per, Reopen};
 use crate::workspace::{Status, Tenant, Version};
@@ -154,9 +154,10 @@ pub fn open<'a>(tenant: &'a DesiredTenant, lock: &Lockfile) -> Vec<&'a Gate> {
 }
 
 /// When a request must have been approved, if it waits from now on: the first of its gates to run out counts.
-pub fn deadline(open: &[&Gate], now: Timestamp) -> Option<Timestamp> {
+pub fn deadline(open: &[&Gate], now: Timestamp) -> Timestamp {
     let patience = open.iter().filter_map(|gate| gate.spec.patience()).min();
-    now.checked_add(patience.unwrap_or(Duration::ZERO)).ok()
+    let patience = SignedDuration::try_from(patience.unwrap_or(Duration::ZERO));
+    later(now, patience.unwrap_or(SignedDuration::MAX))
 }
 
 /// Whether the last request failed for want of an approval that is there now: another one can be completed.
@@ -176,6 +177,20 @@ pub fn is_released(tenant: &DesiredTenant, lock: &Lockfile) -> bool {
         && open(tenant, lock).is_empty()
 }
 
+/// Whether it is still to be recorded that gates are open, or open no more, although the request is complete; or whether
+/// the time to approve one of them is up, where the time is known.
+pub fn is_review_due(tenant: &DesiredTenant, version: &str, lock: &Lockfile, now: Option<Timestamp>) -> bool {
+    let Some(known) = lock.versions.get(version).filter(|_| version == tenant.version) else {
+        return false;
+    };
+    if tenant.status == Status::Deprovisioned || known.request.purpose != Purpose::Provision {
+        return false;
+    }
+    let open: BTreeSet<&str> = open(tenant, lock).iter().map(|gate| gate.name.as_str()).collect();
+    open != known.reopened.keys().map(String::as_str).collect()
+        || now.is_some_and(|now| known.reopened.values().any(|deadline| now > *deadline))
+}
+
 /// A gate that waits for a person, as it is told.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Awaited {
@@ -183,8 +198,8 @@ pub struct Awaited {
     pub prompt: String,
     /// The tenants whose approval would pass it: one, unless one approval counts for all.
     pub tenants: BTreeSet<String>,
-    /// Until when a request waits for it, RFC 3339.
-    pub deadline: Option<String>,
+    /// Until when a request waits for it.
+    pub deadline: Option<Timestamp>,
     /// Somebody approved what was there before.
     pub outdated: bool,
 }
@@ -213,7 +228,10 @@ pub fn awaited(state: &DesiredState, locks: &BTreeMap<String, Lockfile>) -> Vec<
                 gate: gate.name.clone(),
                 prompt: gate.spec.prompt.clone(),
                 tenants: BTreeSet::from([tenant.name.clone()]),
-                deadline: request.deadline.clone().filter(|_| waits),
+                deadline: match waits {
+                    true => request.deadline,
+                    false => known.reopened.get(&gate.name).copied(),
+                },
                 outdated: matches!(gate.standing(&tenant.version, lock), Standing::Outdated(_)),
             };
             match gate.spec.per {
@@ -331,7 +349,7 @@ mod tests {
     #[test]
     fn the_first_gate_to_run_out_counts() {
         let (long, short) = (gate(""), gate("deadline = \"2h\"\n"));
-        let until = deadline(&[&long, &short], Timestamp::UNIX_EPOCH).unwrap();
+        let until = deadline(&[&long, &short], Timestamp::UNIX_EPOCH);
         assert_eq!(until.to_string(), "1970-01-01T02:00:00Z");
     }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::lockfile::Event;
 use crate::outside::{Deed, Outside};
+use crate::problem::{Place, Problem};
 
 /// The largest journal that is read, in bytes: far more than a run over thousands of tenants writes.
 const LARGEST: u64 = 1 << 30;
@@ -32,11 +33,23 @@ struct Base {
     base: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Line {
-    Base(Base),
-    Entry(Box<Entry>),
+/// Why the journals in a folder cannot be gone by.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What it says is not known, so that nothing may be done as if it said nothing.
+    #[error("{}", .0.message)]
+    Damaged(Box<Problem>),
+}
+
+/// A whole line that says nothing this upa knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// 1-based.
+    pub line: usize,
+    pub text: String,
+    pub why: String,
 }
 
 /// The journal of a run that is under way.
@@ -82,7 +95,12 @@ impl Journal {
         line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.outside.about_to(Deed::Journal)?;
-        file.write_all(line.as_bytes())?;
+        let whole = file.metadata()?.len();
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            // Another tenant's line may follow, and must not continue half a line.
+            file.set_len(whole)?;
+            return Err(error);
+        }
         file.sync_data()
     }
 
@@ -112,7 +130,7 @@ impl Leftover {
 
 /// The journals in a folder, oldest first.
 #[expect(clippy::disallowed_methods, reason = "edge: this is where journals are read")]
-pub fn leftovers(folder: &Path) -> std::io::Result<Vec<Leftover>> {
+pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, Unusable> {
     let Ok(listing) = std::fs::read_dir(folder) else {
         return Ok(Vec::new());
     };
@@ -129,26 +147,54 @@ pub fn leftovers(folder: &Path) -> std::io::Result<Vec<Leftover>> {
             return Err(io::Error::other(format!(
                 "the journal `{}` has {size} bytes, and upa reads at most {LARGEST}: no run of upa wrote that; move it away",
                 path.display()
-            )));
+            ))
+            .into());
         }
-        let (base, entries) = read(&std::fs::read(&path)?);
+        let read = read(&std::fs::read(&path)?);
+        let (base, entries) = read.map_err(|damaged| damaged.problem(&path))?;
         leftovers.push(Leftover { path, base, entries });
     }
     Ok(leftovers)
 }
 
 /// What a journal says: the commit its events continue, and the events.
-pub fn read(bytes: &[u8]) -> (Option<String>, Vec<Entry>) {
+pub fn read(bytes: &[u8]) -> Result<(Option<String>, Vec<Entry>), Damaged> {
     let (mut base, mut entries) = (None, Vec::new());
-    for line in bytes.split(|byte| *byte == b'\n') {
-        // The last line may have been cut off in the middle, even of a letter: what it announced was not sent.
+    // What follows the last line break was cut off, even in the middle of a letter: what it announced was not sent.
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or_default();
+    let lines = bytes[..whole].split(|byte| *byte == b'\n');
+    for (index, line) in lines.enumerate().filter(|_| whole > 0) {
+        if let Ok(noted) = serde_json::from_slice::<Base>(line) {
+            base = Some(noted.base);
+            continue;
+        }
         match serde_json::from_slice(line) {
-            Ok(Line::Base(noted)) => base = Some(noted.base),
-            Ok(Line::Entry(entry)) => entries.push(*entry),
-            Err(_) => break,
+            Ok(entry) => entries.push(entry),
+            Err(error) => {
+                return Err(Damaged {
+                    line: index + 1,
+                    text: String::from_utf8_lossy(line).into_owned(),
+                    why: error.to_string(),
+                });
+            }
         }
     }
-    (base, entries)
+    Ok((base, entries))
+}
+
+impl Damaged {
+    fn problem(self, path: &Path) -> Unusable {
+        let message = format!("this journal of a run that was cut off is damaged: {}", self.why);
+        let text: Arc<str> = Arc::from(self.text);
+        let span = 0..text.len();
+        let problem = Problem::configuration(message)
+            .at(Place::on_line(path.display().to_string(), &text, span, self.line))
+            .hint(
+                "use the upa that wrote it; once it is moved away, `upa doctor` and `upa recover TENANT` find what only it \
+                 records",
+            );
+        Unusable::Damaged(Box::new(problem))
+    }
 }
 
 /// Removes a journal whose events are in a commit.

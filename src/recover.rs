@@ -246,6 +246,7 @@ impl Recovery {
             natural: None,
             out: BTreeMap::new(),
             look: None,
+            operations: Vec::new(),
         };
         let locked = Locked {
             kind: kind.clone(),
@@ -295,6 +296,7 @@ impl Recovery {
             webhook_base_path: base_path(&tenant.name, base, tenant.named_paths),
             base,
             provisioned_at: None,
+            reopened: BTreeMap::new(),
             request: ground.request.clone(),
         };
         self.lock.versions.insert(tenant.version.clone(), provisioned);

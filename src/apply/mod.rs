@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::desired::DesiredTenant;
@@ -50,8 +51,8 @@ pub struct Context<'a> {
     pub permit: &'a Permit,
     /// What was announced before the first call.
     pub begun: Begun,
-    /// The time of now, RFC 3339.
-    pub now: fn() -> String,
+    /// The time of now.
+    pub now: fn() -> Timestamp,
     /// How long a request may stay open.
     pub request_hours: u32,
     pub progress: &'a (dyn Progress + Sync),

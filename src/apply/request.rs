@@ -1,5 +1,9 @@
 //! Requests: the record of provisioning or deprovisioning one tenant. Fixes and repairs are runs, not requests.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use super::Context;
 use super::integrations::{self, Standing};
 use crate::desired::DesiredTenant;
@@ -33,6 +37,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
             webhook_base_path: base_path(&desired.name, base, desired.named_paths),
             base,
             provisioned_at: None,
+            reopened: BTreeMap::new(),
             request: opened(context, desired, Purpose::Provision),
         });
     };
@@ -65,7 +70,7 @@ fn opened(context: &Context<'_>, desired: &DesiredTenant, purpose: Purpose) -> R
     let version = Version::path(&desired.product, &desired.version);
     let mut request = Request::opened(
         (outside::run_id(), purpose),
-        &(context.now)(),
+        (context.now)(),
         context.request_hours,
         (format!("{version}@{}", context.commit), desired.operator.clone()),
     );
@@ -85,7 +90,7 @@ pub fn work(context: &Context<'_>, lock: &Lockfile) -> Vec<Event> {
     announced
         .map(|(version, known)| {
             let mut provisioned = known.clone();
-            provisioned.request.comes_to(RequestState::Provisioning, &now);
+            provisioned.request.comes_to(RequestState::Provisioning, now);
             Event::Version {
                 version: version.clone(),
                 provisioned,
@@ -121,6 +126,8 @@ pub fn end(
     interrupted: bool,
 ) -> Vec<Event> {
     let now = (context.now)();
+    // While nobody knows the date, nothing falls due.
+    let falls_due = !context.observed.is_apart_for(desired, lock);
     let mut events = Vec::new();
     for (version, known) in &lock.versions {
         let mut next = known.clone();
@@ -137,22 +144,30 @@ pub fn end(
         };
         if interrupted {
             // What waits is not waited for any longer; what was begun stays pending, and the next request goes on with it.
-            overdue(&mut next.request, desired, &now, "and is not");
+            if falls_due {
+                overdue(&mut next.request, desired, now, "and is not");
+            }
         } else if next.request.is_open() && failed {
-            next.request.comes_to(RequestState::Failed, &now);
+            next.request.comes_to(RequestState::Failed, now);
         } else if next.request.is_open() && !awaited.is_empty() {
             let names = awaited.iter().map(|gate| gate.name.as_str());
             let why = format!("and nobody approved {}", listed(names));
-            await_approval(&mut next.request, &awaited, &now);
-            overdue(&mut next.request, desired, &now, &why);
+            await_approval(&mut next.request, &awaited, now);
+            if falls_due {
+                overdue(&mut next.request, desired, now, &why);
+            }
         } else if next.request.is_open() {
-            next.request.comes_to(RequestState::Completed, &now);
+            next.request.comes_to(RequestState::Completed, now);
             if next.request.purpose == Purpose::Provision {
-                next.provisioned_at.get_or_insert_with(|| now.clone());
+                next.provisioned_at.get_or_insert(now);
             }
         }
         if !failed && !interrupted && current {
             next.revision = desired.revision;
+            review(&mut next, &awaited, now);
+            if falls_due {
+                missed(context, desired, &mut next, now);
+            }
         }
         if next != *known {
             events.push(Event::Version {
@@ -165,20 +180,52 @@ pub fn end(
 }
 
 /// All is done that can be done without a person, who has a time of their own for it.
-fn await_approval(request: &mut Request, awaited: &[&Gate], now: &str) {
+fn await_approval(request: &mut Request, awaited: &[&Gate], now: Timestamp) {
     if request.state != RequestState::AwaitingApproval {
         request.comes_to(RequestState::AwaitingApproval, now);
-        let until = now.parse().ok().and_then(|now| gates::deadline(awaited, now));
-        request.deadline = until.map(|until| until.to_string());
+        request.deadline = Some(gates::deadline(awaited, now));
     }
 }
 
+/// What was complete and is to be checked again has a deadline of its own, like a request.
+fn review(known: &mut Provisioned, awaited: &[&Gate], now: Timestamp) {
+    let before = std::mem::take(&mut known.reopened);
+    if known.request.purpose != Purpose::Provision || known.request.state != RequestState::Completed {
+        return;
+    }
+    let until = |gate: &&Gate| {
+        let deadline = before.get(&gate.name).copied();
+        (
+            gate.name.clone(),
+            deadline.unwrap_or_else(|| gates::deadline(&[gate], now)),
+        )
+    };
+    known.reopened = awaited.iter().map(until).collect();
+}
+
+/// Where the deadline of such a check is missed, another request is opened and fails: the one that was complete stays so.
+fn missed(context: &Context<'_>, desired: &DesiredTenant, known: &mut Provisioned, now: Timestamp) {
+    let missed = known.reopened.iter().filter(|(_, deadline)| now > **deadline);
+    let missed: BTreeMap<String, Timestamp> = missed.map(|(gate, deadline)| (gate.clone(), *deadline)).collect();
+    let Some(deadline) = missed.values().min() else { return };
+    let integrations = std::mem::take(&mut known.request.integrations);
+    known.request = opened(context, desired, Purpose::Provision);
+    known.request.integrations = integrations;
+    known.request.comes_to(RequestState::AwaitingApproval, now);
+    known.request.deadline = Some(*deadline);
+    let why = format!(
+        "and nobody approved {} again",
+        listed(missed.keys().map(String::as_str))
+    );
+    overdue(&mut known.request, desired, now, &why);
+    known.reopened.clear();
+}
+
 /// A request whose time is up fails.
-fn overdue(request: &mut Request, desired: &DesiredTenant, now: &str, why: &str) {
-    if request.is_overdue(now) {
-        let deadline = request.deadline.as_deref().unwrap_or_default();
+fn overdue(request: &mut Request, desired: &DesiredTenant, now: Timestamp, why: &str) {
+    if let Some(deadline) = request.deadline.filter(|_| request.is_overdue(now)) {
         request.log(LoggedError {
-            at: now.to_owned(),
+            at: now,
             address: desired.name.clone(),
             step: "request".to_owned(),
             message: format!("it was to be done by {deadline}, {why}"),

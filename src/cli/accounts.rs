@@ -47,8 +47,16 @@ impl Accounts {
         if names.iter().any(|name| in_sandbox(&name)) {
             match start_sandbox(workspace, &repo.sandbox_dir()?, None, &Options::default()).await {
                 Ok(started) => {
+                    if let Some(seed) = session.chaos {
+                        started.lie(seed);
+                    }
                     sandbox_at = Some((started.url(), started.key().clone()));
                     sandbox = Some(started);
+                }
+                Err(SandboxError::InUse) if session.chaos.is_some() => {
+                    let why =
+                        "the sandbox that is running belongs to another process, and tells no lies from this seed";
+                    return Err(Failure::new(Exit::Leased, why).hint("stop it first"));
                 }
                 Err(SandboxError::InUse) => sandbox_at = Some(running_sandbox(repo)?),
                 Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),

@@ -38,6 +38,7 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     repo.commit_all("A workspace: one product, three tenants")?;
     let story = Story {
         global: Global {
+            chaos_seed: None,
             offline: false,
             trusted_ref: None,
             ci: false,

@@ -168,7 +168,7 @@ fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
             .iter()
             .any(|claim| claim.tenants.contains(all) || claim.tenants.contains(tenant))
     };
-    let now = outside::now().to_string();
+    let now = outside::now();
     let mut findings = Vec::new();
     for (tenant, lock) in &session.locks {
         let pending: Vec<String> = lock
@@ -187,11 +187,17 @@ fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
             );
         }
         for (version, known) in &lock.versions {
+            let missed = known.reopened.iter().filter(|(_, deadline)| now > **deadline);
+            findings.extend(missed.map(|(gate, deadline)| {
+                let message =
+                    format!("`{gate}` of tenant `{tenant}` was to be approved again by {deadline}, and is not");
+                let hint = format!("approve it, or `upa apply {tenant}` says that its request has failed");
+                Problem::warning(message).tenant(&**tenant).hint(hint)
+            }));
             let request = &known.request;
-            if request.is_overdue(&now) {
+            if let Some(deadline) = request.deadline.filter(|_| request.is_overdue(now)) {
                 let message = format!(
-                    "the request of tenant `{tenant}` on {version} was to be done by {}, and is {}",
-                    request.deadline.as_deref().unwrap_or_default(),
+                    "the request of tenant `{tenant}` on {version} was to be done by {deadline}, and is {}",
                     request.state.as_str()
                 );
                 let hint = format!("`upa apply {tenant}` finishes it, or says that it has failed");

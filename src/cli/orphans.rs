@@ -190,9 +190,9 @@ async fn take_away(executor: &dyn Executor, orphan: &Orphan) -> Result<(), Platf
         probes: Vec::new(),
         label: String::new(),
         out: BTreeMap::new(),
-        created: None,
         gentle: false,
         left: false,
+        operations: Vec::new(),
     };
     if orphan.runs {
         executor.execute(&job(Step::Unpublish)).await?;

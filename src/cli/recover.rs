@@ -175,7 +175,7 @@ fn recovered(
     let version = Version::path(&tenant.product, &tenant.version);
     let request = Request::opened(
         (outside::run_id(), Purpose::Provision),
-        &run::now(),
+        run::now(),
         session.workspace.settings.policy.request_hours,
         (format!("{version}@{}", run.commit), tenant.operator.clone()),
     );

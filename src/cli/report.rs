@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use crate::exit::Exit;
+use crate::journal;
 use crate::problem::{Place, Problem, Severity};
 use crate::repo::RepoError;
 use crate::visible::{on_one_line, shown, unhidden};
@@ -82,6 +83,15 @@ impl From<RepoError> for Failure {
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
+        }
+    }
+}
+
+impl From<journal::Unusable> for Failure {
+    fn from(unusable: journal::Unusable) -> Self {
+        match unusable {
+            journal::Unusable::Io(error) => error.into(),
+            journal::Unusable::Damaged(problem) => Failure::problems(vec![*problem]),
         }
     }
 }

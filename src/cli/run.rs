@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Global;
@@ -268,10 +269,10 @@ impl Run {
     }
 }
 
-/// To the second, RFC 3339.
-pub fn now() -> String {
+/// To the second, as it is recorded.
+pub fn now() -> Timestamp {
     let now = outside::now();
-    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+    now.round(jiff::Unit::Second).unwrap_or(now)
 }
 
 /// Whom a run claims. What tenants share comes with those who use it.

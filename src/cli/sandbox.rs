@@ -66,6 +66,9 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
         }
         Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
     };
+    if let Some(seed) = session.chaos {
+        sandbox.lie(seed);
+    }
     let file = url_file(&session.repo)?;
     std::fs::write(&file, sandbox.url())?;
     let mut out = output::stdout();

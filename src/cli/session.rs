@@ -81,6 +81,8 @@ pub struct Session {
     pub withheld: BTreeSet<Withheld>,
     /// Whether every account is in the sandbox, whatever the files say.
     only_sandbox: bool,
+    /// From what the sandbox tells lies, if it is to.
+    pub chaos: Option<u64>,
     /// The commit the files are from; `None` = the work tree.
     commit: Option<String>,
     /// What loading found: with `open` warnings only.
@@ -236,6 +238,7 @@ impl Session {
             leftovers,
             journals,
             only_sandbox: global.sandbox,
+            chaos: global.chaos_seed,
             commit,
             warnings: problems,
         })

@@ -122,8 +122,8 @@ fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Loc
         recorded.map_or_else(none, |recorded| integrations(&recorded.request)),
         objects,
         recorded
-            .and_then(|recorded| recorded.provisioned_at.clone())
-            .unwrap_or_else(none),
+            .and_then(|recorded| recorded.provisioned_at)
+            .map_or_else(none, |at| at.to_string()),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -41,6 +42,9 @@ pub enum Event {
         id: String,
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         out: BTreeMap<String, Value>,
+        /// What the platform is still doing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        operations: Vec<Value>,
     },
     /// Objects are called otherwise in Git: each new address with the one that recorded its object until now. All of them at
     /// once, so that two addresses may change places.
@@ -63,7 +67,7 @@ pub enum Event {
     Failed {
         address: Address,
         step: Step,
-        at: String,
+        at: Timestamp,
         message: String,
         /// Whether the platform cannot have done anything.
         harmless: bool,
@@ -123,10 +127,10 @@ impl Lockfile {
                 if owner.is_some() {
                     locked.owner.clone_from(owner);
                 }
-                let kept = match locked.pending.take() {
-                    Some(pending) if pending.attempt == *attempt => pending.out,
-                    _ => BTreeMap::new(),
-                };
+                let kept = locked.pending.take().filter(|pending| pending.attempt == *attempt);
+                let (out, operations) = kept
+                    .map(|pending| (pending.out, pending.operations))
+                    .unwrap_or_default();
                 locked.pending = Some(Pending {
                     run: *run,
                     attempt: *attempt,
@@ -135,13 +139,20 @@ impl Lockfile {
                     needs: needs.clone(),
                     natural: natural.clone(),
                     look: look.clone(),
-                    out: kept,
+                    out,
+                    operations,
                 });
             }
-            Event::Created { address, id, out } => {
+            Event::Created {
+                address,
+                id,
+                out,
+                operations,
+            } => {
                 if let Some(pending) = self.pending(address) {
                     pending.id = Some(id.clone());
                     pending.out = kept_all(out);
+                    pending.operations = operations.iter().filter_map(kept).collect();
                 }
             }
             Event::Moved { moves } => self.moved(moves),
@@ -180,7 +191,7 @@ impl Lockfile {
                 at,
                 message,
                 harmless,
-            } => self.failed(address, *step, at, message, *harmless),
+            } => self.failed(address, *step, *at, message, *harmless),
             Event::VersionGone { version } => {
                 self.versions.remove(version);
             }
@@ -222,7 +233,7 @@ impl Lockfile {
         self.resources.get_mut(address)?.pending.as_mut()
     }
 
-    fn failed(&mut self, address: &Address, step: Step, at: &str, message: &str, harmless: bool) {
+    fn failed(&mut self, address: &Address, step: Step, at: Timestamp, message: &str, harmless: bool) {
         if let Some(locked) = self.resources.get_mut(address) {
             let created = locked.pending.as_ref().is_some_and(|pending| pending.id.is_some());
             // A first call that cannot have done anything leaves nothing to settle.
@@ -249,7 +260,7 @@ impl Lockfile {
         };
         if let Some(version) = version {
             version.request.log(LoggedError {
-                at: at.to_owned(),
+                at,
                 address: address.to_string(),
                 step: step.as_str().to_owned(),
                 message: message.to_owned(),

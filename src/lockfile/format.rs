@@ -61,11 +61,11 @@ pub fn parse(file: &str, tenant: &str, text: &Arc<str>) -> Result<Lockfile, Vec<
             );
         }
     }
-    let lockfile: Lockfile = match serde_json::from_value(toml.value.clone()) {
+    let lockfile: Lockfile = match toml.typed() {
         Ok(lockfile) => lockfile,
-        Err(error) => {
-            let problem = Problem::configuration(format!("this lockfile is damaged: {error}"));
-            return Err(vec![problem.at(Place::file(file)).hint(RESTORE).tenant(tenant)]);
+        Err((why, place)) => {
+            let problem = Problem::configuration(format!("this lockfile is damaged: {why}"));
+            return Err(vec![problem.at(place).hint(RESTORE).tenant(tenant)]);
         }
     };
     if lockfile.tenant != tenant {
@@ -129,13 +129,14 @@ mod tests {
                 webhook_base_path: "welcs-1".to_owned(),
                 base: Uuid::from_u128(1),
                 provisioned_at: None,
+                reopened: BTreeMap::new(),
                 request: Request {
                     request_id: Uuid::from_u128(2),
                     purpose: Purpose::Provision,
                     state: RequestState::Completed,
-                    created_at: "2026-11-21T00:00:00Z".to_owned(),
-                    updated_at: "2026-11-21T00:00:00Z".to_owned(),
-                    deadline: Some("2026-11-22T00:00:00Z".to_owned()),
+                    created_at: "2026-11-21T00:00:00Z".parse().unwrap(),
+                    updated_at: "2026-11-21T00:00:00Z".parse().unwrap(),
+                    deadline: Some("2026-11-22T00:00:00Z".parse().unwrap()),
                     schema_ref: "versions/p/v2.0.toml".to_owned(),
                     operator: "ana".to_owned(),
                     integrations: BTreeMap::from([
@@ -145,12 +146,12 @@ mod tests {
                         ("voice".to_owned(), Integration::Failed),
                     ]),
                     history: vec![Transition {
-                        at: "2026-11-21T00:00:00Z".to_owned(),
+                        at: "2026-11-21T00:00:00Z".parse().unwrap(),
                         state: RequestState::Completed,
                     }],
                     failures: BTreeMap::from([("voice".to_owned(), "create: no \"voice\"".to_owned())]),
                     error_log: vec![LoggedError {
-                        at: "2026-11-21T00:00:00Z".to_owned(),
+                        at: "2026-11-21T00:00:00Z".parse().unwrap(),
                         address: "welcs@v2.0/a".to_owned(),
                         step: "create".to_owned(),
                         message: "no".to_owned(),
@@ -174,6 +175,7 @@ mod tests {
                     natural: None,
                     look: None,
                     out: BTreeMap::new(),
+                    operations: vec![serde_json::json!({"id": "op-1"})],
                 }),
                 applied: Some(Applied {
                     id: "abc".to_owned(),

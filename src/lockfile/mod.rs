@@ -47,9 +47,13 @@ pub struct Provisioned {
     pub webhook_base_path: String,
     /// Random; every webhook id is derived from it, so that none can be guessed.
     pub base: Uuid,
-    /// When the tenant was first complete on this version, RFC 3339.
+    /// When the tenant was first complete on this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provisioned_at: Option<String>,
+    pub provisioned_at: Option<Timestamp>,
+    /// Gates that are open although the request is complete, because what they cover is another since: until when each is to
+    /// be approved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reopened: BTreeMap<String, Timestamp>,
     pub request: Request,
 }
 
@@ -60,11 +64,11 @@ pub struct Request {
     pub request_id: Uuid,
     pub purpose: Purpose,
     pub state: RequestState,
-    pub created_at: String,
-    pub updated_at: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
     /// When it must have ended: one that is open then fails. Before there were deadlines there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<String>,
+    pub deadline: Option<Timestamp>,
     /// The version file it was made from, and at which commit.
     pub schema_ref: String,
     pub operator: String,
@@ -86,7 +90,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transition {
-    pub at: String,
+    pub at: Timestamp,
     pub state: RequestState,
 }
 
@@ -127,18 +131,17 @@ impl Request {
     /// One that is opened now, for so many hours, made from a version file and answered for by an operator.
     pub fn opened(
         (request_id, purpose): (Uuid, Purpose),
-        now: &str,
+        now: Timestamp,
         hours: u32,
         (schema_ref, operator): (String, String),
     ) -> Self {
-        let until = |now: Timestamp| now.checked_add(SignedDuration::from_hours(hours.into())).ok();
         let mut request = Self {
             request_id,
             purpose,
             state: RequestState::Pending,
-            created_at: now.to_owned(),
-            updated_at: now.to_owned(),
-            deadline: now.parse().ok().and_then(until).map(|until| until.to_string()),
+            created_at: now,
+            updated_at: now,
+            deadline: Some(later(now, SignedDuration::from_hours(hours.into()))),
             schema_ref,
             operator,
             integrations: BTreeMap::new(),
@@ -151,14 +154,11 @@ impl Request {
     }
 
     /// Comes to a state. One it is in already is none.
-    pub fn comes_to(&mut self, state: RequestState, at: &str) {
+    pub fn comes_to(&mut self, state: RequestState, at: Timestamp) {
         if self.state != state || self.history.is_empty() {
             self.state = state;
-            at.clone_into(&mut self.updated_at);
-            self.history.push(Transition {
-                at: at.to_owned(),
-                state,
-            });
+            self.updated_at = at;
+            self.history.push(Transition { at, state });
         }
     }
 
@@ -167,10 +167,8 @@ impl Request {
     }
 
     /// Whether it is open although its time is up.
-    pub fn is_overdue(&self, now: &str) -> bool {
-        let time = |text: &str| text.parse::<Timestamp>().ok();
-        let deadline = self.deadline.as_deref().and_then(time);
-        self.is_open() && deadline.zip(time(now)).is_some_and(|(deadline, now)| now > deadline)
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.is_open() && self.deadline.is_some_and(|deadline| now > deadline)
     }
 
     /// Remembers that something went wrong.
@@ -188,6 +186,11 @@ impl Request {
         let mut states = self.integrations.values();
         states.any(|state| matches!(state, Integration::Failed | Integration::Pending))
     }
+}
+
+/// So much later; the last moment there is, where that is beyond it: a deadline too far away is not one that never was.
+pub fn later(from: Timestamp, time: SignedDuration) -> Timestamp {
+    from.saturating_add(time).unwrap_or(Timestamp::MAX)
 }
 
 /// How an integration stands.
@@ -219,7 +222,7 @@ impl Integration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoggedError {
-    pub at: String,
+    pub at: Timestamp,
     pub address: String,
     pub step: String,
     pub message: String,
@@ -274,6 +277,9 @@ pub struct Pending {
     /// What only the answer of its creation told.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub out: BTreeMap<String, Value>,
+    /// What the platform said it is still doing then: of each operation what it takes to ask for it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Value>,
 }
 
 /// A look that found nothing, and what it bounds: both times are of the platform's clock, where its answers tell the time.
@@ -419,14 +425,18 @@ pub fn entry_id(base: &Uuid, resource: &str, node: &str) -> String {
 mod tests {
     use super::*;
 
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
     fn request(state: RequestState, deadline: Option<&str>) -> Request {
         Request {
             request_id: Uuid::from_u128(1),
             purpose: Purpose::Provision,
             state,
-            created_at: "2026-11-27T00:00:00Z".to_owned(),
-            updated_at: "2026-11-27T00:00:00Z".to_owned(),
-            deadline: deadline.map(str::to_owned),
+            created_at: time("2026-11-27T00:00:00Z"),
+            updated_at: time("2026-11-27T00:00:00Z"),
+            deadline: deadline.map(time),
             schema_ref: String::new(),
             operator: String::new(),
             integrations: BTreeMap::new(),
@@ -445,17 +455,17 @@ mod tests {
             (RequestState::Provisioning, "2026-11-27T00:00:02Z"),
             (RequestState::Failed, "2026-11-27T00:00:03Z"),
         ] {
-            request.comes_to(state, at);
+            request.comes_to(state, time(at));
         }
         let states: Vec<&str> = request.history.iter().map(|one| one.state.as_str()).collect();
         assert_eq!(states, ["PENDING", "PROVISIONING", "FAILED"]);
-        assert_eq!(request.updated_at, "2026-11-27T00:00:03Z");
+        assert_eq!(request.updated_at, time("2026-11-27T00:00:03Z"));
     }
 
     #[test]
     fn only_what_is_open_is_overdue() {
         let deadline = Some("2026-11-28T00:00:00Z");
-        let (before, after) = ("2026-11-27T23:59:59Z", "2026-11-28T00:00:01Z");
+        let (before, after) = (time("2026-11-27T23:59:59Z"), time("2026-11-28T00:00:01Z"));
         for state in [
             RequestState::Pending,
             RequestState::Provisioning,

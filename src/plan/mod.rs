@@ -4,6 +4,7 @@
 //! [`decide`] is the table, one resource at a time. [`order`] says which step must wait for which.
 
 pub mod change;
+mod clocks;
 pub mod decide;
 pub mod drift;
 pub mod order;
@@ -149,7 +150,10 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     }
     let rules = basis.desired.tenants.values().flat_map(|tenant| &tenant.drift);
     plan.problems.extend(drift::unknown(basis.bases));
-    plan.problems.extend(drift::expired(rules, basis.rules.today()));
+    plan.problems.extend(clocks::findings(basis.observed));
+    if !basis.observed.is_anything_apart() {
+        plan.problems.extend(drift::expired(rules, basis.rules.today()));
+    }
     plan.problems.extend(copied);
     shared::withhold(basis, &mut plan);
     plan.problems.extend(masterless(basis, &marked));

@@ -8,6 +8,7 @@
 //! must be understood before it may be copied for another tenant.
 
 pub mod account;
+pub mod clock;
 pub mod compare;
 pub mod contract;
 pub mod definition;
@@ -38,7 +39,8 @@ pub use error::PlatformError;
 pub use n8n::NAME as N8N;
 pub use reading::{Cause, Reading, Unread};
 pub use registry::Registry;
-pub use search::{Clock, Rival, Search};
+pub use clock::Clock;
+pub use search::{Rival, Search};
 
 use crate::digest::Digest;
 use crate::export::Surroundings;
@@ -346,10 +348,10 @@ pub struct Answer {
     pub listeners: Vec<Listener>,
     /// Whose account it is, where the platform tells it: a portal, an organisation, a user.
     pub owner: Option<String>,
-    /// The platform's clock at the end of the looking, where its answers tell the time.
-    pub clock: Option<Clock>,
     /// How long was waited already for objects that a run may just have created.
     pub waited: Duration,
+    /// What its clock said beside this one, where it told it.
+    pub clock: Option<Clock>,
     /// Why the account could not be read, if so.
     pub failure: Option<PlatformError>,
 }
@@ -421,12 +423,12 @@ pub struct Job {
     pub label: String,
     /// The outputs that are recorded.
     pub out: BTreeMap<String, Value>,
-    /// For `Wait` in the run that created it: what the platform answered then.
-    pub created: Option<Value>,
     /// A setting of an object that may be a stranger's: what is there is never overwritten.
     pub gentle: bool,
     /// Something was there already and was left as it is.
     pub left: bool,
+    /// For `Wait`: the operations that its creation started, as far as it takes to ask for each again.
+    pub operations: Vec<Value>,
 }
 
 impl fmt::Debug for Job {
@@ -452,10 +454,10 @@ pub struct Receipt {
     pub out: BTreeMap<String, Value>,
     /// Outputs that must not be written down.
     pub secrets: BTreeMap<String, Secret>,
-    /// For `Create`: what the platform answered, for a following `Wait`.
-    pub created: Option<Value>,
     /// Something else was there and was left as it is: see [`Job::gentle`].
     pub left: bool,
+    /// For `Create`: the operations it started, for a following `Wait`.
+    pub operations: Vec<Value>,
     /// Whose account it is, where the platform told it by now.
     pub owner: Option<String>,
 }

@@ -22,19 +22,3 @@ pub struct Rival {
     /// When the platform says that it was created, by its own clock.
     pub created: Option<Timestamp>,
 }
-
-/// The clock of a platform, as its answers show it, beside the one of this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock {
-    /// The latest time that an answer told.
-    pub there: Timestamp,
-    /// When that answer came.
-    pub here: Timestamp,
-}
-
-impl Clock {
-    /// What the platform's clock shows at a time of this machine's clock.
-    pub fn there_at(&self, here: Timestamp) -> Option<Timestamp> {
-        self.there.checked_add(here.duration_since(self.here)).ok()
-    }
-}

@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::chaos::Chaos;
 use super::http::Answer;
+use super::spoil::Said;
+use super::spoil::Spoil;
 
 /// What goes wrong, how often, and for which requests.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +46,12 @@ pub struct Fault {
     /// For [`Kind::Hidden`] and [`Kind::Vanished`]: the platform's own ids.
     #[serde(default)]
     pub ids: Vec<String>,
+    /// For [`Kind::Clock`]: how far the platform's clock is ahead, in seconds; negative: behind.
+    #[serde(default)]
+    pub ahead: i64,
+    /// For [`Kind::Clock`]: what it says in the place of a time.
+    #[serde(default)]
+    pub date: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +87,23 @@ pub enum Kind {
     Vanished,
     /// The session ends just before.
     Expire,
+    /// Does it; a proxy answers with a page in HTML, with this status.
+    Page,
+    /// Does it, and answers with nothing.
+    EmptyBody,
+    /// Does it, and half of the answer is missing.
+    CutBody,
+    /// Does it, and the first id in the answer is another.
+    WrongId,
+    /// The platform's clock is wrong. Goes together with other faults, and is not used up.
+    Clock,
+}
+
+impl Kind {
+    /// Whether it goes together with others.
+    fn is_lasting(self) -> bool {
+        matches!(self, Kind::SmallPages | Kind::Clock)
+    }
 }
 
 fn once() -> u32 {
@@ -124,11 +150,14 @@ pub enum Effect {
     AnswerAfter(Answer),
     Wait(Duration),
     Twist(Twist),
+    /// It is done, and its answer is spoiled.
+    Spoil(Spoil),
 }
 
 #[derive(Debug, Default)]
 pub struct Faults {
     waiting: Mutex<Vec<(Fault, u32)>>,
+    chaos: Mutex<Option<Chaos>>,
 }
 
 impl Faults {
@@ -157,12 +186,38 @@ impl Faults {
         small.next().map(|(fault, _)| fault.count.max(1))
     }
 
-    /// The oldest fault for this request, used up by one.
+    /// What an account's clock says, if it is wrong.
+    pub fn clock(&self, account: &str) -> Option<Said> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wrong = waiting
+            .iter()
+            .filter(|(fault, _)| fault.kind == Kind::Clock && fault.account == account);
+        wrong.next().map(|(fault, _)| match &fault.date {
+            Some(text) => Said::Text(text.clone()),
+            None => Said::Ahead(fault.ahead),
+        })
+    }
+
+    /// Every account tells lies from this seed.
+    pub fn lie(&self, seed: u64) {
+        *self.chaos.lock().unwrap_or_else(PoisonError::into_inner) = Some(Chaos::new(seed));
+    }
+
+    /// The oldest fault for this request, used up by one; else a lie, where lies are told.
     pub fn strike(&self, account: &str, method: &str, path: &str) -> Option<Effect> {
+        self.switched(account, method, path).or_else(|| {
+            let mut chaos = self.chaos.lock().unwrap_or_else(PoisonError::into_inner);
+            let lie = chaos.as_mut()?.lie(account, method, path)?;
+            tracing::debug!(account, method, path, kind = ?lie.kind, status = lie.status, "a lie is told");
+            Some(lie.effect(1, method, path))
+        })
+    }
+
+    fn switched(&self, account: &str, method: &str, path: &str) -> Option<Effect> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let at = waiting
             .iter()
-            .position(|(fault, _)| fault.kind != Kind::SmallPages && fault.meets(account, method, path))?;
+            .position(|(fault, _)| !fault.kind.is_lasting() && fault.meets(account, method, path))?;
         let (fault, struck) = &mut waiting[at];
         let effect = fault.effect(*struck, method, path);
         *struck += 1;
@@ -174,6 +229,25 @@ impl Faults {
 }
 
 impl Fault {
+    /// One of a kind, for the next request of an account.
+    pub fn of(account: &str, kind: Kind) -> Self {
+        Self {
+            account: account.to_owned(),
+            method: None,
+            path: None,
+            times: once(),
+            kind,
+            status: None,
+            body: None,
+            ms: 0,
+            retry_after: None,
+            count: few(),
+            ids: Vec::new(),
+            ahead: 0,
+            date: None,
+        }
+    }
+
     fn meets(&self, account: &str, method: &str, path: &str) -> bool {
         self.times > 0
             && self.account == account
@@ -198,12 +272,16 @@ impl Fault {
             Kind::CursorLoop => Effect::Twist(Twist::Loop),
             Kind::SkipPage => Effect::Twist(Twist::Skip),
             // It strikes nothing.
-            Kind::SmallPages => Effect::Wait(Duration::ZERO),
+            Kind::SmallPages | Kind::Clock => Effect::Wait(Duration::ZERO),
             Kind::Hidden | Kind::Vanished => Effect::Twist(Twist::Hidden {
                 ids: self.ids.clone(),
                 everywhere: self.kind == Kind::Vanished,
             }),
             Kind::Expire => Effect::Twist(Twist::Expire),
+            Kind::Page => Effect::Spoil(Spoil::Page(self.status.unwrap_or(502))),
+            Kind::EmptyBody => Effect::Spoil(Spoil::Empty),
+            Kind::CutBody => Effect::Spoil(Spoil::Cut),
+            Kind::WrongId => Effect::Spoil(Spoil::WrongId),
         }
     }
 

@@ -17,6 +17,7 @@ use super::http::PageSize;
 use super::http::ReadOnly;
 use super::ledger::Call;
 use super::ledger::Ledger;
+use super::spoil;
 use super::wire::Scissors;
 
 #[derive(Debug, Clone)]
@@ -43,7 +44,7 @@ pub async fn pass(
     if let Some(size) = gate.faults.page_size(&call.account) {
         request.extensions_mut().insert(PageSize(size));
     }
-    let response = match gate.faults.strike(&call.account, &call.method, &call.path) {
+    let mut response = match gate.faults.strike(&call.account, &call.method, &call.path) {
         None => next.run(request).await,
         Some(Effect::Answer(answer)) => answer.into_response(),
         Some(Effect::Wait(time)) => {
@@ -58,6 +59,7 @@ pub async fn pass(
             request.extensions_mut().insert(twist);
             next.run(request).await
         }
+        Some(Effect::Spoil(how)) => spoil::spoil(next.run(request).await, how).await,
         Some(Effect::AnswerAfter(answer)) => {
             next.run(request).await;
             answer.into_response()
@@ -72,6 +74,9 @@ pub async fn pass(
             unheard
         }
     };
+    if let Some(said) = gate.faults.clock(&call.account) {
+        spoil::date(response.headers_mut(), &said);
+    }
     if let Some(ReadOnly) = response.extensions().get() {
         call.wrote = false;
     }

@@ -10,10 +10,12 @@
 //! | `wire` | connections that close when idle, or without an answer |
 //! | `door` | what is let in from the network at all |
 //! | `gate` | the middleware in front of each account: `faults` strike, the `ledger` is written |
+//! | `chaos`, `spoil` | faults from a seed, and answers that are spoiled on their way |
 //! | `control` | `/_sandbox/...`, the switches tests and people use |
 //! | `inside` | the same sandbox without a network, in memory |
 //! | `http`, `clock` | requests, answers and time as plain values |
 
+mod chaos;
 mod clock;
 mod control;
 mod door;
@@ -26,6 +28,7 @@ mod ledger;
 mod memory;
 pub mod n8n;
 mod rest;
+mod spoil;
 mod store;
 mod wire;
 
@@ -175,6 +178,11 @@ impl Sandbox {
     /// The same as `POST /_sandbox/faults`.
     pub fn fault(&self, fault: Fault) {
         self.faults.add(fault);
+    }
+
+    /// Every account tells lies from this seed, until it is stopped.
+    pub fn lie(&self, seed: u64) {
+        self.faults.lie(seed);
     }
 
     /// Ends the calls in flight and closes the store, so that it can be opened again.

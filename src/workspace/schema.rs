@@ -268,8 +268,8 @@ pub fn read<T: JsonSchema + DeserializeOwned>(schema: &Schema, toml: &Toml) -> R
     if !problems.is_empty() {
         return Err(problems);
     }
-    serde_json::from_value(toml.value.clone())
-        .map_err(|error| vec![Problem::configuration(format!("`{}`: {error}", toml.file)).at(toml.key(""))])
+    toml.typed()
+        .map_err(|(why, place)| vec![Problem::configuration(why).at(place)])
 }
 
 /// The errors of the one form whose type fits the value, if it is one.

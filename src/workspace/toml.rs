@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -103,6 +105,20 @@ impl Toml {
     /// The place of the value at a JSON pointer, or of the nearest table above it.
     pub fn value_place(&self, pointer: &str) -> Place {
         self.place(pointer, |(_, value)| value.clone())
+    }
+
+    /// What it says as a value of a type; else why not, and where.
+    pub fn typed<T: DeserializeOwned>(&self) -> Result<T, (String, Place)> {
+        serde_path_to_error::deserialize(&self.value).map_err(|error| {
+            let keys = error.path().iter().filter_map(|segment| match segment {
+                Segment::Map { key } => Some(key.clone()),
+                Segment::Seq { index } => Some(index.to_string()),
+                Segment::Enum { .. } | Segment::Unknown => None,
+            });
+            let keys: Vec<String> = keys.collect();
+            let place = self.value_place(&pointer(keys.iter().map(String::as_str)));
+            (format!("`{}`: {}", keys.join("."), error.inner()), place)
+        })
     }
 
     fn place(&self, pointer: &str, pick: impl Fn(&(Range<usize>, Range<usize>)) -> Range<usize>) -> Place {

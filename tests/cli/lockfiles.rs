@@ -125,9 +125,12 @@ fn a_lockfile_with_keys_nobody_wrote() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: this lockfile is damaged: unknown field `surprise`, expected one of `format`, `tenant`, `versions`, `resources`
-    --> tenants/ana.lock
-     |
+    error: this lockfile is damaged: `surprise`: unknown field `surprise`, expected one of `format`, `tenant`, `versions`, `resources`
+     --> tenants/ana.lock:4:12
+      |
+    4 | surprise = 1
+      |            ^
+      |
     help: restore it as upa wrote it: `git log -- FILE` names the commits, `git checkout COMMIT -- FILE`
     "#);
     space.write("tenants/ana.lock", "");

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::support::server;
 use crate::support::{Server, Space};
 
-const ADDRESS: &str = "ana@v1/watch";
+pub const ADDRESS: &str = "ana@v1/watch";
 
-fn space() -> Space {
+pub fn space() -> Space {
     let space = Space::bare();
     space.write(".gitignore", ".upa/\n");
     space.write(
@@ -45,7 +45,7 @@ fn channels(server: &Server) -> Vec<Value> {
 }
 
 /// Writes another time into the lockfile, as if days had passed.
-fn expires(space: &Space, in_hours: i64) {
+pub fn expires(space: &Space, in_hours: i64) {
     let text = space.read("tenants/ana.lock");
     let line = text
         .lines()

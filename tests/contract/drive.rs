@@ -148,7 +148,7 @@ impl<'a> Case<'a> {
             out: BTreeMap::new(),
             gentle: false,
             left: false,
-            created: None,
+            operations: Vec::new(),
         }
     }
 

@@ -259,6 +259,7 @@ fn a_lost_creation_is_found_by_its_attempt_or_by_the_mark_where_that_keeps_none(
             look: None,
             natural: None,
             out: std::collections::BTreeMap::new(),
+            operations: Vec::new(),
         });
         let create = format!("create {address}");
         assert_eq!(world.changes().contains(&create), created_again, "{made_by:?}");
@@ -292,6 +293,7 @@ fn an_attempt_is_repeated_unless_its_object_is_known_to_be_gone() {
             look: None,
             natural: None,
             out: std::collections::BTreeMap::new(),
+            operations: Vec::new(),
         });
         let plan = world.plan();
         let change = plan.changes.iter().find(|change| change.address == address);
@@ -323,6 +325,7 @@ fn a_lost_creation_that_nobody_wants_is_asked_about_where_nothing_tells() {
             look: None,
             natural: None,
             out: std::collections::BTreeMap::new(),
+            operations: Vec::new(),
         });
         let tenant = world.desired.tenants.get_mut("client-0000").unwrap();
         tenant.status = Status::Deprovisioned;

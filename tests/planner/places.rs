@@ -444,6 +444,7 @@ fn a_setting_of_a_cut_off_run_follows_its_place() {
         look: None,
         natural: None,
         out: BTreeMap::new(),
+        operations: Vec::new(),
     });
     let plan = world.plan();
     let change = &plan.changes[0];

@@ -55,6 +55,19 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// What its creation started, in this run or in one that was cut off.
+    fn operations(&self, change: &Change, index: usize) -> Vec<Value> {
+        let told = self.told.get(&index).map(|told| &told.operations);
+        let locked = self.outcome.lock.resources.get(&change.address);
+        let pending = locked.and_then(|locked| locked.pending.as_ref());
+        let recorded = pending.map(|pending| &pending.operations);
+        let mut known = told
+            .into_iter()
+            .chain(recorded)
+            .filter(|operations| !operations.is_empty());
+        known.next().cloned().unwrap_or_default()
+    }
+
     /// The object as the plan saw it; of one that goes, what upa wrote in it.
     fn seen(&self, change: &Change, step: Step) -> Option<Value> {
         let (action, id) = (change.action, change.id.as_ref()?);
@@ -148,9 +161,9 @@ impl Walk<'_> {
                 Some(told) if fresh => told.out.clone(),
                 _ => change.work.out.clone(),
             },
-            created: self.told.get(&index).and_then(|told| told.created.clone()),
             gentle: change.work.gentle,
             left: self.told.get(&index).is_some_and(|told| told.left),
+            operations: self.operations(change, index),
         })
     }
 }

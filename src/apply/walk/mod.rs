@@ -109,10 +109,10 @@ struct Walk<'a> {
 struct Told {
     /// Outputs that may be written down.
     out: BTreeMap<String, Value>,
-    /// What only the answer of its creation told.
-    created: Option<Value>,
     /// Something else was there, which may be a stranger's, and was left as it is.
     left: bool,
+    /// What its creation started.
+    operations: Vec<Value>,
 }
 
 impl Walk<'_> {

@@ -143,8 +143,8 @@ impl Walk<'_> {
         }
         let told = self.told.entry(index).or_default();
         told.out.extend(receipt.out.clone());
-        if receipt.created.is_some() {
-            told.created = receipt.created;
+        if step == Step::Create {
+            told.operations.clone_from(&receipt.operations);
         }
         told.left |= receipt.left;
         let left = told.left;
@@ -159,6 +159,7 @@ impl Walk<'_> {
                 address: address.clone(),
                 id: receipt.id.clone(),
                 out: receipt.out,
+                operations: receipt.operations,
             })?;
         } else if step == Step::Delete {
             // What is replaced is gone before its successor is begun.
@@ -191,7 +192,7 @@ impl Walk<'_> {
 
 /// The look of a creation whose call is about to be sent, with when that call has ended at the latest.
 fn begun_now(look: &Look, clock: Option<Clock>) -> Look {
-    let sent = clock.and_then(|clock| clock.there_at(outside::now()));
+    let sent = clock.and_then(|clock| clock.platform_at(outside::now()));
     Look {
         at: look.at,
         until: sent.and_then(|sent| sent.checked_add(CALL_DEADLINE).ok()),

@@ -151,7 +151,7 @@ impl<'a> Pass<'a> {
         let answer = self.basis.observed.accounts.get(&resource.account)?;
         let clock = answer.clock;
         let look = Look {
-            at: clock.map(|clock| clock.there),
+            at: clock.map(|clock| clock.platform),
             until: None,
         };
         let nothing = matches!(answer.searches.get(&resource.address), Some(Search::Nothing));

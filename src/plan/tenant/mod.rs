@@ -141,16 +141,17 @@ pub fn plan_tenant(
         );
         out.changes.clear();
     }
-    let now = basis.rules.now().to_string();
-    let open = lock.versions.values().any(|version| match version.request.state {
+    // While nobody knows the date, nothing falls due.
+    let now = (!basis.observed.is_apart_for(tenant, lock)).then(|| basis.rules.now());
+    let open = lock.versions.iter().any(|(name, version)| match version.request.state {
         RequestState::Pending | RequestState::Provisioning => true,
         // A person is waited for, as long as there is time.
         RequestState::AwaitingApproval => {
             tenant.status == Status::Deprovisioned
-                || version.request.is_overdue(&now)
+                || now.is_some_and(|now| version.request.is_overdue(now))
                 || gates::open(tenant, lock).is_empty()
         }
-        RequestState::Completed => false,
+        RequestState::Completed => gates::is_review_due(tenant, name, lock, now),
         RequestState::Failed => gates::is_released(tenant, lock),
     });
     // Whose approval counts for all must be known to be on the revision it is for.

@@ -26,7 +26,39 @@ pub fn understood<'a>(
             understood.to_mut().resources.insert(address.clone(), now);
         }
     }
+    for (address, locked) in lock.resources.iter().filter(|(_, locked)| locked.applied.is_none()) {
+        if let Some(now) = misheard(basis, marked, address, locked) {
+            understood.to_mut().resources.insert(address.clone(), now);
+        }
+    }
     understood
+}
+
+/// A platform may answer a creation with an id that no object has, or another one. What the attempt has made is there and
+/// carries its mark: that is the object, or one more would be made beside it.
+fn misheard(basis: &Basis<'_>, marked: &Marked<'_>, address: &Address, locked: &Locked) -> Option<Locked> {
+    let pending = locked.pending.as_ref()?;
+    let told = pending.id.as_ref()?;
+    let reading = basis.observed.reading(&locked.account, &locked.kind, told);
+    let [object] = candidates(basis, marked, address, locked, pending)[..] else {
+        return None;
+    };
+    let is_misheard = match &reading {
+        Reading::Absent => true,
+        Reading::Unreadable(_) => reading.is_said_missing(),
+        Reading::Present(other) => other.id != object.id && other.mark != object.mark && object.attempt.is_some(),
+    };
+    if !is_misheard {
+        return None;
+    }
+    let pending = Pending {
+        id: Some(object.id.clone()),
+        ..pending.clone()
+    };
+    Some(Locked {
+        pending: Some(pending),
+        ..locked.clone()
+    })
 }
 
 /// What is known of a replacement; `None` while nothing says that it came further than its announcement.

@@ -13,6 +13,7 @@ use crate::plan::change::{Action, Change, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock};
 use crate::plan::unseen::{self, Difference};
 use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Step, hidden};
+use crate::problem::{Class, Problem};
 use crate::symbol;
 use crate::workspace::Status;
 
@@ -56,7 +57,10 @@ impl<'a> Pass<'a> {
         };
         let decision = decide::decide(true, seen.lock, found, seen.ours, seen.adopted);
         let replaced = match &reading {
-            Reading::Present(_) => self.replacement(&facts, seen.locked, &fields, placed),
+            Reading::Present(_) => {
+                self.doubt_expiry(&facts, resource, seen.locked);
+                self.replacement(&facts, seen.locked, &fields, placed)
+            }
             Reading::Absent | Reading::Unreadable(_) => None,
         };
         let mut retiring = seen.locked.map(|locked| locked.retiring.clone()).unwrap_or_default();
@@ -300,7 +304,35 @@ impl<'a> Pass<'a> {
         let (out, before) = facts.renew.as_ref()?;
         let expires = locked?.out().get(out).and_then(milliseconds)?;
         let before = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
-        (self.basis.rules.now_ms.saturating_add(before) >= expires).then_some(Reason::Expires)
+        let is_due = self.basis.rules.now_ms.saturating_add(before) >= expires;
+        (is_due && !self.basis.observed.is_apart(&locked?.account)).then_some(Reason::Expires)
+    }
+}
+
+impl Pass<'_> {
+    /// What is recorded of when it expires, and is no time, never falls due: that is said.
+    fn doubt_expiry(&mut self, facts: &KindFacts, resource: &Resource, locked: Option<&Locked>) {
+        let applied = locked.and_then(|locked| locked.applied.as_ref());
+        let (Some((out, _)), Some(applied)) = (&facts.renew, applied) else {
+            return;
+        };
+        let Some(told) = applied.out.get(out).filter(|told| milliseconds(told).is_none()) else {
+            return;
+        };
+        let mut told = told.to_string();
+        told.truncate(told.char_indices().nth(40).map_or(told.len(), |(end, _)| end));
+        let message = format!(
+            "{}: when it expires is not known, so that it is not replaced in time: its recorded `{out}` is {told}, which is \
+             no time",
+            resource.address
+        );
+        let hint = format!("delete {} there: the next `upa apply` makes another", applied.id);
+        self.out.problems.push(
+            Problem::error(Class::Platform, message)
+                .into_warning()
+                .tenant(&*self.tenant.name)
+                .hint(hint),
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an account was asked, and what that cost: calls, repeats, waiting, bytes.
+//! What an account was asked, and what that cost: calls, repeats, waiting, bytes. And what its clock said.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::retry::Cause;
+use crate::platform::clock::Clock;
 
 /// Counts while a run goes on.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ pub struct Ledger {
     sent: AtomicU64,
     received: AtomicU64,
     waits: Mutex<Waits>,
+    clock: Mutex<Option<Clock>>,
 }
 
 /// The counts at one moment.
@@ -49,6 +51,22 @@ impl Ledger {
 
     pub fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The platform told the time.
+    pub fn told(&self, clock: Clock) {
+        let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(known.map_or(clock, |known| known.nearer(clock)));
+    }
+
+    /// What the platform's clock said since it was last forgotten.
+    pub fn clock(&self) -> Option<Clock> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A clock may be set while a run goes on: each look goes by what it hears itself.
+    pub fn forget_clock(&self) {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Counts the time until the answer is dropped.

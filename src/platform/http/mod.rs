@@ -6,7 +6,6 @@
 mod answer;
 pub mod budget;
 pub mod call;
-mod clock;
 pub mod ledger;
 pub mod redact;
 pub mod retry;
@@ -17,13 +16,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, ORIGIN};
 use reqwest::{Method, Request, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::Account;
+use super::clock::Clock;
 use super::error::{ErrorKind, PlatformError};
-use super::{Account, Clock};
 use crate::outside::{self, Silence};
 use crate::symbol;
 use answer::{Answer, Expected, Mishap};
@@ -53,7 +53,6 @@ pub struct Client {
     deadline: Duration,
     redactor: Redactor,
     ledger: Arc<Ledger>,
-    clock: clock::Told,
 }
 
 /// A call made ready: everything that is the same in each attempt.
@@ -83,7 +82,6 @@ impl Client {
             later: BTreeSet::new(),
             deadline: retry::ATTEMPT_DEADLINE,
             redactor,
-            clock: clock::Told::default(),
         }
     }
 
@@ -105,11 +103,6 @@ impl Client {
     /// A text without the account's secrets, for messages made of what a platform said.
     pub fn redact(&self, text: &str) -> String {
         self.redactor.clean(text)
-    }
-
-    /// The platform's clock, where an answer has told the time.
-    pub fn clock(&self) -> Option<Clock> {
-        self.clock.latest()
     }
 
     /// Sends a call and reads its JSON answer. Anything but a 2xx in JSON is an error; it carries the answer, where that
@@ -284,7 +277,7 @@ impl Client {
         };
         let answer = match answered {
             Ok(response) => {
-                self.clock.hear(response.headers());
+                self.hear_time(&response);
                 answer::read(
                     ready.call,
                     ready.expected,
@@ -317,6 +310,23 @@ impl Client {
             }
         }
         answer
+    }
+
+    fn hear_time(&self, response: &reqwest::Response) {
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(clock) = date.and_then(|date| Clock::read(date, outside::now())) {
+            self.ledger.told(clock);
+        }
+    }
+
+    /// What the platform's clock said since a look began.
+    pub fn clock(&self) -> Option<Clock> {
+        self.ledger.clock()
+    }
+
+    /// A look begins: it goes by what it hears itself.
+    pub fn forget_clock(&self) {
+        self.ledger.forget_clock();
     }
 
     fn clean(&self, error: PlatformError) -> PlatformError {

@@ -20,9 +20,11 @@ const MOST_LISTINGS: usize = 3;
 impl Observer for Api {
     async fn observe(&self, question: &Question) -> Answer {
         let mut answer = Answer::default();
+        self.client.forget_clock();
         if let Err(error) = self.ask(question, &mut answer).await {
             answer.failure = Some(error);
         }
+        answer.clock = self.client.clock();
         answer
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::operations;
 use super::search::{filled, meets};
 use super::send::items;
 use super::{Rest, own_id};
@@ -200,11 +201,10 @@ impl Rest {
             id: ids::of(kind, &scope.inputs, &own),
             out,
             secrets,
-            created: kind
-                .wait
-                .as_ref()
-                .and_then(|wait| path::at(&answer, wait.each.as_deref()?))
-                .cloned(),
+            operations: match &kind.wait {
+                Some(wait) => operations::of(wait, &answer),
+                None => Vec::new(),
+            },
             ..Receipt::default()
         })
     }

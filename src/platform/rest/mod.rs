@@ -13,6 +13,7 @@
 mod execute;
 mod list;
 mod observe;
+mod operations;
 mod outputs;
 mod owner;
 mod search;

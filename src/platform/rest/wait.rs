@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::Rest;
 use super::execute::{own_of, scope_of};
+use super::operations;
 use super::send::bare;
 use crate::platform::definition::call::Read;
 use crate::platform::definition::kind::{State, Wait};
@@ -27,17 +28,13 @@ impl Rest {
             let inputs = ids::inputs_of(kind, &job.document).unwrap_or_default();
             job.id = ids::of(kind, &inputs, "");
         }
-        match (&wait.each, &job.created) {
-            (Some(_), Some(Value::Array(each))) => {
-                for item in each {
-                    self.poll(kind, wait, &job, Some(item)).await?;
-                }
-            }
-            // A run that was cut off does not know what it was told to wait for; the object itself is what counts then.
-            (Some(_), _) => {}
-            (None, _) => {
-                self.poll(kind, wait, &job, None).await?;
-            }
+        operations::check(&job.operations)?;
+        // Where the answer of the creation was lost, what it named is not known: the object itself is what counts then.
+        for operation in &job.operations {
+            self.poll(kind, wait, &job, Some(operation)).await?;
+        }
+        if wait.each.is_none() {
+            self.poll(kind, wait, &job, None).await?;
         }
         let live = self.read(kind, &job.id).await?;
         let (document, _) = object::shown(kind, &live);

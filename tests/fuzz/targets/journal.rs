@@ -10,14 +10,17 @@ use upa::resource::Address;
 use super::lockfile;
 
 pub fn look(bytes: &[u8]) {
-    let (base, entries) = journal::read(bytes);
+    // What no upa wrote is refused.
+    let Ok((base, entries)) = journal::read(bytes) else {
+        return;
+    };
     let mut text = base.iter().fold(String::new(), |text, base| {
         text + &serde_json::json!({ "base": base }).to_string() + "\n"
     });
     for entry in &entries {
         text += &(serde_json::to_string(entry).expect("what was read can be written") + "\n");
     }
-    assert_eq!(journal::read(text.as_bytes()), (base, entries.clone()), "{text}");
+    assert_eq!(journal::read(text.as_bytes()), Ok((base, entries.clone())), "{text}");
     let mut locks: BTreeMap<&str, Lockfile> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| is_own(entry)) {
         let lock = locks
