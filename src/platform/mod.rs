@@ -16,6 +16,7 @@ pub mod exported;
 pub mod fields;
 pub mod hidden;
 pub mod http;
+pub mod limits;
 pub mod moved;
 pub mod n8n;
 mod reading;

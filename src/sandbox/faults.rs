@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::garble::Garble;
 use super::http::Answer;
 
 /// What goes wrong, how often, and for which requests.
@@ -37,7 +38,8 @@ pub struct Fault {
     /// For [`Kind::Status`] and [`Kind::StatusAfterWrite`]: seconds in the header `Retry-After`.
     #[serde(default)]
     pub retry_after: Option<u32>,
-    /// For [`Kind::ShortList`]: how many objects the page lacks. For [`Kind::SmallPages`]: how many it holds at most.
+    /// For [`Kind::ShortList`]: how many objects the page lacks. For [`Kind::SmallPages`]: how many it holds at most. For
+    /// [`Kind::Endless`] and [`Kind::Flood`]: how many there are.
     #[serde(default = "few")]
     pub count: usize,
     /// For [`Kind::Hidden`] and [`Kind::Vanished`]: the platform's own ids.
@@ -78,6 +80,14 @@ pub enum Kind {
     Vanished,
     /// The session ends just before.
     Expire,
+    /// Does it; the answer breaks off in the middle.
+    CutAnswer,
+    /// Does it, and answers with [`Fault::count`] MiB of small tables, compressed.
+    Flood,
+    /// Does it; every id in the answer is [`Fault::body`] instead.
+    OddId,
+    /// A list goes on for ever: behind its objects come others that nobody made, [`Fault::count`] on each page.
+    Endless,
 }
 
 fn once() -> u32 {
@@ -97,6 +107,8 @@ pub enum Twist {
     Repeat,
     Loop,
     Skip,
+    /// Pages with so many objects that nobody made, for ever.
+    Endless(usize),
     Hidden {
         ids: Vec<String>,
         /// From reads too.
@@ -124,6 +136,7 @@ pub enum Effect {
     AnswerAfter(Answer),
     Wait(Duration),
     Twist(Twist),
+    Garble(Garble),
 }
 
 #[derive(Debug, Default)]
@@ -204,6 +217,10 @@ impl Fault {
                 everywhere: self.kind == Kind::Vanished,
             }),
             Kind::Expire => Effect::Twist(Twist::Expire),
+            Kind::Endless => Effect::Twist(Twist::Endless(self.count)),
+            Kind::CutAnswer => Effect::Garble(Garble::Cut),
+            Kind::Flood => Effect::Garble(Garble::Flood(self.count)),
+            Kind::OddId => Effect::Garble(Garble::Ids(self.body.clone().unwrap_or_default())),
         }
     }
 

@@ -58,6 +58,7 @@ pub async fn pass(
             request.extensions_mut().insert(twist);
             next.run(request).await
         }
+        Some(Effect::Garble(garble)) => garble.of(next.run(request).await).await,
         Some(Effect::AnswerAfter(answer)) => {
             next.run(request).await;
             answer.into_response()

@@ -18,6 +18,7 @@ mod clock;
 mod control;
 mod door;
 mod faults;
+mod garble;
 mod gate;
 mod http;
 mod inside;

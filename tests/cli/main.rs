@@ -29,6 +29,7 @@ mod lifecycle;
 mod limits;
 mod lockfiles;
 mod lost_updates;
+mod lying_answers;
 mod misc;
 mod orphans;
 mod owners;

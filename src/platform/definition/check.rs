@@ -160,7 +160,9 @@ pub(super) fn kind(
             }
             Read::Find
         }
-        Some(call) => Read::Call(Box::new(Call::compile(findings, &at("read"), call, common, false)?)),
+        Some(call) => Read::Call(Box::new(
+            Call::compile(findings, &at("read"), call, common, false)?.reading(),
+        )),
         None => {
             findings.add(
                 &base,

@@ -117,7 +117,8 @@ pub struct HttpFile {
     pub encode: Encoding,
     /// How often the platform may be called: `"10/s"`, `"100/min"`.
     pub limit: Option<String>,
-    /// Statuses, besides 429 and 503, after which the same call may be sent again: nothing happened.
+    /// Statuses, besides 429, after which the same call may be sent again: nothing happened. Only an answer of the platform's
+    /// own counts, not a page of a proxy.
     #[serde(default)]
     pub retry: Vec<u16>,
     /// Writes with the same value of this text follow each other.

@@ -201,6 +201,15 @@ impl Definition {
             }
             rate
         });
+        for (index, status) in read.http.retry.iter().enumerate() {
+            if !(400..600).contains(status) {
+                findings.add(
+                    &format!("/http/retry/{index}"),
+                    &format!("{status} does not say that nothing happened"),
+                    "name statuses from 400 to 599, which the platform answers without having done anything",
+                );
+            }
+        }
         let gone = read
             .errors
             .gone
