@@ -31,6 +31,7 @@ mod lockfiles;
 mod lost_updates;
 mod lying_answers;
 mod misc;
+mod numbers;
 mod orphans;
 mod owners;
 mod places;

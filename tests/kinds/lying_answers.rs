@@ -236,3 +236,24 @@ fn a_read_that_was_not_understood_is_no_absence() {
         }
     }
 }
+
+/// A platform that keeps integers of 64 bits is given them as they are, and another one next to it is another number.
+#[test]
+fn integers_are_kept_exactly_where_the_platform_keeps_them() {
+    let world = pine("label", &[]);
+    let mut document = world.sample.document.clone();
+    document.insert("code".to_owned(), json!(9_007_199_254_740_993_u64));
+    world.template(&document);
+    world.tenant("ana", "active", None);
+    world.apply("a large number");
+    let object = world.object("ana").unwrap();
+    assert_eq!(object["spec"]["code"], json!(9_007_199_254_740_993_u64));
+    let id = world.id("ana");
+    world.editor("PATCH", &id, Some(&json!({"code": 9_007_199_254_740_992_u64})));
+    assert_eq!(world.changes(), ["update ana@v1/thing"]);
+    world.apply("repaired");
+    assert_eq!(
+        world.object("ana").unwrap()["spec"]["code"],
+        json!(9_007_199_254_740_993_u64)
+    );
+}

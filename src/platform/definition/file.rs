@@ -29,6 +29,9 @@ pub struct DefinitionFile {
     pub http: HttpFile,
     #[serde(default)]
     pub errors: ErrorsFile,
+    /// How it keeps numbers.
+    #[serde(default)]
+    pub numbers: Numbers,
     /// The call that says whose key this is.
     pub whoami: Option<WhoamiFile>,
     /// Where there is no such call: dotted path of what says in every object whose it is.
@@ -126,6 +129,17 @@ pub struct HttpFile {
     /// Headers of every call.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+}
+
+/// How a platform keeps numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Numbers {
+    /// As they are sent, integers of 64 bits too.
+    #[default]
+    Exact,
+    /// As JavaScript does: a template or an input with another number is refused, because it would become another.
+    Doubles,
 }
 
 /// How a body is written.

@@ -36,7 +36,7 @@ use serde_json::Value;
 use self::auth::{Auth, CredentialNames};
 use self::call::{Call, Common};
 use self::check::Findings;
-use self::file::{DefinitionFile, Encoding, Lost};
+use self::file::{DefinitionFile, Encoding, Lost, Numbers};
 pub use self::kind::KindDefinition;
 use self::placeholder::Text;
 use super::{FieldChange, KindFacts, Natural, Object, OutFacts, Platform, Prepared, Templates, exported};
@@ -68,6 +68,7 @@ pub struct Definition {
     /// The ways to sign in; the first whose credentials an account has is used.
     pub auth: Vec<Auth>,
     pub encode: Encoding,
+    pub numbers: Numbers,
     /// The platform's own limit, calls per second.
     pub per_second: Option<f64>,
     /// Statuses after which the same call may be sent again.
@@ -247,6 +248,7 @@ impl Definition {
             hosts: read.hosts,
             auth,
             encode: read.http.encode,
+            numbers: read.numbers,
             per_second,
             retry: read.http.retry,
             serial,
@@ -338,6 +340,9 @@ impl Platform for Definition {
                         .hint("write `{ … }`"),
                 );
             }
+            if self.numbers == Numbers::Doubles {
+                problems.extend(template.source.beyond_doubles());
+            }
             let inputs = kind.map(|kind| kind.inputs.as_slice()).unwrap_or_default();
             for input in inputs
                 .iter()
@@ -354,6 +359,7 @@ impl Platform for Definition {
                 guard: Guard {
                     leading: Vec::new(),
                     containing: kind.map(|kind| kind.evaluates.clone()).unwrap_or_default(),
+                    doubles: self.numbers == Numbers::Doubles,
                 },
                 ..Prepared::default()
             };

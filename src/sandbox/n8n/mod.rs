@@ -57,7 +57,7 @@ use super::http::decode;
 use super::store::Rows;
 use super::store::Store;
 use super::store::StoreError;
-use crate::outside;
+use crate::{number, outside};
 
 use auth::Key;
 use routes::Age;
@@ -202,7 +202,11 @@ impl N8n {
         let json = request.content_type() == Some("application/json");
         let body = match (json, request.body.as_slice()) {
             (true, [_, ..]) => match serde_json::from_slice(&request.body) {
-                Ok(body) => body,
+                Ok(mut body) => {
+                    // It is JavaScript.
+                    number::to_doubles(&mut body);
+                    body
+                }
                 Err(_) => return page(500, "Internal Server Error"),
             },
             _ => json!({}),
