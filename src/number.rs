@@ -6,7 +6,20 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Number, Value};
+
+/// How a platform keeps numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Numbers {
+    /// As they are sent, integers of 64 bits too.
+    #[default]
+    Exact,
+    /// As JavaScript does: a template or an input with another number is refused, because it would become another.
+    Doubles,
+}
 
 /// What is said of a number that is sent to where doubles are kept.
 pub const NOT_HELD: &str = "is a number that the platform does not keep: it would make another of it";

@@ -295,6 +295,7 @@ pub(super) fn kind(
         clash,
         list,
         id,
+        slashes: file.slashes,
         id_search,
         key,
         title: file.title.clone().unwrap_or_else(|| "name".to_owned()),

@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use super::one_or_many::OneOrMany;
+pub use crate::number::Numbers;
+
 /// A platform.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,29 +41,6 @@ pub struct DefinitionFile {
     pub owner: Option<String>,
     /// Its kinds of objects.
     pub resource: BTreeMap<String, KindFile>,
-}
-
-/// One table or a list of them.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany<T> {
-    One(Box<T>),
-    Many(Vec<T>),
-}
-
-impl<T: Default> Default for OneOrMany<T> {
-    fn default() -> Self {
-        OneOrMany::One(Box::default())
-    }
-}
-
-impl<T> OneOrMany<T> {
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        match self {
-            OneOrMany::One(one) => std::slice::from_ref(&**one).iter(),
-            OneOrMany::Many(many) => many.iter(),
-        }
-    }
 }
 
 /// How a call proves who makes it. `{cred.x}` is filled by the account's `credentials.x`.
@@ -129,17 +109,6 @@ pub struct HttpFile {
     /// Headers of every call.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-}
-
-/// How a platform keeps numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Numbers {
-    /// As they are sent, integers of 64 bits too.
-    #[default]
-    Exact,
-    /// As JavaScript does: a template or an input with another number is refused, because it would become another.
-    Doubles,
 }
 
 /// How a body is written.
@@ -216,6 +185,9 @@ pub struct KindFile {
     /// Dotted path of the id in an object, or where to find it in the answer of `create`.
     #[serde(default)]
     pub id: IdFile,
+    /// Whether ids hold slashes. Elsewhere an id with one is an answer that was not understood.
+    #[serde(default)]
+    pub slashes: bool,
     /// The id is ours: known before create.
     pub key: Option<String>,
     /// Dotted path of what people call the object.

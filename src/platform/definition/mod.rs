@@ -24,6 +24,7 @@ pub mod ids;
 pub mod kind;
 pub mod natural;
 pub mod object;
+mod one_or_many;
 pub mod path;
 pub mod placeholder;
 mod scope;

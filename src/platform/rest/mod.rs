@@ -164,9 +164,10 @@ impl Rest {
 
 /// The id of an object in an answer; `None` also for what cannot be one: then the answer was not understood.
 fn own_id(kind: &KindDefinition, live: &Value) -> Option<String> {
-    let is_id = match is_assigned(kind) {
-        true => limits::is_assigned_id,
-        false => limits::is_given_id,
+    let is_id = |text: &str| match is_assigned(kind) {
+        true if kind.slashes => text.split('/').all(limits::is_assigned_id) && limits::is_given_id(text),
+        true => limits::is_assigned_id(text),
+        false => limits::is_given_id(text),
     };
     match path::at(live, &kind.id)? {
         Value::String(text) => Some(text.clone()).filter(|text| is_id(text)),
