@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::number;
+
 /// `sha256:<64 hex digits>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -25,9 +27,9 @@ impl Digest {
         Self(text)
     }
 
-    /// The digest of a JSON value in the form of RFC 8785.
+    /// The digest of a JSON value in the form of RFC 8785, with integers that this form would round written out.
     pub fn of_json(value: &Value) -> Self {
-        match serde_json_canonicalizer::to_vec(value) {
+        match serde_json_canonicalizer::to_vec(&number::written_out(value)) {
             Ok(bytes) => Self::of_bytes(&bytes),
             // Only a non-finite number could fail, and a `Value` cannot hold one.
             Err(_) => Self::of_bytes(value.to_string().as_bytes()),
@@ -60,6 +62,16 @@ mod tests {
         let a: Value = serde_json::from_str(r#"{"b": 1.0, "a": [2]}"#).unwrap();
         assert_eq!(Digest::of_json(&a), Digest::of_json(&json!({"a": [2], "b": 1})));
         assert_ne!(Digest::of_json(&a), Digest::of_json(&json!({"a": [2], "b": 2})));
+    }
+
+    #[test]
+    fn integers_that_one_double_holds_have_digests_of_their_own() {
+        let of = |number: u64| Digest::of_json(&json!({ "a": [number] }));
+        assert_ne!(of((1 << 53) + 1), of(1 << 53));
+        assert_ne!(of(u64::MAX), of(u64::MAX - 1));
+        // What a double holds is digested as ever.
+        assert_eq!(of(1 << 53), Digest::of_bytes(br#"{"a":[9007199254740992]}"#));
+        assert_eq!(of(1 << 53), Digest::of_json(&json!({ "a": [9_007_199_254_740_992.0] })));
     }
 
     #[test]

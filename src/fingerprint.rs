@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
+use crate::number;
 use crate::secret::Secret;
 
 /// The shortest key, in bytes: shorter ones could be guessed, and with them the values.
@@ -28,7 +29,8 @@ impl Key {
 
     /// The fingerprint of a value at a place. The place goes in, so that equal values of two tenants look different.
     pub fn fingerprint(&self, place: &str, value: &Value) -> String {
-        let value = serde_json_canonicalizer::to_string(value).unwrap_or_else(|_| value.to_string());
+        let value =
+            serde_json_canonicalizer::to_string(&number::written_out(value)).unwrap_or_else(|_| value.to_string());
         let print = self.hex(&["upa secret", place, &value], 8);
         format!("{PREFIX}{}:{print}", self.id())
     }

@@ -23,6 +23,7 @@
 //! | [`trust`] | which accounts may be contacted, and what of a head that is not merged yet is believed | pure |
 //! | [`endpoint`] | which addresses a key may travel to, and which stay on this machine | pure |
 //! | [`outside`] | time, chance, the network, the `git` program, what must survive a crash: behind one trait | effect |
+//! | [`number`] | numbers by their exact value, and what doubles make of them | pure |
 //! | [`visible`] | texts of strangers as they may be shown | pure |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
@@ -52,6 +53,7 @@ pub mod journal;
 pub mod lease;
 pub mod lockfile;
 pub mod lockstore;
+pub mod number;
 pub mod observe;
 pub mod orphans;
 pub mod outside;

@@ -12,7 +12,8 @@ use crate::desired::{DesiredState, Resource};
 use crate::lockfile::{Locked, Lockfile, Pending};
 use crate::outside;
 use crate::plan::{Known, ObservedState, Values};
-use crate::platform::{Answer, Observer, PlatformError, Question, Reading, Registry, Wanted};
+use crate::platform::error::ErrorKind;
+use crate::platform::{Answer, Observer, PlatformError, Question, Reading, Registry, Wanted, limits};
 use crate::record;
 use crate::resource::{Address, Kind, SHARED};
 use crate::symbol::{self, Symbol, Unknown, symbols};
@@ -203,7 +204,7 @@ pub async fn observe_with_patience(questions: &BTreeMap<String, Question>, obser
 async fn ask(questions: impl Iterator<Item = (&String, &Question)>, observers: &Observers) -> BTreeMap<String, Answer> {
     let asked = questions.map(|(account, question)| async move {
         let answer = match observers.open.get(account) {
-            Some(observer) => observer.observe(question).await,
+            Some(observer) => in_time(question, observer.observe(question)).await,
             None => Answer {
                 failure: observers.closed.get(account).cloned(),
                 ..Answer::default()
@@ -212,6 +213,24 @@ async fn ask(questions: impl Iterator<Item = (&String, &Question)>, observers: &
         (account.clone(), answer)
     });
     join_all(asked).await.into_iter().collect()
+}
+
+/// One deadline for all of an account: what answers slowly, or lists for ever, is not waited for.
+async fn in_time(question: &Question, answer: impl Future<Output = Answer>) -> Answer {
+    let deadline = limits::observation(&question.ids, question.wanted.len());
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let why = format!(
+                "the account was not read to its end within {} min",
+                deadline.as_secs() / 60
+            );
+            Answer {
+                failure: Some(PlatformError::new(ErrorKind::Deadline, "observe", why)),
+                ..Answer::default()
+            }
+        }
+    }
 }
 
 /// Whether something that a run tried to create not long ago is not there, and may yet appear.
@@ -238,4 +257,33 @@ fn may_still_come(question: &Question, answer: &Answer, now: Timestamp) -> bool 
         .iter()
         .filter(|wanted| wanted.tried.is_some_and(is_recent));
     tried.any(|wanted| !is_there(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// An account that never answers.
+    struct Silent;
+
+    #[async_trait]
+    impl Observer for Silent {
+        async fn observe(&self, _: &Question) -> Answer {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_is_never_read_to_its_end_has_a_deadline() {
+        let questions = BTreeMap::from([("n8n".to_owned(), Question::default())]);
+        let observers = Observers {
+            open: BTreeMap::from([("n8n".to_owned(), Arc::new(Silent) as Arc<dyn Observer>)]),
+            ..Observers::default()
+        };
+        let observed = observe(&questions, &observers).await;
+        let failure = observed.accounts["n8n"].failure.as_ref().unwrap();
+        assert_eq!(failure.kind, ErrorKind::Deadline, "{failure}");
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use similar::{DiffOp, capture_diff_slices};
 use toml_edit::{DocumentMut, Item, Table};
 
+use crate::number;
 use crate::platform::fields::Spot;
 use crate::template::expression::has_expression;
 use crate::workspace::gates::Approval;
@@ -134,8 +135,9 @@ fn toml_value(value: &Value) -> Option<toml_edit::Value> {
         Value::Bool(value) => (*value).into(),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(number), _) => number.into(),
-            (None, Some(number)) => number.into(),
-            (None, None) => return None,
+            // TOML has no integer of that size.
+            (None, Some(double)) if number::is_double(number) => double.into(),
+            (None, _) => return None,
         },
         Value::String(text) => text.as_str().into(),
         Value::Array(items) => {

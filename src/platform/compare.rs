@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::FieldChange;
+use crate::number;
 
-/// Whether two values mean the same: numbers by value (`1` is `1.0`), everything else literally.
+/// Whether two values mean the same: numbers by their exact value (`1` is `1.0`), everything else literally.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => number::same(a, b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
@@ -142,6 +143,7 @@ mod tests {
         let leaf = prop_oneof![
             any::<bool>().prop_map(Value::from),
             any::<i32>().prop_map(Value::from),
+            (0..3_u64).prop_map(|near| Value::from((1_u64 << 53) + near)),
             "[a-c]{0,2}".prop_map(Value::from)
         ];
         leaf.prop_recursive(3, 24, 4, |inner| {

@@ -25,7 +25,8 @@ pub struct PlatformError {
     pub body: Option<Box<Value>>,
     /// What to do about it, where that is known better than from the kind alone.
     pub hint: Option<String>,
-    /// Whether the same step had changed something, or may have, before the call that failed.
+    /// Whether the same step may have changed something although the kind does not say so: by the call that failed, or by
+    /// one before it.
     pub after_write: bool,
 }
 
@@ -69,6 +70,8 @@ pub enum ErrorKind {
     Broken,
     /// The answer does not have the form the platform promises.
     Unexpected,
+    /// The answer to a reading is larger than what is read.
+    TooLarge,
     /// The account is not where its objects are recorded: it is not even asked.
     Misplaced,
     /// The object is not what the plan saw.
@@ -137,6 +140,7 @@ impl PlatformError {
             | ErrorKind::Refused
             | ErrorKind::Broken
             | ErrorKind::Unexpected
+            | ErrorKind::TooLarge
             | ErrorKind::Deadline
             | ErrorKind::Waiting => Class::Platform,
         };
@@ -178,6 +182,7 @@ impl PlatformError {
             | ErrorKind::Conflict
             | ErrorKind::Refused
             | ErrorKind::Unexpected
+            | ErrorKind::TooLarge
             | ErrorKind::Ambiguous => {
                 return None;
             }

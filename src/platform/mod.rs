@@ -17,6 +17,7 @@ pub mod exported;
 pub mod fields;
 pub mod hidden;
 pub mod http;
+pub mod limits;
 pub mod moved;
 pub mod n8n;
 mod reading;
@@ -33,13 +34,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use account::Account;
+pub use clock::Clock;
 pub use definition::auth::CredentialNames;
 pub use definition::natural::Natural;
 pub use error::PlatformError;
 pub use n8n::NAME as N8N;
 pub use reading::{Cause, Reading, Unread};
 pub use registry::Registry;
-pub use clock::Clock;
 pub use search::{Rival, Search};
 
 use crate::digest::Digest;

@@ -40,7 +40,8 @@ pub struct Fault {
     /// For [`Kind::Status`] and [`Kind::StatusAfterWrite`]: seconds in the header `Retry-After`.
     #[serde(default)]
     pub retry_after: Option<u32>,
-    /// For [`Kind::ShortList`]: how many objects the page lacks. For [`Kind::SmallPages`]: how many it holds at most.
+    /// For [`Kind::ShortList`]: how many objects the page lacks. For [`Kind::SmallPages`]: how many it holds at most. For
+    /// [`Kind::Endless`] and [`Kind::Flood`]: how many there are.
     #[serde(default = "few")]
     pub count: usize,
     /// For [`Kind::Hidden`] and [`Kind::Vanished`]: the platform's own ids.
@@ -91,10 +92,18 @@ pub enum Kind {
     Page,
     /// Does it, and answers with nothing.
     EmptyBody,
-    /// Does it, and half of the answer is missing.
+    /// Does it, and half of the answer is missing, although it ends as answers do.
     CutBody,
+    /// Does it; the answer breaks off in the middle.
+    CutAnswer,
     /// Does it, and the first id in the answer is another.
     WrongId,
+    /// Does it; every id in the answer is [`Fault::body`] instead.
+    OddId,
+    /// Does it, and answers with [`Fault::count`] MiB of small tables, compressed.
+    Flood,
+    /// A list goes on for ever: behind its objects come others that nobody made, [`Fault::count`] on each page.
+    Endless,
     /// The platform's clock is wrong. Goes together with other faults, and is not used up.
     Clock,
 }
@@ -123,6 +132,8 @@ pub enum Twist {
     Repeat,
     Loop,
     Skip,
+    /// Pages with so many objects that nobody made, for ever.
+    Endless(usize),
     Hidden {
         ids: Vec<String>,
         /// From reads too.
@@ -280,8 +291,12 @@ impl Fault {
             Kind::Expire => Effect::Twist(Twist::Expire),
             Kind::Page => Effect::Spoil(Spoil::Page(self.status.unwrap_or(502))),
             Kind::EmptyBody => Effect::Spoil(Spoil::Empty),
-            Kind::CutBody => Effect::Spoil(Spoil::Cut),
+            Kind::CutBody => Effect::Spoil(Spoil::Half),
+            Kind::CutAnswer => Effect::Spoil(Spoil::Cut),
             Kind::WrongId => Effect::Spoil(Spoil::WrongId),
+            Kind::OddId => Effect::Spoil(Spoil::Ids(self.body.clone().unwrap_or_default())),
+            Kind::Flood => Effect::Spoil(Spoil::Flood(self.count)),
+            Kind::Endless => Effect::Twist(Twist::Endless(self.count)),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::expression::{self, Path, Piece};
+use crate::number;
 
 /// Where values come from.
 pub trait Scope {
@@ -22,6 +23,8 @@ pub struct Guard {
     pub leading: Vec<String>,
     /// A value may not contain any of these.
     pub containing: Vec<String>,
+    /// Numbers are kept as doubles: others may not be sent.
+    pub doubles: bool,
 }
 
 /// Something wrong with one expression: as written in the template, and why.
@@ -128,6 +131,11 @@ impl Filling<'_> {
                         Ok(value) if !self.spend(&value, written) => return Value::Null,
                         Ok(value) => {
                             check_containing(&value, path, written, self.guard, &mut self.faults);
+                            // Within a text it is text.
+                            let held = !(single && self.guard.doubles);
+                            if let Some(found) = (!held).then(|| number::beyond_doubles(&value)).flatten() {
+                                self.fault(written, format!("{found} {}; {}", number::NOT_HELD, number::AS_TEXT));
+                            }
                             append(&mut out, &value);
                             whole = single.then_some(value);
                         }
@@ -225,7 +233,7 @@ mod tests {
     fn a_table_cannot_bring_in_what_is_evaluated() {
         let guard = Guard {
             leading: vec!["=".to_owned()],
-            containing: Vec::new(),
+            ..Guard::default()
         };
         let scope = Inputs(json!({"inputs": {"list": ["a", {"b": "={{ $env }}"}], "fine": ["a"]}}));
         assert!(render(&json!("<%= inputs.list %>"), &scope, &guard).is_err());
@@ -263,6 +271,27 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_not_kept_is_refused_where_it_is_a_number() {
+        let scope = Inputs(
+            json!({"inputs": {"n": 9_007_199_254_740_993_u64, "list": [{"n": 9_007_199_254_740_993_u64}], "fine": 9_007_199_254_740_992_u64}}),
+        );
+        let doubles = Guard {
+            doubles: true,
+            ..Guard::default()
+        };
+        for template in ["<%= inputs.n %>", "<%= inputs.list %>"] {
+            let faults = render(&json!(template), &scope, &doubles).unwrap_err();
+            assert!(faults[0].why.starts_with("9007199254740993 is a number"), "{faults:?}");
+            assert!(render(&json!(template), &scope, &Guard::default()).is_ok());
+        }
+        assert_eq!(
+            render(&json!("n <%= inputs.n %>"), &scope, &doubles),
+            Ok(json!("n 9007199254740993"))
+        );
+        assert!(render(&json!("<%= inputs.fine %>"), &scope, &doubles).is_ok());
+    }
+
+    #[test]
     fn every_fault_is_reported() {
         let template = json!(["<%= inputs.x %> <%= inputs.y %>", "<%= oops"]);
         let faults = render(&template, &inputs(), &Guard::default()).unwrap_err();
@@ -273,14 +302,14 @@ mod tests {
     fn values_that_would_be_evaluated_are_refused() {
         let n8n = Guard {
             leading: vec!["=".to_owned()],
-            containing: vec![],
+            ..Guard::default()
         };
         assert!(render(&json!("<%= inputs.evil %>"), &inputs(), &n8n).is_err());
         assert!(render(&json!("x <%= inputs.evil %>"), &inputs(), &n8n).is_ok());
         assert!(render(&json!("=1 + <%= inputs.n %>"), &inputs(), &n8n).is_ok());
         let liquid = Guard {
-            leading: vec![],
             containing: vec!["{{".to_owned()],
+            ..Guard::default()
         };
         assert!(render(&json!("x <%= inputs.liquid %>"), &inputs(), &liquid).is_err());
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::render::{MOST, cost};
-use crate::problem::{Place, Problem};
+use crate::number;
+use crate::problem::{ENOUGH, Place, Problem};
 use crate::symbol;
 
 /// A parsed template file.
@@ -36,11 +37,18 @@ impl Source {
             ))
             .at(Place::file(file))
             .hint("make it smaller: an object that large is taken by hardly any platform")),
-            Ok(value) => Ok(Self {
-                file: file.to_owned(),
-                text: text.clone(),
-                value,
-            }),
+            Ok(value) => match number::literals(text).find(|(_, written)| !number::is_kept(written)) {
+                Some((at, written)) => Err(Problem::configuration(format!(
+                    "`{written}` has more digits than can be kept of it"
+                ))
+                .at(Place::new(file, text, at..at + written.len()))
+                .hint("integers have 64 bits, other numbers 17 digits; write anything else as text, in quotes")),
+                None => Ok(Self {
+                    file: file.to_owned(),
+                    text: text.clone(),
+                    value,
+                }),
+            },
             Err(error) => {
                 let at = offset(text, error.line(), error.column());
                 let message = error.to_string();
@@ -55,6 +63,18 @@ impl Source {
                     .hint(hint))
             }
         }
+    }
+
+    /// What is wrong with the numbers of the file where the platform keeps doubles.
+    pub fn beyond_doubles(&self) -> Vec<Problem> {
+        let kept = |written: &str| serde_json::from_str(written).map_or(true, |number| number::is_double(&number));
+        let found = number::literals(&self.text).filter(|(_, written)| !kept(written));
+        let problems = found.take(ENOUGH).map(|(at, written)| {
+            Problem::configuration(format!("`{written}` {}", number::NOT_HELD))
+                .at(Place::new(&*self.file, &self.text, at..at + written.len()))
+                .hint(number::AS_TEXT)
+        });
+        problems.collect()
     }
 
     /// The place where a text (as a person sees it, unescaped) first stands in the file.
@@ -131,6 +151,22 @@ mod tests {
     fn a_byte_order_mark_is_no_part_of_the_text() {
         let text: Arc<str> = Arc::from("\u{feff}{\"a\": 1}");
         assert_eq!(Source::parse("t.json", &text).unwrap().value["a"], 1);
+    }
+
+    #[test]
+    fn numbers_that_are_kept_otherwise_are_refused_where_they_stand() {
+        let text: Arc<str> = Arc::from("{\"a\": 1,\n\"b\": 18446744073709551617}");
+        let problem = Source::parse("t.json", &text).unwrap_err();
+        assert!(problem.message.contains("18446744073709551617"), "{}", problem.message);
+        assert_eq!(problem.place.unwrap().line, 2);
+        let text: Arc<str> = Arc::from("{\"a\": [1, 0.1],\n\"b\":\n9007199254740993, \"c\": \"9007199254740993\"}");
+        let source = Source::parse("t.json", &text).unwrap();
+        let lines: Vec<usize> = source
+            .beyond_doubles()
+            .into_iter()
+            .map(|found| found.place.unwrap().line as usize)
+            .collect();
+        assert_eq!(lines, [3]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_path_to_error::Segment;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::number;
 use crate::problem::{Place, Problem};
 use crate::symbol;
 
@@ -75,7 +76,7 @@ impl Toml {
             problems.push(
                 Problem::configuration("this number is none that upa can keep")
                     .at(Place::new(file, text, span))
-                    .hint("integers have 64 bits, other numbers are finite; write anything else as text, in quotes"),
+                    .hint("integers have 64 bits, other numbers 17 digits; write anything else as text, in quotes"),
             );
         }
         problems.extend(walk.reserved.into_iter().take(MOST_ERRORS).map(|span| {
@@ -211,8 +212,14 @@ impl Walk {
                 self.number(value, number.ok().map(Value::from))
             }
             DeValue::Float(number) => {
-                let number = number.as_str().parse::<f64>();
-                self.number(value, number.ok().filter(|number| number.is_finite()).map(Value::from))
+                let written = number.as_str();
+                let number = written.parse::<f64>().ok().filter(|number| number.is_finite());
+                self.number(
+                    value,
+                    number
+                        .filter(|number| number::is_kept_as(written, *number))
+                        .map(Value::from),
+                )
             }
             DeValue::Boolean(flag) => Value::from(*flag),
             // Dates are compared as text everywhere, so they are text.

@@ -10,7 +10,7 @@ use super::world::World;
 
 const PINE: &str = include_str!("definitions/pine.toml");
 
-fn pine(kind: &str, tenants: &[&str]) -> World {
+pub fn pine(kind: &str, tenants: &[&str]) -> World {
     let kind = format!("pine.{kind}");
     let world = World::new(PINE, &kind);
     for tenant in tenants {
@@ -22,7 +22,7 @@ fn pine(kind: &str, tenants: &[&str]) -> World {
     world
 }
 
-fn fault(world: &World, kind: &str, method: &str, path: &str, further: Value) {
+pub fn fault(world: &World, kind: &str, method: &str, path: &str, further: Value) {
     let mut fault = json!({"account": world.platform, "kind": kind, "method": method, "path": path});
     if let (Some(fault), Value::Object(further)) = (fault.as_object_mut(), further) {
         fault.extend(further);
@@ -82,7 +82,7 @@ fn a_list_that_does_not_end_creates_nothing() {
 }
 
 /// The lists of every style of paging, each of two objects a page.
-const LISTS: [(&str, &str); 5] = [
+pub const LISTS: [(&str, &str); 5] = [
     ("label", "/labels$"),
     ("note", "/notes$"),
     ("event", "/events$"),
@@ -92,7 +92,7 @@ const LISTS: [(&str, &str); 5] = [
 
 /// Two objects are recorded and wanted, one is recorded and to go, one is new; others were made by hand. Because of a list
 /// that lies nothing is created, deleted or forgotten, whatever `lie` makes it say.
-fn nothing_comes_of(kind: &str, name: &str, lie: impl Fn(&World)) {
+pub fn nothing_comes_of(kind: &str, name: &str, lie: impl Fn(&World)) {
     let world = pine(kind, &["ana", "bob", "cyd"]);
     let strangers = ["eve", "fay", "gus"].map(|tenant| world.by_hand(tenant));
     let (kept, going) = (["ana", "bob"].map(|tenant| world.id(tenant)), world.id("cyd"));

@@ -13,6 +13,7 @@
 
 mod lies;
 mod life;
+mod lying_answers;
 mod sample;
 #[allow(dead_code, unused_imports)]
 #[path = "../cli/support/mod.rs"]

@@ -27,6 +27,8 @@ pub struct Call {
     pub exists: Vec<Value>,
     pub gone: Vec<Value>,
     pub busy: Vec<Value>,
+    /// It lists or reads, whatever its method.
+    pub reads: bool,
     /// Where the file says it, as a JSON pointer.
     pub pointer: String,
 }
@@ -94,6 +96,12 @@ pub struct Common<'a> {
 }
 
 impl Call {
+    /// The same call, known to list or to read.
+    #[must_use]
+    pub(super) fn reading(self) -> Self {
+        Self { reads: true, ..self }
+    }
+
     /// Compiles a call; `None` after a finding. Without `sends` nothing is sent unless the file says a body.
     pub(super) fn compile(
         findings: &mut Findings<'_>,
@@ -139,6 +147,7 @@ impl Call {
                 exists: Vec::new(),
                 gone: Vec::new(),
                 busy: Vec::new(),
+                reads: false,
                 pointer: pointer.to_owned(),
             },
             _ => {
@@ -231,6 +240,7 @@ impl Call {
             exists: Vec::new(),
             gone: vec![json!(404), json!(410)],
             busy: Vec::new(),
+            reads: false,
             pointer: pointer.to_owned(),
         })
     }
@@ -250,9 +260,10 @@ impl Call {
         self.holes().iter().any(|hole| hole.root == Root::Fields)
     }
 
-    /// Whether sending it again does no harm by itself.
+    /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
-        self.method == "GET"
+        self.reads
+            || self.method == "GET"
             || self
                 .graphql
                 .as_ref()
@@ -290,7 +301,7 @@ impl List {
         let mut compiled = match (list, &table.call, &table.gql) {
             (Some(list), None, None) => list.clone(),
             _ => List {
-                call: Call::compile(findings, pointer, file, common, false)?,
+                call: Call::compile(findings, pointer, file, common, false)?.reading(),
                 items: table.items.clone().unwrap_or_default(),
                 conditions: Vec::new(),
                 hint: false,

@@ -160,7 +160,9 @@ pub(super) fn kind(
             }
             Read::Find
         }
-        Some(call) => Read::Call(Box::new(Call::compile(findings, &at("read"), call, common, false)?)),
+        Some(call) => Read::Call(Box::new(
+            Call::compile(findings, &at("read"), call, common, false)?.reading(),
+        )),
         None => {
             findings.add(
                 &base,
@@ -293,6 +295,7 @@ pub(super) fn kind(
         clash,
         list,
         id,
+        slashes: file.slashes,
         id_search,
         key,
         title: file.title.clone().unwrap_or_else(|| "name".to_owned()),

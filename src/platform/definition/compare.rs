@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::file::{KeyedFile, Same};
 use super::kind::KindDefinition;
 use super::{object, path};
+use crate::number::{self, Decimal};
 use crate::platform::compare::{self, Owned};
 use crate::platform::{FieldChange, fields, hidden};
 
@@ -140,7 +141,7 @@ pub fn is_meant(kind: &KindDefinition, path: &str, found: &Value, wanted: &Value
     let field = field.map_or(path, |(field, _)| field);
     match kind.same.get(field) {
         Some(rule) => same(*rule, wanted, found),
-        None => found == wanted,
+        None => compare::same(found, wanted),
     }
 }
 
@@ -153,11 +154,18 @@ pub fn canonical(kind: &KindDefinition, path: &str, value: &Value) -> Value {
         Some(Same::Lower) => Value::from(text.to_lowercase()),
         Some(Same::Fqdn) => Value::from(text.trim_end_matches('.').to_ascii_lowercase()),
         Some(Same::Trimdot) => Value::from(text.trim_end_matches('.')),
-        Some(Same::Number) => text.trim().parse::<f64>().map_or(value.clone(), Value::from),
+        Some(Same::Number) => match (text.trim().parse::<f64>(), Decimal::parse(text.trim())) {
+            (Ok(double), Some(exact)) if Decimal::parse(&double.to_string()) != Some(exact.clone()) => {
+                Value::from(exact.to_string())
+            }
+            (Ok(double), _) => Value::from(double),
+            (Err(_), _) => value.clone(),
+        },
         Some(Same::Json) => serde_json::from_str(&text).unwrap_or_else(|_| value.clone()),
-        None => match value.as_f64() {
-            Some(number) => Value::from(number),
-            None => value.clone(),
+        // As other numbers have always been written in lockfiles.
+        None => match value.as_f64().zip(value.as_number()) {
+            Some((double, exact)) if number::is_double(exact) => Value::from(double),
+            _ => value.clone(),
         },
     }
 }
@@ -173,10 +181,7 @@ fn same(rule: Same, a: &Value, b: &Value) -> bool {
         Same::Fqdn => a.trim_end_matches('.').eq_ignore_ascii_case(b.trim_end_matches('.')),
         Same::Trimdot => a.trim_end_matches('.') == b.trim_end_matches('.'),
         Same::Lower => a.to_lowercase() == b.to_lowercase(),
-        Same::Number => match (a.trim().parse::<f64>(), b.trim().parse::<f64>()) {
-            (Ok(a), Ok(b)) => a == b,
-            _ => false,
-        },
+        Same::Number => matches!((Decimal::parse(a.trim()), Decimal::parse(b.trim())), (Some(a), Some(b)) if a == b),
         Same::Json => {
             let parsed = |text: &str| serde_json::from_str::<Value>(text).ok();
             matches!((parsed(&a), parsed(&b)), (Some(a), Some(b)) if compare::same(&a, &b))
@@ -211,5 +216,24 @@ mod tests {
             assert!(same(rule, &a, &b), "{rule:?}");
             assert!(!same(rule, &a, &c), "{rule:?}");
         }
+    }
+
+    #[test]
+    fn numbers_that_one_double_holds_are_not_the_same() {
+        let (one, other) = (json!(9_007_199_254_740_993_u64), json!("9007199254740992"));
+        assert!(!same(Same::Number, &one, &other));
+        assert!(same(Same::Number, &one, &json!("9007199254740993.0")));
+        let definition = "platform = 'p'\nauth = { bearer = '{cred.key}' }\n[resource.a]\ncreate = 'POST /a'\nread = 'GET /a/{id}'\ndelete = 'none'\nsame = { n = 'number' }\n";
+        let definition = crate::platform::definition::Definition::parse("p.toml", &definition.into()).unwrap();
+        let kind = &definition.kinds["a"];
+        for path in ["n", "m"] {
+            let of = |value: &Value| canonical(kind, path, value);
+            assert_ne!(of(&one), of(&json!(9_007_199_254_740_992_u64)), "{path}");
+            assert_eq!(of(&json!(5)), of(&json!(5.0)), "{path}");
+        }
+        assert_eq!(
+            canonical(kind, "n", &one),
+            canonical(kind, "n", &json!("9007199254740993.0"))
+        );
     }
 }

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use super::one_or_many::OneOrMany;
 use super::proof::Proof;
+pub use crate::number::Numbers;
 
 /// A platform.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -31,35 +33,15 @@ pub struct DefinitionFile {
     pub http: HttpFile,
     #[serde(default)]
     pub errors: ErrorsFile,
+    /// How it keeps numbers.
+    #[serde(default)]
+    pub numbers: Numbers,
     /// The call that says whose key this is.
     pub whoami: Option<WhoamiFile>,
     /// Where there is no such call: dotted path of what says in every object whose it is.
     pub owner: Option<String>,
     /// Its kinds of objects.
     pub resource: BTreeMap<String, KindFile>,
-}
-
-/// One table or a list of them.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany<T> {
-    One(Box<T>),
-    Many(Vec<T>),
-}
-
-impl<T: Default> Default for OneOrMany<T> {
-    fn default() -> Self {
-        OneOrMany::One(Box::default())
-    }
-}
-
-impl<T> OneOrMany<T> {
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        match self {
-            OneOrMany::One(one) => std::slice::from_ref(&**one).iter(),
-            OneOrMany::Many(many) => many.iter(),
-        }
-    }
 }
 
 /// How a call proves who makes it. `{cred.x}` is filled by the account's `credentials.x`.
@@ -119,7 +101,8 @@ pub struct HttpFile {
     pub encode: Encoding,
     /// How often the platform may be called: `"10/s"`, `"100/min"`.
     pub limit: Option<String>,
-    /// Statuses, besides 429 and 503, after which the same call may be sent again: nothing happened.
+    /// Statuses, besides 429, after which the same call may be sent again: nothing happened. Only an answer of the platform's
+    /// own counts, not a page of a proxy.
     #[serde(default)]
     pub retry: Vec<u16>,
     /// Writes with the same value of this text follow each other.
@@ -203,6 +186,9 @@ pub struct KindFile {
     /// Dotted path of the id in an object, or where to find it in the answer of `create`.
     #[serde(default)]
     pub id: IdFile,
+    /// Whether ids hold slashes. Elsewhere an id with one is an answer that was not understood.
+    #[serde(default)]
+    pub slashes: bool,
     /// The id is ours: known before create.
     pub key: Option<String>,
     /// Dotted path of what people call the object.

@@ -29,6 +29,8 @@ pub struct KindDefinition {
     pub list: Option<List>,
     /// Dotted path of the id in an object.
     pub id: String,
+    /// Whether ids hold slashes.
+    pub slashes: bool,
     /// Where the id is in the answer of `create`, if not in the object.
     pub id_search: Option<IdSearch>,
     pub key: Option<Text>,

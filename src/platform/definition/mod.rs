@@ -24,6 +24,7 @@ pub mod ids;
 pub mod kind;
 pub mod natural;
 pub mod object;
+mod one_or_many;
 pub mod path;
 pub mod placeholder;
 pub mod proof;
@@ -37,7 +38,7 @@ use serde_json::Value;
 use self::auth::{Auth, CredentialNames};
 use self::call::{Call, Common};
 use self::check::Findings;
-use self::file::{DefinitionFile, Encoding, Lost};
+use self::file::{DefinitionFile, Encoding, Lost, Numbers};
 pub use self::kind::KindDefinition;
 use self::placeholder::Text;
 use super::{FieldChange, KindFacts, Natural, Object, OutFacts, Platform, Prepared, Templates, exported};
@@ -69,6 +70,7 @@ pub struct Definition {
     /// The ways to sign in; the first whose credentials an account has is used.
     pub auth: Vec<Auth>,
     pub encode: Encoding,
+    pub numbers: Numbers,
     /// The platform's own limit, calls per second.
     pub per_second: Option<f64>,
     /// Statuses after which the same call may be sent again.
@@ -202,6 +204,15 @@ impl Definition {
             }
             rate
         });
+        for (index, status) in read.http.retry.iter().enumerate() {
+            if !(400..600).contains(status) {
+                findings.add(
+                    &format!("/http/retry/{index}"),
+                    &format!("{status} does not say that nothing happened"),
+                    "name statuses from 400 to 599, which the platform answers without having done anything",
+                );
+            }
+        }
         let gone = read
             .errors
             .gone
@@ -239,6 +250,7 @@ impl Definition {
             hosts: read.hosts,
             auth,
             encode: read.http.encode,
+            numbers: read.numbers,
             per_second,
             retry: read.http.retry,
             serial,
@@ -332,6 +344,9 @@ impl Platform for Definition {
                         .hint("write `{ … }`"),
                 );
             }
+            if self.numbers == Numbers::Doubles {
+                problems.extend(template.source.beyond_doubles());
+            }
             let inputs = kind.map(|kind| kind.inputs.as_slice()).unwrap_or_default();
             for input in inputs
                 .iter()
@@ -348,6 +363,7 @@ impl Platform for Definition {
                 guard: Guard {
                     leading: Vec::new(),
                     containing: kind.map(|kind| kind.evaluates.clone()).unwrap_or_default(),
+                    doubles: self.numbers == Numbers::Doubles,
                 },
                 ..Prepared::default()
             };

@@ -1,6 +1,5 @@
 //! What an answer, or its absence, means.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, LINK, RETRY_AFTER};
@@ -10,12 +9,11 @@ use serde_json::Value;
 use super::call::Call;
 use super::ledger::Ledger;
 use super::retry::{self, Happened};
+use super::{Booting, Manners};
 use crate::outside::Silence;
 use crate::platform::error::{ErrorKind, PlatformError};
+use crate::platform::limits;
 use crate::symbol;
-
-/// The largest answer that is read, in bytes.
-const LARGEST: usize = 256 << 20;
 
 /// What the caller can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +28,8 @@ pub struct Answer {
     pub link: Option<String>,
     /// When JSON was expected; `null` when there was none.
     pub body: Value,
+    /// About how many bytes of memory the body takes.
+    pub memory: usize,
     /// When text was expected.
     pub text: String,
 }
@@ -42,14 +42,11 @@ pub struct Mishap {
     pub error: PlatformError,
 }
 
-impl Mishap {
-    fn answered(status: StatusCode, error: PlatformError) -> Box<Self> {
-        Box::new(Self {
-            happened: Happened::Answered(status.as_u16()),
-            after: None,
-            error: error.answered(status.as_u16(), None),
-        })
-    }
+/// What is in the body of an answer.
+enum Content {
+    Json(Value),
+    /// Anything else, or no end of it: not the platform's language.
+    Page,
 }
 
 /// Reads an answer to its end.
@@ -57,7 +54,7 @@ pub async fn read(
     call: &Call,
     expected: Expected,
     mut response: Response,
-    later: &BTreeSet<u16>,
+    manners: &Manners,
     deadline: Duration,
     ledger: &Ledger,
 ) -> Result<Answer, Box<Mishap>> {
@@ -66,69 +63,78 @@ pub async fn read(
         .and_then(|value| retry::retry_after(&value, header(&response, &DATE).as_deref()));
     let link = header(&response, &LINK);
     let is_json = header(&response, &CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
-    let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                ledger.received(chunk.len());
-                bytes.extend_from_slice(&chunk);
+    let read = bytes(&mut response, limits::ANSWER, ledger).await;
+    let (bytes, mut wrong) = match read {
+        Ok(Some(bytes)) => (bytes, None),
+        Ok(None) => (Vec::new(), Some(too_large(limits::ANSWER))),
+        Err(error) => return Err(Box::new(silent(call, deadline, broken(error)))),
+    };
+    let memory = limits::memory(&bytes);
+    if memory > limits::MEMORY && is_json {
+        wrong = Some((
+            ErrorKind::TooLarge,
+            format!("the values of the answer take more than {} MiB", limits::MEMORY >> 20),
+        ));
+    }
+    let content = match (is_json || bytes.is_empty()) && wrong.is_none() {
+        false => Content::Page,
+        true => match super::json(&bytes) {
+            Ok(body) => Content::Json(body),
+            Err(error) => {
+                wrong = Some((ErrorKind::Unexpected, format!("the answer is not valid JSON: {error}")));
+                Content::Page
             }
-            Ok(None) => break,
-            Err(error) => return Err(Box::new(silent(call, deadline, error.into()))),
-        }
-        if bytes.len() > LARGEST {
-            let why = format!("the answer is larger than {} MiB", LARGEST >> 20);
-            return Err(Mishap::answered(status, unreadable(call, status, why)));
-        }
-    }
-    let wrong = |mut mishap: Box<Mishap>| {
-        mishap.after = after;
-        mishap
+        },
     };
-    let body = match (is_json || bytes.is_empty()).then(|| super::json(&bytes)) {
-        Some(Ok(body)) => Some(body),
-        // What the status says does not depend on the body.
-        Some(Err(_)) if !status.is_success() => None,
-        Some(Err(error)) if expected == Expected::Json => {
-            let why = format!("the answer is not valid JSON: {error}");
-            return Err(Mishap::answered(status, unreadable(call, status, why)));
+    if status.is_success() {
+        match (content, expected) {
+            (Content::Json(body), Expected::Json) => {
+                return Ok(Answer {
+                    status,
+                    link,
+                    body,
+                    memory,
+                    text: String::new(),
+                });
+            }
+            (_, Expected::Text) if wrong.as_ref().is_none_or(|(kind, _)| *kind != ErrorKind::TooLarge) => {
+                return Ok(Answer {
+                    status,
+                    link,
+                    body: Value::Null,
+                    memory: bytes.len(),
+                    text: symbol::neutral(&String::from_utf8_lossy(&bytes)),
+                });
+            }
+            _ => return Err(page(call, status, &bytes, wrong, manners.booting)),
         }
-        Some(Err(_)) | None => None,
-    };
-    if status.is_success() && (body.is_some() || expected == Expected::Text) {
-        let text = match expected {
-            Expected::Text => symbol::neutral(&String::from_utf8_lossy(&bytes)),
-            Expected::Json => String::new(),
-        };
-        return Ok(Answer {
-            status,
-            link,
-            body: body.unwrap_or_default(),
-            text,
-        });
     }
-    if retry::means_later(status.as_u16(), later) {
-        let said = body.as_ref().and_then(message);
-        let why = match (said, status.as_u16()) {
-            (Some(said), code) => format!("{said} ({code})"),
-            (None, 429) => "too many calls (429)".to_owned(),
-            (None, code) => format!("the platform says it is not the time ({code})"),
-        };
-        let error = PlatformError::new(ErrorKind::Throttled(after), call.name(), why);
-        return Err(wrong(Box::new(Mishap {
-            happened: Happened::Answered(status.as_u16()),
-            after,
-            error: error.answered(status.as_u16(), body),
-        })));
-    }
-    Err(wrong(match body {
-        Some(body) => Box::new(Mishap {
-            happened: Happened::Answered(status.as_u16()),
-            after,
-            error: refusal(call, status, &body).answered(status.as_u16(), Some(body)),
+    let mut mishap = match content {
+        Content::Json(body) => refused(call, status, body, after, manners),
+        // Whoever limits calls need not speak the platform's language.
+        Content::Page if status.as_u16() == 429 => Box::new(Mishap {
+            happened: Happened::Page(429),
+            after: None,
+            error: PlatformError::new(ErrorKind::Throttled(after), call.name(), "too many calls (429)")
+                .answered(429, None),
         }),
-        None => not_json(call, status, &bytes),
-    }))
+        Content::Page => page(call, status, &bytes, wrong, manners.booting),
+    };
+    mishap.after = after;
+    Err(mishap)
+}
+
+/// The body of an answer, after decompression; `None`: it is larger than that many bytes, and was not read to its end.
+pub async fn bytes(response: &mut Response, most: usize, ledger: &Ledger) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        ledger.received(chunk.len());
+        if bytes.len() + chunk.len() > most {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(bytes))
 }
 
 fn header(response: &Response, name: &HeaderName) -> Option<String> {
@@ -136,50 +142,58 @@ fn header(response: &Response, name: &HeaderName) -> Option<String> {
     value.to_str().ok().map(str::to_owned)
 }
 
-/// A success nobody can read. A write has happened then, or has not: nobody can tell.
-fn unreadable(call: &Call, status: StatusCode, why: String) -> PlatformError {
-    let kind = if call.method.is_safe() || !status.is_success() {
-        ErrorKind::Unexpected
-    } else {
-        ErrorKind::Unclear
-    };
+fn too_large(most: usize) -> (ErrorKind, String) {
+    let why = format!("the answer is larger than {} MiB", most >> 20);
+    (ErrorKind::TooLarge, why)
+}
+
+/// An answer that was not understood. A write has happened then, or has not: only looking tells.
+fn not_understood(call: &Call, (kind, why): (ErrorKind, String)) -> PlatformError {
+    let kind = if call.reads { kind } else { ErrorKind::Unclear };
     PlatformError::new(kind, call.name(), why)
 }
 
-/// An answer in another language: a proxy's page, or a platform that is starting up.
-fn not_json(call: &Call, status: StatusCode, bytes: &[u8]) -> Box<Mishap> {
+/// An answer that is not the platform's, or cannot be read: a proxy's page, or a platform that is starting up. What it says
+/// about a write proves nothing: it may come from before the platform or from behind its work.
+fn page(
+    call: &Call,
+    status: StatusCode,
+    bytes: &[u8],
+    wrong: Option<(ErrorKind, String)>,
+    booting: Booting,
+) -> Box<Mishap> {
+    let code = status.as_u16();
     let text: String = String::from_utf8_lossy(bytes).chars().take(200).collect();
-    let starting = match status.as_u16() {
-        200..300 => text.contains("starting up"),
-        // n8n before its routes are mounted. While it boots it has not looked at the call, so even a write may be sent
-        // again.
-        404 => text.contains("Cannot "),
-        _ => false,
-    };
-    if starting {
-        let error = PlatformError::new(ErrorKind::Unreachable, call.name(), "the platform is starting up");
+    if wrong.is_none() && booting(code, &text) {
+        let found = (ErrorKind::Unreachable, "the platform is starting up".to_owned());
         return Box::new(Mishap {
             happened: Happened::Starting,
             after: None,
-            error: error.answered(status.as_u16(), None),
+            error: not_understood(call, found).answered(code, None),
         });
     }
-    let (kind, why) = match status.as_u16() {
-        413 => (
-            ErrorKind::Refused,
-            "the document is larger than the platform accepts (413)".to_owned(),
-        ),
-        401 | 403 => (
-            ErrorKind::Forbidden,
-            format!("something before the API answered {status}"),
-        ),
-        500.. => (failure(call), format!("the platform failed ({status})")),
+    let error = match (code, wrong) {
+        (413, _) => {
+            let why = "the document is larger than the platform accepts (413)";
+            PlatformError::new(ErrorKind::Refused, call.name(), why)
+        }
+        (401 | 403, _) => {
+            let why = format!("something before the API answered {status}");
+            let error = PlatformError::new(ErrorKind::Forbidden, call.name(), why);
+            if call.reads { error } else { error.after_write() }
+        }
+        (408 | 500.., _) => PlatformError::new(failure(call), call.name(), format!("the platform failed ({status})")),
+        (200..300, Some(wrong)) => not_understood(call, wrong),
         _ => {
             let why = format!("expected JSON, got {status} and something else; is this the API?");
-            return Mishap::answered(status, unreadable(call, status, why));
+            not_understood(call, (ErrorKind::Unexpected, why))
         }
     };
-    Mishap::answered(status, PlatformError::new(kind, call.name(), why))
+    Box::new(Mishap {
+        happened: Happened::Page(code),
+        after: None,
+        error: error.answered(code, None),
+    })
 }
 
 /// A platform that broke while it carried out a write may have carried it out.
@@ -191,20 +205,49 @@ fn failure(call: &Call) -> ErrorKind {
     }
 }
 
-fn refusal(call: &Call, status: StatusCode, body: &Value) -> PlatformError {
-    let why = match message(body) {
-        Some(message) => format!("{message} ({})", status.as_u16()),
-        None => format!("status {status}"),
+/// What the platform says itself, and is no yes. An empty answer is taken for its own, but proves no absence.
+fn refused(call: &Call, status: StatusCode, body: Value, after: Option<Duration>, manners: &Manners) -> Box<Mishap> {
+    let code = status.as_u16();
+    let said = message(&body);
+    let (kind, why) = if retry::means_later(code, &manners.retry) {
+        let why = match (said, code) {
+            (Some(said), code) => format!("{said} ({code})"),
+            (None, 429) => "too many calls (429)".to_owned(),
+            (None, code) => format!("the platform says it is not the time ({code})"),
+        };
+        (ErrorKind::Throttled(after), why)
+    } else {
+        let why = match said {
+            Some(message) => format!("{message} ({code})"),
+            None => format!("status {status}"),
+        };
+        let kind = match code {
+            401 => ErrorKind::Unauthorised,
+            403 => ErrorKind::Forbidden,
+            404 | 410 if body.is_null() && call.reads => ErrorKind::Unexpected,
+            404 | 410 => ErrorKind::Missing,
+            409 => ErrorKind::Conflict,
+            408 | 500.. => failure(call),
+            // 1xx and 3xx are neither yes nor no.
+            100..=399 if call.reads => ErrorKind::Unexpected,
+            100..=399 => ErrorKind::Unclear,
+            _ => ErrorKind::Refused,
+        };
+        (kind, why)
     };
-    let kind = match status.as_u16() {
-        401 => ErrorKind::Unauthorised,
-        403 => ErrorKind::Forbidden,
-        404 | 410 => ErrorKind::Missing,
-        409 => ErrorKind::Conflict,
-        408 | 500.. => failure(call),
-        _ => ErrorKind::Refused,
-    };
-    PlatformError::new(kind, call.name(), why)
+    Box::new(Mishap {
+        happened: Happened::Answered(code),
+        after: None,
+        error: PlatformError::new(kind, call.name(), why).answered(code, Some(body)),
+    })
+}
+
+/// An answer that broke off: the call was read.
+fn broken(error: reqwest::Error) -> Silence {
+    match Silence::from(error) {
+        Silence::NotConnected(reason) | Silence::Unsendable(reason) => Silence::Broke(reason),
+        other => other,
+    }
 }
 
 /// The platform's own words.

@@ -39,8 +39,10 @@ pub struct Call {
     /// Besides the client's own headers, and instead of those of the same name. A value that is a secret must be marked
     /// as sensitive: then it is kept out of every message.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether sending it twice does the same as sending it once: a read, whatever its method, or a write that the
-    /// platform recognises by an idempotency key.
+    /// Whether it changes nothing, whatever its method.
+    pub reads: bool,
+    /// Whether sending it twice does the same as sending it once: a read, or a write that the platform recognises by an
+    /// idempotency key.
     pub repeatable: bool,
 }
 
@@ -56,8 +58,10 @@ impl Call {
 
     /// A call with any body. Only reads may be repeated.
     pub fn with_body(method: Method, path: impl Into<String>, body: Body) -> Self {
+        let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&method);
         Self {
-            repeatable: [Method::GET, Method::HEAD, Method::OPTIONS].contains(&method),
+            reads,
+            repeatable: reads,
             method,
             path: path.into(),
             host: None,
@@ -91,6 +95,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// `null` when the answer had no body.
     pub body: Value,
+    /// About how many bytes of memory the body takes.
+    pub memory: usize,
     /// The `Link` header, which names the next page on some platforms.
     pub link: Option<String>,
 }

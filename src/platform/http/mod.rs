@@ -21,9 +21,9 @@ use reqwest::{Method, Request, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::Account;
 use super::clock::Clock;
 use super::error::{ErrorKind, PlatformError};
+use super::{Account, limits};
 use crate::outside::{self, Silence};
 use crate::symbol;
 use answer::{Answer, Expected, Mishap};
@@ -32,15 +32,30 @@ pub use call::{Body, Call, Reply, encode};
 use call::{form, leads_elsewhere};
 use ledger::Ledger;
 use redact::Redactor;
-use retry::{Happened, Next, Patience};
+use retry::{Next, Patience};
+
+/// Whether a page with this status and beginning is what a platform answers while it starts up.
+pub type Booting = fn(u16, &str) -> bool;
 
 /// How a platform likes to be asked.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Manners {
     /// Statuses that mean "later, nothing happened", besides 429.
     pub retry: BTreeSet<u16>,
     /// Calls started per second; an account's own limit counts when it is smaller.
     pub per_second: Option<f64>,
+    /// Reads are sent again while it starts up.
+    pub booting: Booting,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            retry: BTreeSet::new(),
+            per_second: None,
+            booting: |_, _| false,
+        }
+    }
 }
 
 /// The client of one account.
@@ -48,7 +63,7 @@ pub struct Client {
     account: Account,
     headers: HeaderMap,
     budget: Arc<Budget>,
-    later: BTreeSet<u16>,
+    manners: Manners,
     /// How long one attempt may take.
     deadline: Duration,
     redactor: Redactor,
@@ -79,19 +94,19 @@ impl Client {
             ledger: account.ledger.clone(),
             account: account.clone(),
             headers,
-            later: BTreeSet::new(),
+            manners: Manners::default(),
             deadline: retry::ATTEMPT_DEADLINE,
             redactor,
         }
     }
 
-    /// With what the platform's definition says about being asked.
+    /// With what is known of the platform about being asked.
     #[must_use]
     pub fn with_manners(mut self, manners: Manners) -> Self {
-        self.later = manners.retry;
         if let Some(per_second) = manners.per_second {
             self.budget.slow_down(per_second);
         }
+        self.manners = manners;
         self
     }
 
@@ -112,6 +127,7 @@ impl Client {
         Ok(Reply {
             status: answer.status,
             body: answer.body,
+            memory: answer.memory,
             link: answer.link,
         })
     }
@@ -140,17 +156,16 @@ impl Client {
             Ok(request) => self.account.outside.exchange(request).await,
             Err(silence) => Err(silence),
         };
-        let response = answered.map_err(|silence| self.clean(answer::silent(&call, self.deadline, silence).error))?;
+        let mut response =
+            answered.map_err(|silence| self.clean(answer::silent(&call, self.deadline, silence).error))?;
         let allowed = response.headers().get("access-control-allow-methods");
         let allowed = allowed
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
             .to_owned();
         let status = response.status().as_u16();
-        // Read to its end, or the connection cannot be used again.
-        if let Ok(rest) = response.bytes().await {
-            self.ledger.received(rest.len());
-        }
+        // Read to its end, or the connection cannot be used again; but it says nothing, so it is not worth much.
+        let _ = answer::bytes(&mut response, limits::PROBE, &self.ledger).await;
         Ok((status, allowed))
     }
 
@@ -189,13 +204,13 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(mishap) => *mishap,
             };
-            if let (Happened::Answered(status), Some(after)) = (happened, after)
-                && (status == 503 || retry::means_later(status, &self.later))
+            if let (Some(status), Some(after)) = (happened.status(), after)
+                && (status == 503 || retry::means_later(status, &self.manners.retry))
             {
                 // Whoever asks for a pause asks for it from all of us.
                 self.budget.close_for(after);
             }
-            let class = retry::class(call.repeatable, happened, &self.later);
+            let class = retry::class(call.repeatable, happened, &self.manners.retry);
             let (pause, cause) = match patience.next(class, happened, after, outside::chance()) {
                 Next::Wait(pause, cause) => (pause, cause),
                 Next::Stop => return Err(error),
@@ -282,7 +297,7 @@ impl Client {
                     ready.call,
                     ready.expected,
                     response,
-                    &self.later,
+                    &self.manners,
                     deadline,
                     &self.ledger,
                 )

@@ -1,9 +1,21 @@
 //! Whether a call is sent again, and when.
 //!
 //! What is retried follows from what is known. A call that may be repeated is repeated whenever the failure may pass. A
-//! write is repeated only when the platform cannot have seen it (nothing listened, still starting) or said that it did
-//! nothing (429, and what its definition says means the same). Everything else is the caller's to settle, by looking at
-//! what is there.
+//! write is repeated only when it cannot have had an effect: nothing listened, or the platform said that it did nothing
+//! (429, and what its definition says means the same). Everything else is the caller's to settle, by looking at what is
+//! there.
+//!
+//! | what came of a write | can it have had an effect? |
+//! |---|---|
+//! | no connection; it cannot be sent | no |
+//! | 429 | no: whoever limits calls does so before it passes them on |
+//! | a status the definition calls `retry`, in an answer of the platform's own | no |
+//! | another 4xx of the platform's own | no: it understood and said no |
+//! | 413, whoever says it | no: the call was not read |
+//! | a page (of a proxy, of a platform that starts) with any other status | yes: it may stand before or behind the work |
+//! | 1xx, 3xx | yes: a 303 is how some say that it is done |
+//! | 2xx that is cut, no JSON, too large, or has no id | yes |
+//! | 408, 5xx; the connection broke; no answer in time | yes |
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,7 +45,7 @@ const SPREAD: Duration = Duration::from_millis(250);
 pub enum Happened {
     /// Nothing listened: the platform has not seen the call.
     NotConnected,
-    /// The platform is starting up and looks at no call yet.
+    /// It answered with the page it has while it starts up.
     Starting,
     /// The connection broke after the call went out, or no answer came in time.
     Broke,
@@ -41,6 +53,18 @@ pub enum Happened {
     Unsendable,
     /// It answered with this status.
     Answered(u16),
+    /// Something answered with this status, and not in the platform's language: a page.
+    Page(u16),
+}
+
+impl Happened {
+    /// The status of the answer, if there was one.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Happened::Answered(status) | Happened::Page(status) => Some(status),
+            Happened::NotConnected | Happened::Starting | Happened::Broke | Happened::Unsendable => None,
+        }
+    }
 }
 
 /// What a failed attempt means for the call.
@@ -57,12 +81,26 @@ pub enum Class {
 /// The class of a failed attempt. `later` are the statuses that mean "not now, nothing happened" besides 429.
 pub fn class(repeatable: bool, happened: Happened, later: &BTreeSet<u16>) -> Class {
     match happened {
-        Happened::NotConnected | Happened::Starting => Class::Retry,
+        Happened::NotConnected => Class::Retry,
         Happened::Answered(status) if means_later(status, later) => Class::Retry,
+        // What a definition says about statuses is about the platform's own.
+        Happened::Page(429) => Class::Retry,
+        Happened::Unsendable | Happened::Page(413) => Class::Stop,
         // 520 to 524 are a proxy's: the platform behind it did not answer as it should.
-        Happened::Broke | Happened::Answered(408 | 500 | 502..=504 | 520..=524) if repeatable => Class::Retry,
-        Happened::Broke | Happened::Answered(408 | 500..) if !repeatable => Class::Unclear,
-        Happened::Broke | Happened::Unsendable | Happened::Answered(_) => Class::Stop,
+        Happened::Starting
+        | Happened::Broke
+        | Happened::Answered(408 | 500 | 502..=504 | 520..=524)
+        | Happened::Page(408 | 500 | 502..=504 | 520..=524)
+            if repeatable =>
+        {
+            Class::Retry
+        }
+        Happened::Starting | Happened::Broke | Happened::Answered(..400 | 408 | 500..) | Happened::Page(_)
+            if !repeatable =>
+        {
+            Class::Unclear
+        }
+        Happened::Starting | Happened::Broke | Happened::Answered(_) | Happened::Page(_) => Class::Stop,
     }
 }
 
@@ -115,10 +153,12 @@ impl Patience {
         let patient = match happened {
             // Starting up is the one state that passes by itself within a known time.
             Happened::Starting => self.spent < BOOT_DEADLINE,
-            Happened::Answered(status) if !is_failure(status) => self.tries < TRIES_WHEN_LATER,
-            Happened::NotConnected | Happened::Broke | Happened::Unsendable | Happened::Answered(_) => {
-                self.tries < TRIES_WHEN_FAILED
-            }
+            happened if happened.status().is_some_and(|status| !is_failure(status)) => self.tries < TRIES_WHEN_LATER,
+            Happened::NotConnected
+            | Happened::Broke
+            | Happened::Unsendable
+            | Happened::Answered(_)
+            | Happened::Page(_) => self.tries < TRIES_WHEN_FAILED,
         };
         let (pause, cause) = match (after, happened) {
             (Some(after), _) => (after + SPREAD.mul_f64(chance), Cause::Asked),
@@ -169,12 +209,12 @@ mod tests {
     #[test]
     fn no_write_is_repeated_blindly() {
         use Class::{Retry, Stop, Unclear};
-        use Happened::{Answered, Broke, NotConnected, Starting};
+        use Happened::{Answered, Broke, NotConnected, Page, Starting};
         let later = BTreeSet::from([423]);
         // what happened, a call that may be repeated, one that may not
         let table = [
             (NotConnected, Retry, Retry),
-            (Starting, Retry, Retry),
+            (Starting, Retry, Unclear),
             (Broke, Retry, Unclear),
             (Happened::Unsendable, Stop, Stop),
             (Answered(400), Stop, Stop),
@@ -191,8 +231,18 @@ mod tests {
             (Answered(503), Retry, Unclear),
             (Answered(504), Retry, Unclear),
             (Answered(524), Retry, Unclear),
-            // Success whose body was not what was promised: the caller decides.
-            (Answered(200), Stop, Stop),
+            // Success whose body was not what was promised, and what is neither yes nor no.
+            (Answered(200), Stop, Unclear),
+            (Answered(101), Stop, Unclear),
+            (Answered(303), Stop, Unclear),
+            (Page(200), Stop, Unclear),
+            (Page(302), Stop, Unclear),
+            (Page(403), Stop, Unclear),
+            (Page(404), Stop, Unclear),
+            (Page(413), Stop, Stop),
+            (Page(423), Stop, Unclear),
+            (Page(429), Retry, Retry),
+            (Page(502), Retry, Unclear),
         ];
         for (happened, repeatable, once) in table {
             assert_eq!(class(true, happened, &later), repeatable, "{happened:?}, repeatable");

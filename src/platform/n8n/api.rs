@@ -7,10 +7,11 @@ use tokio::sync::OnceCell;
 
 use crate::platform::Account;
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::http::{Call, Client, encode};
+use crate::platform::http::{Call, Client, Manners, encode};
+use crate::platform::limits;
 
-/// The most workflows n8n puts on one page.
-pub const PAGE: usize = 250;
+/// How many workflows are asked for on a page: the most n8n puts there, and fewer where those are more than is read.
+pub const PAGES: [usize; 3] = [250, 50, 10];
 
 /// Which names publication has on this instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,15 @@ pub enum Dialect {
     Publish,
     /// Before: `/activate` and `/deactivate`, and no `publishIfActive`.
     Activate,
+}
+
+/// A page of a list.
+pub struct Listed {
+    pub items: Vec<Value>,
+    /// The cursor of the next page.
+    pub next: Option<String>,
+    /// About how many bytes of memory it takes.
+    pub memory: usize,
 }
 
 /// One n8n instance.
@@ -43,7 +53,10 @@ impl Api {
             headers.insert(HeaderName::from_static("x-n8n-api-key"), value);
         }
         Ok(Self {
-            client: Client::new(account, headers),
+            client: Client::new(account, headers).with_manners(Manners {
+                booting: is_booting,
+                ..Manners::default()
+            }),
             webhook_url: account.webhook_url.trim_end_matches('/').to_owned(),
             dialect: OnceCell::new(),
         })
@@ -54,29 +67,26 @@ impl Api {
         Ok(self.client.send(&call).await?.body)
     }
 
-    /// One page of workflows, and the cursor of the next.
-    pub async fn list(&self, cursor: Option<&str>) -> Result<(Vec<Value>, Option<String>), PlatformError> {
-        self.page(format!("/workflows?limit={PAGE}&excludePinnedData=true"), cursor)
+    /// One page of workflows, of so many at most.
+    pub async fn list(&self, size: usize, cursor: Option<&str>) -> Result<Listed, PlatformError> {
+        self.page(format!("/workflows?limit={size}&excludePinnedData=true"), cursor)
             .await
     }
 
-    /// One page of credentials (without their secrets), and the cursor of the next.
-    pub async fn credentials(&self, cursor: Option<&str>) -> Result<(Vec<Value>, Option<String>), PlatformError> {
-        self.page(format!("/credentials?limit={PAGE}"), cursor).await
+    /// One page of credentials (without their secrets).
+    pub async fn credentials(&self, cursor: Option<&str>) -> Result<Listed, PlatformError> {
+        self.page(format!("/credentials?limit={}", PAGES[0]), cursor).await
     }
 
-    async fn page(
-        &self,
-        mut path: String,
-        cursor: Option<&str>,
-    ) -> Result<(Vec<Value>, Option<String>), PlatformError> {
+    async fn page(&self, mut path: String, cursor: Option<&str>) -> Result<Listed, PlatformError> {
         if let Some(cursor) = cursor {
             // The cursor is base64: its `=` and `+` must be encoded.
             path.push_str("&cursor=");
             path.push_str(&encode(cursor));
         }
         let name = path.split('?').next().unwrap_or_default().to_owned();
-        let mut body = self.call(Method::GET, path, None).await?;
+        let reply = self.client.send(&Call::get(format!("api/v1{path}"))).await?;
+        let mut body = reply.body;
         let Some(Value::Array(items)) = body.get_mut("data").map(Value::take) else {
             return Err(PlatformError::new(
                 ErrorKind::Unexpected,
@@ -85,16 +95,21 @@ impl Api {
             ));
         };
         let next = body.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-        Ok((items, next))
+        Ok(Listed {
+            items,
+            next,
+            memory: reply.memory,
+        })
     }
 
     pub async fn get(&self, id: &str) -> Result<Value, PlatformError> {
-        self.call(
-            Method::GET,
-            format!("/workflows/{}?excludePinnedData=true", encode(id)),
-            None,
-        )
-        .await
+        let path = format!("/workflows/{}?excludePinnedData=true", encode(id));
+        let workflow = self.call(Method::GET, path, None).await?;
+        if workflow_id(&workflow) != Some(id) || !workflow.get("nodes").is_some_and(Value::is_array) {
+            let why = format!("the answer is not workflow {id}, which was asked for");
+            return Err(PlatformError::new(ErrorKind::Unexpected, "GET /workflows", why));
+        }
+        Ok(workflow)
     }
 
     /// A saved version, with those who wrote it. Instances differ in where they have it.
@@ -181,5 +196,20 @@ impl Api {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The id of a workflow in an answer; `None` also for what cannot be one: then the answer was not understood.
+pub fn workflow_id(workflow: &Value) -> Option<&str> {
+    let id = workflow.get("id").and_then(Value::as_str);
+    id.filter(|id| limits::is_assigned_id(id))
+}
+
+/// The first answers of an n8n that starts: its own page, then express's for calls that have no route yet (seen on 2.41.1).
+fn is_booting(status: u16, text: &str) -> bool {
+    match status {
+        200 => text.starts_with("n8n is starting up"),
+        404 => text.contains("<pre>Cannot "),
+        _ => false,
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::api::Api;
+use super::api::{Api, workflow_id};
 use super::probe::Verdict;
 use super::{document, nodes, observe};
 use crate::digest::Digest;
@@ -42,12 +42,9 @@ impl Api {
         let answer = self
             .create(document::body(&job.document, &job.mark, &job.attempt))
             .await?;
-        let Some(id) = answer.get("id").and_then(Value::as_str) else {
-            return Err(PlatformError::new(
-                ErrorKind::Unclear,
-                "POST /workflows",
-                "the answer has no id",
-            ));
+        let Some(id) = workflow_id(&answer) else {
+            let why = "the answer has no id, or one that cannot be one";
+            return Err(PlatformError::new(ErrorKind::Unclear, "POST /workflows", why));
         };
         Ok(Receipt {
             id: id.to_owned(),

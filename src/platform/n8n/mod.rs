@@ -2,7 +2,7 @@
 //!
 //! - [`understand`]: an exported workflow becomes a template that is safe for any tenant (pure).
 //! - [`document`]: what counts in a workflow, and what differs (pure).
-//! - [`observe`]: asking an instance. [`execute`]: writing to it. [`probe`]: whether a webhook really answers.
+//! - [`observe`]: asking an instance; `list`: its lists, to their end. [`execute`]: writing to it. [`probe`]: whether a webhook really answers.
 //! - [`nodes`]: measured facts about keys, settings and node types. [`doors`]: where a node is reached from outside.
 
 pub mod api;
@@ -11,6 +11,7 @@ pub mod doors;
 pub mod execute;
 pub mod export;
 pub mod keep;
+mod list;
 pub mod nodes;
 pub mod observe;
 pub mod probe;

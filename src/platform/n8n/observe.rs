@@ -1,6 +1,6 @@
 //! What is on an n8n instance: one list call per page, and one read for each known workflow the list lacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -8,13 +8,8 @@ use serde_json::Value;
 use super::api::Api;
 use super::{WORKFLOW, document};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::{
-    Activity, Answer, Cause, Credential, Listener, Object, Observer, Question, Reading, Search, Unread,
-};
+use crate::platform::{Activity, Answer, Cause, Listener, Object, Observer, Question, Reading, Search, Unread};
 use crate::resource::Kind;
-
-/// Paging goes by offset, so a workflow that is deleted meanwhile shifts the next page: such a list is read again.
-const MOST_LISTINGS: usize = 3;
 
 #[async_trait]
 impl Observer for Api {
@@ -56,57 +51,9 @@ impl Api {
             }
         }
         if question.credentials {
-            self.list_credentials(answer).await?;
+            answer.credentials = self.list_credentials().await?;
         }
         Ok(())
-    }
-
-    /// Lists until one listing saw no workflow twice; answers with the ids of `wanted` that were there, and with why what it
-    /// saw cannot be believed, if so.
-    async fn list_all(
-        &self,
-        wanted: &BTreeSet<String>,
-        mark_prefix: &str,
-        answer: &mut Answer,
-    ) -> Result<(BTreeSet<String>, Option<&'static str>), PlatformError> {
-        for listing in 1.. {
-            let mut seen = BTreeSet::new();
-            let mut objects = BTreeMap::new();
-            let mut listeners = Vec::new();
-            let mut repeated = false;
-            let mut cursors = BTreeSet::new();
-            let mut cursor: Option<String> = None;
-            loop {
-                let (page, next) = self.list(cursor.as_deref()).await?;
-                for workflow in &page {
-                    let Some(id) = workflow.get("id").and_then(Value::as_str) else {
-                        return Err(unexpected("a workflow in the list has no id"));
-                    };
-                    repeated |= !seen.insert(id.to_owned());
-                    let marked =
-                        document::tag(workflow, document::MARK).is_some_and(|mark| mark.starts_with(mark_prefix));
-                    listeners.extend(listeners_of(workflow, id));
-                    if marked || wanted.contains(id) {
-                        objects.insert(
-                            (Kind::new(WORKFLOW), id.to_owned()),
-                            Reading::Present(Box::new(object(id, workflow))),
-                        );
-                    }
-                }
-                match next {
-                    None => break,
-                    Some(next) if !cursors.insert(next.clone()) => return Err(unexpected("the list repeats itself")),
-                    Some(next) => cursor = Some(next),
-                }
-            }
-            if !repeated || listing == MOST_LISTINGS {
-                answer.objects.extend(objects);
-                answer.listeners = listeners;
-                let doubt = repeated.then_some("the list shows a workflow twice, each time it is read");
-                return Ok((seen.intersection(wanted).cloned().collect(), doubt));
-            }
-        }
-        Ok((BTreeSet::new(), None))
     }
 
     /// A known workflow that the list lacks. Its 404 proves that it is gone only if this key sees another of ours:
@@ -133,31 +80,6 @@ impl Api {
             Err(error) => Ok(Reading::Unreadable(Unread::because(error.to_string()))),
         }
     }
-
-    async fn list_credentials(&self, answer: &mut Answer) -> Result<(), PlatformError> {
-        let mut cursor: Option<String> = None;
-        let mut cursors = BTreeSet::new();
-        loop {
-            let (page, next) = self.credentials(cursor.as_deref()).await?;
-            answer.credentials.extend(page.iter().filter_map(|credential| {
-                let text = |key: &str| credential.get(key).and_then(Value::as_str).map(str::to_owned);
-                Some(Credential {
-                    id: text("id")?,
-                    name: text("name")?,
-                    kind: text("type")?,
-                })
-            }));
-            match next {
-                None => return Ok(()),
-                Some(next) if !cursors.insert(next.clone()) => return Err(unexpected("the list repeats itself")),
-                Some(next) => cursor = Some(next),
-            }
-        }
-    }
-}
-
-fn unexpected(why: &str) -> PlatformError {
-    PlatformError::new(ErrorKind::Unexpected, "GET /workflows", why)
 }
 
 /// A workflow as n8n answers it, reduced to what counts.
@@ -197,7 +119,7 @@ fn activity(workflow: &Value) -> Activity {
     }
 }
 
-fn listeners_of(workflow: &Value, id: &str) -> Vec<Listener> {
+pub(super) fn listeners_of(workflow: &Value, id: &str) -> Vec<Listener> {
     // Only what is published listens.
     if workflow.get("active") != Some(&Value::Bool(true)) {
         return Vec::new();

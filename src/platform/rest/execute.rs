@@ -191,7 +191,7 @@ impl Rest {
                     return Err(PlatformError::new(
                         ErrorKind::Unclear,
                         create.name(),
-                        "the answer has no id",
+                        "the answer has no id, or one that cannot be one",
                     ));
                 }
             },

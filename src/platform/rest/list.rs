@@ -11,9 +11,7 @@ use crate::platform::definition::call::{List, Next};
 use crate::platform::definition::path;
 use crate::platform::definition::placeholder::Scope;
 use crate::platform::error::{ErrorKind, PlatformError};
-
-/// How many empty pages may follow each other behind cursors.
-const EMPTY_PAGES: usize = 20;
+use crate::platform::limits::{Page, Pages};
 
 /// What a list showed.
 pub(super) struct Listing {
@@ -33,9 +31,8 @@ impl Rest {
     ) -> Result<Listing, PlatformError> {
         let mut found: Vec<Value> = Vec::new();
         let mut seen = BTreeSet::new();
-        let mut cursors = BTreeSet::new();
+        let mut read = Pages::default();
         let mut pages = 0;
-        let mut empty: usize = 0;
         let mut number: usize = 1;
         let mut next: Vec<(String, String)> = Vec::new();
         let mut address: Option<String> = None;
@@ -46,8 +43,10 @@ impl Rest {
                 further.push((param.clone(), size.to_string()));
             }
             further.append(&mut next);
-            let (answer, link) = self.send_page(&list.call, scope, &further, address.as_deref()).await?;
+            let reply = self.send_page(&list.call, scope, &further, address.as_deref()).await?;
+            let (answer, link) = (reply.body, reply.link);
             pages += 1;
+            read.keep(reply.memory).map_err(|why| wrong(&why))?;
             let Some(page) = items(&answer, &list.items) else {
                 return Err(wrong("the answer is not the list the definition promises"));
             };
@@ -124,15 +123,13 @@ impl Rest {
                     complete: true,
                 });
             };
-            // Pages behind a cursor may be empty now and then; pages that are counted may not.
-            empty = if count == 0 { empty + 1 } else { 0 };
-            let counted = matches!(list.next, Some(Next::Page { .. }));
-            if empty > if counted { 0 } else { EMPTY_PAGES } {
-                return Err(wrong("page after page is empty: the list does not end"));
-            }
-            if found.len() == before && count > 0 || !cursors.insert(value.clone()) {
-                return Err(wrong("a full page brought nothing new: the list does not end"));
-            }
+            let page = Page {
+                count,
+                new: found.len() - before,
+                next: &value,
+                counted: matches!(list.next, Some(Next::Page { .. })),
+            };
+            read.follow(page).map_err(|why| wrong(&why))?;
             if most.is_some_and(|most| pages >= most) {
                 return Ok(Listing {
                     items: found,

@@ -31,13 +31,14 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use self::owner::Told;
+use self::send::bare;
 use self::session::Sessions;
 use super::definition::call::Read;
 use super::definition::placeholder::{Scope, Text};
 use super::definition::{Definition, KindDefinition, ids, object, path};
 use super::error::{CONNECT, ErrorKind, PlatformError};
 use super::http::{Client, Manners};
-use super::{Account, Activity, Object};
+use super::{Account, Activity, Object, limits};
 use crate::resource::Kind;
 
 /// One account of a platform that is described as data.
@@ -62,6 +63,7 @@ impl Rest {
         let manners = Manners {
             retry: definition.retry.iter().copied().collect(),
             per_second: definition.per_second.filter(|_| !account.sandbox),
+            ..Manners::default()
         };
         Ok(Self {
             client: Client::new(account, headers).with_manners(manners),
@@ -93,7 +95,10 @@ impl Rest {
         let live = match &kind.read {
             Read::Call(call) => {
                 let answer = self.send(call, &scope).await?;
-                path::at(&answer, &call.live).filter(|live| !live.is_null()).cloned()
+                match path::at(&answer, &call.live).filter(|_| !answer.is_null()) {
+                    Some(live) => Some(live.clone()).filter(|live| !live.is_null()),
+                    None => return Err(not_understood("the answer is not the object the definition promises")),
+                }
             }
             Read::Find => self.read_through_list(kind, &scope, &own).await?,
             Read::Nothing => Some(Value::Object(serde_json::Map::new())),
@@ -158,26 +163,38 @@ impl Rest {
     }
 }
 
-/// The id of an object in an answer.
+/// The id of an object in an answer; `None` also for what cannot be one: then the answer was not understood.
 fn own_id(kind: &KindDefinition, live: &Value) -> Option<String> {
+    let is_id = |text: &str| match is_assigned(kind) {
+        true if kind.slashes => text.split('/').all(limits::is_assigned_id) && limits::is_given_id(text),
+        true => limits::is_assigned_id(text),
+        false => limits::is_given_id(text),
+    };
     match path::at(live, &kind.id)? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()).filter(|text| is_id(text)),
+        Value::Number(number) => Some(number.to_string()).filter(|_| !number.is_f64()),
         _ => None,
     }
 }
 
+/// Whether the platform gives an object its id. What people name may be shown otherwise than it is written.
+fn is_assigned(kind: &KindDefinition) -> bool {
+    kind.key.is_none() && !kind.has_natural_id()
+}
+
 /// An object under another spelling of its id is another address's, as far as records tell.
 fn is_asked_for(kind: &KindDefinition, asked: &str, live: &Value) -> Result<(), PlatformError> {
-    // What people name, and where a setting is, may be shown otherwise than it is written.
-    let assigned = kind.key.is_none() && !kind.has_natural_id() && matches!(kind.read, Read::Call(_));
-    match own_id(kind, live).filter(|_| assigned) {
-        Some(found) if found != asked => {
-            let why = format!("the platform answers with object `{found}`, and `{asked}` was asked for");
-            Err(PlatformError::new(ErrorKind::Unexpected, "read", why))
-        }
-        _ => Ok(()),
+    if !is_assigned(kind) || !matches!(kind.read, Read::Call(_)) || own_id(kind, live).as_deref() == Some(asked) {
+        return Ok(());
     }
+    let found = path::at(live, &kind.id).map_or_else(|| "no id".to_owned(), |id| format!("object `{}`", bare(id)));
+    Err(not_understood(&format!(
+        "the platform answers with {found}, and `{asked}` was asked for"
+    )))
+}
+
+fn not_understood(why: &str) -> PlatformError {
+    PlatformError::new(ErrorKind::Unexpected, "read", why)
 }
 
 fn missing(why: &str) -> PlatformError {

@@ -322,7 +322,7 @@ impl Rest {
             Err(error) if error.kind == ErrorKind::Missing && !kind.inputs.is_empty() => {
                 return Ok((Some(Listed::default()), None));
             }
-            Err(error) if error.kind == ErrorKind::Unexpected => return doubt(error),
+            Err(error) if matches!(error.kind, ErrorKind::Unexpected | ErrorKind::TooLarge) => return doubt(error),
             Err(error) => return Err(error),
         };
         match Listed::of(kind, listing.items) {

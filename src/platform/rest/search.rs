@@ -125,7 +125,11 @@ impl Rest {
         let kind = group.definition;
         let mut rivals: BTreeMap<String, Rival> = BTreeMap::new();
         for live in candidates.into_iter().filter(|live| !object::is_gone(kind, live)) {
-            let own = if kind.one { Some(String::new()) } else { own_id(kind, &live) };
+            let own = if kind.one {
+                Some(String::new())
+            } else {
+                own_id(kind, &live)
+            };
             let Some(own) = own else { continue };
             let id = ids::of(kind, &group.inputs, &own);
             // A list may show too little to tell whose it is.

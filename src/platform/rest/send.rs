@@ -12,7 +12,7 @@ use crate::platform::definition::file::Encoding;
 use crate::platform::definition::path;
 use crate::platform::definition::placeholder::{self, Scope, Text, Unfilled};
 use crate::platform::error::{ErrorKind, PlatformError};
-use crate::platform::http::{self, Body, encode};
+use crate::platform::http::{self, Body, Reply, encode};
 
 /// How often a call is sent that the platform puts off with a code of its own.
 const TRIES: u32 = 5;
@@ -20,18 +20,17 @@ const TRIES: u32 = 5;
 impl Rest {
     /// Sends a call; the whole answer.
     pub(super) async fn send(&self, call: &Call, scope: &Scope<'_>) -> Result<Value, PlatformError> {
-        self.send_page(call, scope, &[], None).await.map(|(answer, _)| answer)
+        self.send_page(call, scope, &[], None).await.map(|reply| reply.body)
     }
 
-    /// The same with further query parameters (GraphQL: variables), or at an address the platform gave. The answer and
-    /// the address of the next page, where the platform names it.
+    /// The same with further query parameters (GraphQL: variables), or at an address the platform gave.
     pub(super) async fn send_page(
         &self,
         call: &Call,
         scope: &Scope<'_>,
         further: &[(String, String)],
         at: Option<&str>,
-    ) -> Result<(Value, Option<String>), PlatformError> {
+    ) -> Result<Reply, PlatformError> {
         let mut request = self
             .request(call, scope, further)
             .map_err(|unfilled| PlatformError::new(ErrorKind::Refused, call.name(), unfilled.to_string()))?;
@@ -53,18 +52,22 @@ impl Rest {
                 }
                 Err(error) => return Err(error),
             };
+            // The client has tried again what it took for put off itself.
+            let tried = matches!(&answer, Err(error) if matches!(error.kind, ErrorKind::Throttled(_)));
             let error = match answer {
-                Ok(reply) if !self.definition.errors.is_failure(&reply.body) => return Ok((reply.body, reply.link)),
+                Ok(reply) if !self.definition.errors.is_failure(&reply.body) => return Ok(reply),
                 Ok(reply) => self.failure(call, &request, reply.body),
                 Err(error) => self.understood(call, error),
             };
             let code = error.body.as_deref().and_then(|body| self.definition.errors.code(body));
-            if !renewed && self.sessions.ended(error.status, code) {
+            // What is no answer of the platform's says nothing of its sessions, nor that nothing happened.
+            let is_its_own = request.reads || error.body.is_some();
+            if !renewed && is_its_own && self.sessions.ended(error.status, code) {
                 renewed = true;
                 self.sessions.forget(session).await;
                 continue;
             }
-            if !matches!(error.kind, ErrorKind::Throttled(None)) || tries >= TRIES {
+            if tried || !matches!(error.kind, ErrorKind::Throttled(None)) || tries >= TRIES {
                 return Err(error);
             }
             let wait = Duration::from_millis(500 << tries.min(4));
@@ -121,7 +124,8 @@ impl Rest {
         let method = call.method.parse().unwrap_or_default();
         let mut request = http::Call::with_body(method, path, body);
         request.host.clone_from(&call.host);
-        request.repeatable |= call.is_read();
+        request.reads |= call.is_read();
+        request.repeatable |= request.reads;
         if let Some(name) = &call.idempotency
             && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
         {
@@ -153,6 +157,10 @@ impl Rest {
             None => ErrorKind::Refused,
         };
         let mut error = PlatformError::new(kind, request.name(), why);
+        // GraphQL may do a part and say what became of the rest: what it made stands beside the failures.
+        error.after_write = !call.is_read()
+            && !call.live.is_empty()
+            && path::at(&answer, &call.live).is_some_and(|live| !live.is_null());
         error.body = Some(Box::new(answer));
         error
     }
@@ -172,14 +180,19 @@ impl Rest {
 
     /// A refusal in the platform's own words, classed as the definition says.
     fn understood(&self, call: &Call, mut error: PlatformError) -> PlatformError {
-        let Some(status) = error.status else { return error };
+        // A page is not the platform's: what the definition says about statuses is not about it.
+        let (Some(status), Some(body)) = (error.status, error.body.as_deref()) else {
+            return error;
+        };
         let errors = &self.definition.errors;
-        let code = error.body.as_deref().and_then(|body| errors.code(body)).cloned();
-        if let Some(message) = error.body.as_deref().and_then(|body| errors.message(body)) {
+        let code = errors.code(body).cloned();
+        let proves_nothing = body.is_null() && call.is_read();
+        if let Some(message) = errors.message(body) {
             error.why = format!("{} ({status})", self.client.redact(&message));
         }
         let said = code.as_ref().and_then(|code| self.kind_of(call, code));
         match said.or_else(|| self.kind_of(call, &Value::from(status))) {
+            Some(ErrorKind::Missing) if proves_nothing => {}
             Some(kind) => error.kind = kind,
             // A 404 that this call does not call "not there".
             None if error.kind == ErrorKind::Missing => error.kind = ErrorKind::Refused,
@@ -221,12 +234,14 @@ pub(super) fn flat(body: &Value) -> Vec<(String, String)> {
     out
 }
 
-/// The list at a dotted path of an answer.
+/// The list at a dotted path of an answer; `None` when the answer is another. An empty answer is no empty list.
 pub(super) fn items<'a>(answer: &'a Value, at: &str) -> Option<Vec<&'a Value>> {
-    if at.contains('*') {
-        return Some(path::all(answer, at));
+    if let Some((before, _)) = at.split_once('*') {
+        let list = path::at(answer, before.trim_end_matches('.')).filter(|_| !answer.is_null())?;
+        let is_list = matches!(list, Value::Array(_) | Value::Object(_) | Value::Null);
+        return is_list.then(|| path::all(answer, at));
     }
-    match path::at(answer, at)? {
+    match path::at(answer, at).filter(|_| !answer.is_null())? {
         Value::Array(items) => Some(items.iter().collect()),
         Value::Null => Some(Vec::new()),
         _ => None,
@@ -237,6 +252,24 @@ pub(super) fn items<'a>(answer: &'a Value, at: &str) -> Option<Vec<&'a Value>> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn only_a_list_is_a_list() {
+        let count = |answer: Value, at: &str| items(&answer, at).map(|items| items.len());
+        assert_eq!(count(json!([1, 2]), ""), Some(2));
+        assert_eq!(count(json!({"a": null}), "a"), Some(0));
+        assert_eq!(count(json!({"a": {"edges": []}}), "a.edges.*.node"), Some(0));
+        for (answer, at) in [
+            (Value::Null, ""),
+            (json!({}), "a"),
+            (json!({"a": 1}), "a"),
+            (json!({}), "a.edges.*.node"),
+            (json!({"a": {"edges": "no"}}), "a.edges.*.node"),
+            (json!("no"), ""),
+        ] {
+            assert_eq!(count(answer.clone(), at), None, "{answer} at `{at}`");
+        }
+    }
 
     #[test]
     fn forms_nest_in_brackets() {

@@ -272,7 +272,7 @@ async fn ask(rest: &Rest, call: &Call, body: Body) -> Result<Value, PlatformErro
     let mut request = http::Call::with_body(Method::POST, path, body);
     request.host.clone_from(&call.host);
     // Asking twice gives two tokens, which harms nobody.
-    request.repeatable = true;
+    (request.reads, request.repeatable) = (true, true);
     match rest.client.send(&request).await {
         Ok(reply) => Ok(reply.body),
         Err(mut error) => {

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::structure;
 use super::workflow::Workflow;
 use super::workflow::new_uuid;
+use crate::number;
 
 /// Takes over what was sent; says whether the settings changed.
 pub fn save(session: &Session<'_>, workflow: &mut Workflow) -> Result<bool, Refusal> {
@@ -93,7 +94,7 @@ fn same_all(one: &[Value], two: &[Value]) -> bool {
 /// Equality as JavaScript has it: 1 is 1.0.
 fn same(one: &Value, two: &Value) -> bool {
     match (one, two) {
-        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => number::same(a, b),
         (Value::Array(a), Value::Array(b)) => same_all(a, b),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))

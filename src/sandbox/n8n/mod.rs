@@ -57,6 +57,7 @@ use super::http::decode;
 use super::store::Rows;
 use super::store::Store;
 use super::store::StoreError;
+use crate::{number, outside};
 
 use auth::Key;
 use routes::Age;
@@ -149,6 +150,15 @@ fn distort(answer: &mut Answer, twist: &Twist) {
         Twist::Repeat => data.extend(data.first().cloned()),
         Twist::Loop => body["nextCursor"] = json!(list::encode_cursor(&json!({"limit": data.len(), "offset": 0}))),
         Twist::Hidden { .. } => data.retain(|item| !item["id"].as_str().is_some_and(|id| twist.hides(id, true))),
+        Twist::Endless(count) => {
+            // Behind the last one.
+            let next = json!({"limit": count, "offset": 1 << 30, "page": outside::random_id()});
+            body["nextCursor"] = json!(list::encode_cursor(&next));
+            let made_up = |_| json!({"id": outside::random_id(), "name": "endless", "nodes": [], "connections": {}, "settings": {}, "active": false});
+            if let Some(data) = body["data"].as_array_mut() {
+                data.extend((0..*count).map(made_up));
+            }
+        }
         Twist::Skip | Twist::Stale | Twist::Expire => return,
     }
     answer.body = body.to_string().into_bytes();
@@ -192,7 +202,11 @@ impl N8n {
         let json = request.content_type() == Some("application/json");
         let body = match (json, request.body.as_slice()) {
             (true, [_, ..]) => match serde_json::from_slice(&request.body) {
-                Ok(body) => body,
+                Ok(mut body) => {
+                    // It is JavaScript.
+                    number::to_doubles(&mut body);
+                    body
+                }
                 Err(_) => return page(500, "Internal Server Error"),
             },
             _ => json!({}),

@@ -9,6 +9,7 @@ use super::route::{LINK_PARAMETER, Matched};
 use super::said::Said;
 use super::shape::{bare, place, place_list};
 use super::stored::{self, Stored};
+use crate::outside;
 use crate::platform::definition::call::{List, Next};
 use crate::platform::definition::placeholder::Root;
 use crate::platform::definition::{KindDefinition, object, path};
@@ -53,6 +54,10 @@ impl Service {
                 page.more = false;
             }
             Some(Twist::Repeat) => page.items.extend(page.items.first().cloned()),
+            Some(Twist::Endless(count)) => {
+                page.items.extend((0..*count).map(|_| made_up(kind, list)));
+                page.more = true;
+            }
             _ => {}
         }
         let mut answer = match list.items.is_empty() {
@@ -155,6 +160,17 @@ impl Service {
     }
 }
 
+/// An object that nobody made. Its id and what the next page is asked for by are new each time.
+fn made_up(kind: &KindDefinition, list: &List) -> Value {
+    let mut object = json!({});
+    let fresh = || Value::from(outside::random_id().to_string());
+    place(&mut object, &kind.id, fresh());
+    if let Some(Next::After { after, .. }) = &list.next {
+        place(&mut object, after, fresh());
+    }
+    object
+}
+
 /// Whether an object is what the query of a call asks for: by the list's own conditions, else by the mark or the field.
 fn is_asked_for(kind: &KindDefinition, list: &List, said: &Said, shown: &Value) -> bool {
     said.asked.iter().all(|(hole, value)| {
@@ -214,7 +230,10 @@ fn page(
         Some(Next::Offset { offset, .. }) => number(offset)?.unwrap_or(0),
         Some(Next::Link) => number(LINK_PARAMETER)?.unwrap_or(0),
         Some(Next::After { after, param, .. }) => {
-            if let Some(bound) = matched.paging(param).map(bare).filter(|_| !is_loop) {
+            let bound = matched.paging(param).map(bare).filter(|_| !is_loop);
+            if bound.is_some() && matches!(twist, Some(Twist::Endless(_))) {
+                objects.clear();
+            } else if let Some(bound) = bound {
                 after_bound(kind, after, param, &bound, &mut objects)?;
             }
             0

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::form;
 use super::said::Said;
+use crate::number;
 use crate::platform::definition::auth::{Session, TokenPlace};
 use crate::platform::definition::call::{Call, List, Next, Read};
-use crate::platform::definition::file::Encoding;
+use crate::platform::definition::file::{Encoding, Numbers};
 use crate::platform::definition::kind::Marker;
 use crate::platform::definition::{Definition, KindDefinition};
 use crate::sandbox::http::{Request, decode};
@@ -238,7 +239,14 @@ fn body(definition: &Definition, request: &Request) -> Result<Option<Value>, Str
     if request.body.is_empty() {
         return Ok(None);
     }
-    let json = || serde_json::from_slice(&request.body).map_err(|error| format!("the body is not JSON: {error}"));
+    let json = || {
+        let mut body =
+            serde_json::from_slice(&request.body).map_err(|error| format!("the body is not JSON: {error}"))?;
+        if definition.numbers == Numbers::Doubles {
+            number::to_doubles(&mut body);
+        }
+        Ok(body)
+    };
     match (definition.encode, request.content_type()) {
         (Encoding::Form, Some("application/x-www-form-urlencoded")) => form::read(&request.body).map(Some),
         (Encoding::Form, Some("application/json"))

@@ -172,7 +172,7 @@ async fn what_else_means_later_is_the_definitions_to_say() {
     let server = Server::start(locked).await;
     let manners = Manners {
         retry: BTreeSet::from([423]),
-        per_second: None,
+        ..Manners::default()
     };
     client(&server).with_manners(manners).send(&post()).await.unwrap();
     assert_eq!(server.seen().len(), 2);
@@ -220,8 +220,8 @@ async fn no_more_calls_are_started_than_allowed() {
         ..account(&server.url)
     };
     let manners = Manners {
-        retry: BTreeSet::new(),
         per_second: Some(20.0),
+        ..Manners::default()
     };
     let client = Client::new(&account, HeaderMap::new()).with_manners(manners);
     let calls: Vec<Call> = (0..6).map(|number| Call::get(format!("/{number}"))).collect();
@@ -333,4 +333,117 @@ async fn a_success_nobody_can_read_is_unclear_after_a_write() {
         );
         assert_eq!(server.seen().len(), 2);
     }
+}
+
+fn html(status: u16, headers: &'static str, body: &'static str) -> impl Fn(usize) -> Act {
+    move |_| Act::Answer(status, format!("content-type: text/html\r\n{headers}"), body.into())
+}
+
+/// Sends a write and a read to a server that always does the same; how often each arrived, and what is thought of them.
+async fn thought_of(act: impl Fn(usize) -> Act + Send + Sync + 'static) -> (usize, PlatformError, PlatformError) {
+    let server = Server::start(act).await;
+    let client = client(&server);
+    let write = client.send(&post()).await.unwrap_err();
+    let arrived = server.seen().len();
+    let read = client.send(&Call::get("/a")).await.unwrap_err();
+    (arrived, write, read)
+}
+
+#[tokio::test]
+async fn what_may_have_had_an_effect_is_sent_once_and_is_not_harmless() {
+    for act in [
+        html(200, "", "The service is starting up, please wait"),
+        html(200, "retry-after: 1\r\n", "later"),
+        html(302, "location: /elsewhere\r\n", "found"),
+        html(303, "location: /things/7\r\n", ""),
+        html(307, "location: /elsewhere\r\n", ""),
+        html(304, "", ""),
+        html(400, "", "bad"),
+        html(401, "", "sign in"),
+        html(403, "", "blocked"),
+        html(404, "", "<pre>Cannot POST /things</pre>"),
+        html(423, "", "locked"),
+        html(500, "", "oops"),
+    ] {
+        let (arrived, write, read) = thought_of(act).await;
+        assert_eq!((arrived, write.is_harmless()), (1, false), "{write:?}");
+        assert!(
+            read.kind != ErrorKind::Missing && read.kind != ErrorKind::Unreachable,
+            "{read:?}"
+        );
+    }
+    // What the platform itself refuses has done nothing, and so has what was too large to be read.
+    for (status, body) in [(400, "{}"), (404, r#"{"message": "no"}"#), (409, "{}"), (422, "{}")] {
+        let (arrived, write, _) = thought_of(move |_| answer(status, body)).await;
+        assert_eq!((arrived, write.is_harmless()), (1, true), "{write:?}");
+    }
+    let (arrived, write, _) = thought_of(html(413, "", "too large")).await;
+    assert_eq!((arrived, write.is_harmless()), (1, true), "{write:?}");
+}
+
+#[tokio::test]
+async fn an_absence_is_said_in_the_platforms_own_words() {
+    for (act, missing) in [
+        (answer as fn(u16, &str) -> Act, true),
+        (|status, _| Act::Answer(status, String::new(), Vec::new()), false),
+        (
+            |status, _| {
+                Act::Answer(
+                    status,
+                    "content-type: text/html\r\n".to_owned(),
+                    b"<h1>No</h1>".to_vec(),
+                )
+            },
+            false,
+        ),
+        (
+            |status, _| Act::Answer(status, "content-type: application/json\r\n".to_owned(), b"{".to_vec()),
+            false,
+        ),
+    ] {
+        for status in [404, 410] {
+            let server = Server::start(move |_| act(status, r#"{"message": "no"}"#)).await;
+            let read = client(&server).send(&Call::get("/a")).await.unwrap_err();
+            assert_eq!(read.kind == ErrorKind::Missing, missing, "{read:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_reads_wait_for_a_platform_that_starts_up() {
+    let booting = |number| match number {
+        0 => Act::Answer(200, "content-type: text/html\r\n".to_owned(), b"wait for me".to_vec()),
+        _ => answer(200, "{}"),
+    };
+    let manners = || Manners {
+        booting: |_, text| text.starts_with("wait for me"),
+        ..Manners::default()
+    };
+    let server = Server::start(booting).await;
+    let read = client(&server).with_manners(manners()).send(&Call::get("/a")).await;
+    assert!(read.is_ok() && server.seen().len() == 2);
+    let server = Server::start(booting).await;
+    let write = client(&server).with_manners(manners()).send(&post()).await.unwrap_err();
+    assert_eq!((write.kind, server.seen().len()), (ErrorKind::Unclear, 1));
+}
+
+#[tokio::test]
+async fn no_more_is_read_than_is_allowed() {
+    let large = vec![b' '; limits::ANSWER + 1];
+    let many = format!("[{}0]", "{\"a\":{}},".repeat(limits::MEMORY / 700));
+    for body in [large, many.into_bytes()] {
+        assert!(body.len() <= limits::ANSWER + 1);
+        let server =
+            Server::start(move |_| Act::Answer(200, "content-type: application/json\r\n".to_owned(), body.clone()))
+                .await;
+        let client = client(&server);
+        let read = client.send(&Call::get("/a")).await.unwrap_err();
+        assert_eq!(read.kind, ErrorKind::TooLarge, "{read}");
+        assert_eq!(client.send(&post()).await.unwrap_err().kind, ErrorKind::Unclear);
+        assert_eq!(server.seen().len(), 2);
+    }
+    let server =
+        Server::start(|_| Act::Answer(204, "access-control-allow-methods: POST\r\n".to_owned(), Vec::new())).await;
+    let client = client(&server);
+    assert_eq!(client.preflight(&server.url).await.unwrap(), (204, "POST".to_owned()));
 }

@@ -45,13 +45,16 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
             out: Prepared {
                 guard: Guard {
                     leading: vec!["=".to_owned()],
-                    containing: Vec::new(),
+                    // It is JavaScript.
+                    doubles: true,
+                    ..Guard::default()
                 },
                 ..Prepared::default()
             },
         };
         pass.workflow();
         problems.append(&mut pass.problems);
+        problems.extend(template.source.beyond_doubles());
         prepared.insert(template.resource.to_owned(), pass.out);
     }
     webhooks::tell_apart(templates, &mut prepared);
