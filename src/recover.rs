@@ -294,6 +294,7 @@ impl Recovery {
             webhook_base_path: base_path(&tenant.name, base, tenant.named_paths),
             base,
             provisioned_at: None,
+            suspended: false,
             request: ground.request.clone(),
         };
         self.lock.versions.insert(tenant.version.clone(), provisioned);

@@ -33,6 +33,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
             webhook_base_path: base_path(&desired.name, base, desired.named_paths),
             base,
             provisioned_at: None,
+            suspended: false,
             request: opened(context, desired, Purpose::Provision),
         });
     };
@@ -153,6 +154,7 @@ pub fn end(
         }
         if !failed && !interrupted && current {
             next.revision = desired.revision;
+            next.suspended = desired.status == Status::Suspended;
         }
         if next != *known {
             events.push(Event::Version {

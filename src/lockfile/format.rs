@@ -129,6 +129,7 @@ mod tests {
                 webhook_base_path: "welcs-1".to_owned(),
                 base: Uuid::from_u128(1),
                 provisioned_at: None,
+                suspended: false,
                 request: Request {
                     request_id: Uuid::from_u128(2),
                     purpose: Purpose::Provision,

@@ -50,6 +50,9 @@ pub struct Provisioned {
     /// When the tenant was first complete on this version, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioned_at: Option<String>,
+    /// Whether everything stands still as its kind does while the tenant is suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
     pub request: Request,
 }
 
@@ -292,7 +295,7 @@ pub struct Applied {
     /// The id that `[adopt]` named when it was last written: it may have been replaced since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,
-    /// Git wanted it not to run, so that it does not is nobody's doing on the platform.
+    /// Git wanted it not to run, or as it is while its tenant is suspended: that it does so is nobody's doing on the platform.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
     /// Its outputs that are no secret.

@@ -21,6 +21,7 @@ pub mod n8n;
 mod reading;
 pub mod registry;
 pub mod rest;
+pub mod suspension;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -37,6 +38,7 @@ pub use error::PlatformError;
 pub use n8n::NAME as N8N;
 pub use reading::{Cause, Reading, Unread};
 pub use registry::Registry;
+pub use suspension::Suspension;
 
 use crate::digest::Digest;
 use crate::export::Surroundings;
@@ -90,6 +92,8 @@ pub struct KindFacts {
     pub outs: BTreeMap<String, OutFacts>,
     /// It expires: the output that says when, and how long before that it is replaced.
     pub renew: Option<(String, Duration)>,
+    /// What suspending its tenant means for it.
+    pub suspension: Suspension,
 }
 
 /// What is true of an output.

@@ -78,7 +78,6 @@ impl Walk<'_> {
         out: BTreeMap<String, Value>,
     ) -> Event {
         let wanted = self.desired.resources.get(&change.address);
-        let runs = wanted.is_some_and(|resource| resource.runs);
         let before = self.outcome.lock.resources.get(&change.address);
         let before = before.and_then(|locked| locked.applied.as_ref());
         let wrote = change
@@ -112,7 +111,7 @@ impl Walk<'_> {
                 revision: change.revision,
                 needs: change.work.all_needs(),
                 adopted: wanted.and_then(|resource| resource.adopt.clone()),
-                stopped: change.work.drafts && !runs,
+                stopped: wanted.is_some_and(|resource| !resource.runs),
                 out,
                 unread: unseen.unread,
                 secrets: unseen.secrets,

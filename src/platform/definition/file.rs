@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use super::one_or_many::OneOrMany;
+use super::suspend::SuspendFile;
+
 /// A platform.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,29 +38,6 @@ pub struct DefinitionFile {
     pub owner: Option<String>,
     /// Its kinds of objects.
     pub resource: BTreeMap<String, KindFile>,
-}
-
-/// One table or a list of them.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany<T> {
-    One(Box<T>),
-    Many(Vec<T>),
-}
-
-impl<T: Default> Default for OneOrMany<T> {
-    fn default() -> Self {
-        OneOrMany::One(Box::default())
-    }
-}
-
-impl<T> OneOrMany<T> {
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        match self {
-            OneOrMany::One(one) => std::slice::from_ref(&**one).iter(),
-            OneOrMany::Many(many) => many.iter(),
-        }
-    }
 }
 
 /// How a call proves who makes it. `{cred.x}` is filled by the account's `credentials.x`.
@@ -251,6 +231,8 @@ pub struct KindFile {
     pub lag: Option<String>,
     /// It expires and must be replaced before that.
     pub renew: Option<RenewFile>,
+    /// What happens to it while its tenant is suspended; without it, it keeps running, and plans say so.
+    pub suspend: Option<SuspendFile>,
     /// What the platform evaluates in a text: a tenant's value may not contain it.
     #[serde(default)]
     pub evaluates: Vec<String>,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::call::{Call, List, Read};
 use super::file::{GoneFile, KeyedFile, Lost, OutOf, Same};
 use super::placeholder::{self, Root, Text};
+use super::suspend::Suspend;
 
 /// A kind of object.
 #[derive(Debug, Clone)]
@@ -51,6 +52,7 @@ pub struct KindDefinition {
     pub lost: Lost,
     pub lag: Duration,
     pub renew: Option<Renew>,
+    pub suspend: Suspend,
     pub evaluates: Vec<String>,
 }
 
