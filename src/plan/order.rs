@@ -29,10 +29,15 @@ pub fn order(changes: &[Change]) -> Result<Order, Vec<String>> {
                 .get(node)
                 .map_or(0, |wanted| wanted.intersection(&left).count())
         };
+        // Ways in follow each other from the outside to the inside, or back, whatever the step.
+        let outer = |node: &Node| match turn(changes, node) {
+            NO_DOOR => 0,
+            _ => missing(node),
+        };
         let next = left
             .iter()
             .filter(is_ready)
-            .min_by_key(|node| (turn(changes, node), node.1, missing(node), node.0))
+            .min_by_key(|node| (turn(changes, node), outer(node), node.1, missing(node), node.0))
             .copied();
         let Some(next) = next else {
             return Err(circle(changes, &waits_for, &left));
@@ -160,11 +165,14 @@ fn opening(change: &Change) -> Option<Step> {
 /// fails leaves the others as they shall be.
 fn turn(changes: &[Change], node: &Node) -> u8 {
     match changes.get(node.0).map(|change| &change.work.door) {
-        Some(Door::Closes(_)) => 0,
-        Some(Door::Neither) | None => 1,
-        Some(Door::Opens) => 2,
+        Some(Door::Closes(_)) => NO_DOOR - 1,
+        Some(Door::Neither) | None => NO_DOOR,
+        Some(Door::Opens) => NO_DOOR + 1,
     }
 }
+
+/// The turn of what is no way in.
+const NO_DOOR: u8 = 1;
 
 /// Creating a draft after what it refers to saves filling it; it is a wish, not a condition.
 fn preferred(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {

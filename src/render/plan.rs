@@ -151,9 +151,9 @@ fn why(change: &Change, standstills: &[Still]) -> String {
         _ => "",
     };
     why.push_str(runs);
-    // Of workflows the step says it.
+    // Of workflows the step says it, and of what is written again its fields.
     let still = standstills.iter().find(|still| still.address == change.address);
-    if let Some(still) = still.filter(|still| still.effect != Effect::Keeps && !change.work.drafts) {
+    if let Some(still) = still.filter(|still| is_said(still, change)) {
         why.push_str(&format!(", {}", still.words));
     }
     if let Some(from) = &change.moved_from {
@@ -173,6 +173,16 @@ fn why(change: &Change, standstills: &[Still]) -> String {
         why.push_str(&format!(" ({}:{})", place.file, place.line));
     }
     why
+}
+
+/// Whether a change's line says what happens to its object.
+fn is_said(still: &Still, change: &Change) -> bool {
+    let switched = matches!(change.reason, Reason::Suspended | Reason::Resumed);
+    match still.effect {
+        Effect::Keeps => false,
+        Effect::Writes => switched && still.suspends,
+        Effect::Stops | Effect::Removes => switched && !change.work.drafts,
+    }
 }
 
 /// What waits for a person.

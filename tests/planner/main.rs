@@ -10,6 +10,7 @@
 mod fates;
 mod places;
 mod shared;
+mod suspended;
 mod world;
 
 use upa::lockfile::Pending;

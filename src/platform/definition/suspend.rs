@@ -178,3 +178,86 @@ fn not_written(kind: &KindDefinition, field: &str) -> Option<&'static str> {
         Some(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::platform::definition::Definition;
+
+    const HEAD: &str = "platform = \"p\"\nauth = { bearer = \"{cred.key}\" }\n\n[resource.thing]\n";
+    const THING: &str = "list = { call = \"GET /things\", items = \"\" }\ncreate = \"POST /things\"\nread = \"GET /things/{id}\"\n\
+                         update = { call = \"PATCH /things/{id}\", drop = [\"sort\"] }\ndelete = \"DELETE /things/{id}\"\n\
+                         marker = { field = \"mark\" }\ninputs = [\"place\"]\nfixed = [\"form\"]\n";
+
+    fn parsed(thing: &str, suspend: &str) -> Result<Suspend, String> {
+        let text: Arc<str> = Arc::from(format!("{HEAD}{thing}{suspend}\n"));
+        match Definition::parse("p.toml", &text) {
+            Ok(definition) => Ok(definition.kinds["thing"].suspend.clone()),
+            Err(problems) => Err(problems
+                .into_iter()
+                .map(|problem| problem.message)
+                .collect::<Vec<_>>()
+                .join("; ")),
+        }
+    }
+
+    #[test]
+    fn one_thing_happens_to_it_or_nothing_is_said() {
+        for (suspend, how) in [
+            ("", How::Keeps(None)),
+            ("suspend = { keeps = \"why\" }", How::Keeps(Some("why".to_owned()))),
+            ("suspend = { remove = true }", How::Removes),
+            (
+                "suspend = { call = \"POST /things/{id}/stop\", resume = \"POST /things/{id}/go\", at = \"on\", is = false }",
+                How::Stops,
+            ),
+        ] {
+            let said = parsed(THING, suspend).unwrap();
+            assert_eq!(said.means.how, how, "{suspend}");
+            assert_eq!(said.calls.is_some(), how == How::Stops, "{suspend}");
+        }
+        let said = parsed(THING, "suspend = { set = { a = 1 }, clear = [\"b\"] }").unwrap();
+        assert_eq!(said.cleared(), ["b"]);
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_could_not_be_done_is_refused() {
+        let keep = format!("{THING}keep = \"people miss it\"\n");
+        let stays = THING.replace("\"DELETE /things/{id}\"", "\"none\"");
+        let whole = THING.replace("update = { call = \"PATCH /things/{id}\", drop = [\"sort\"] }\n", "");
+        for (thing, suspend, message) in [
+            (THING, "suspend = {}", "one thing"),
+            (THING, "suspend = { note = \"x\" }", "one thing"),
+            (THING, "suspend = { keeps = \"x\", remove = true }", "one thing"),
+            (THING, "suspend = { call = \"POST /things/{id}/stop\" }", "one thing"),
+            (
+                THING,
+                "suspend = { call = \"POST /things/{id}/stop\", resume = \"POST /go\", at = \"on\", is = false }",
+                "does not say which object",
+            ),
+            (
+                THING,
+                "suspend = { call = \"POST /things/{id}/{spec.a}\", resume = \"POST /things/{id}/go\", at = \"on\", is = false }",
+                "`{spec.a}` has no value here",
+            ),
+            (&keep, "suspend = { remove = true }", "must be confirmed"),
+            (&stays, "suspend = { remove = true }", "cannot be deleted"),
+            (&whole, "suspend = { set = { a = 1 } }", "nothing of it can be changed"),
+            (THING, "suspend = { clear = [\"place\"] }", "it places the object"),
+            (THING, "suspend = { clear = [\"form\"] }", "it is `fixed`"),
+            (THING, "suspend = { clear = [\"sort\"] }", "the update does not send it"),
+            (THING, "suspend = { clear = [\"mark\"] }", "the mark stands in it"),
+            (THING, "suspend = { clear = [\"a.b\"] }", "within another field"),
+            (
+                THING,
+                "suspend = { set = { a = 1 }, clear = [\"a\"] }",
+                "both set and cleared",
+            ),
+        ] {
+            let refused = parsed(thing, suspend).unwrap_err();
+            assert!(refused.contains(message), "{suspend}: {refused}");
+        }
+    }
+}
