@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use upa::plan::order::order;
-use upa::plan::{Action, Mover, Reason};
+use upa::plan::{Action, Mover, Plan, Reason, Still};
 use upa::platform::suspension::{Effect, How};
 use upa::platform::{Activity, Step};
-use upa::resource::Address;
+use upa::resource::{Address, Kind};
 use upa::workspace::{Entry, Files};
 
 use super::world::{World, files};
@@ -30,11 +30,24 @@ fn client(status: &str) -> Files {
 fn turned(from: &str, to: &str) -> World {
     let mut world = World::of(&client(from));
     world.desired = World::of(&client(to)).desired;
+    // What was removed is known not to be there.
+    let google = world.observed.accounts.get_mut("google").unwrap();
+    google.complete.insert(Kind::new("google.watch_channel"));
     world
 }
 
+fn messages(plan: &Plan) -> Vec<&str> {
+    plan.problems.iter().map(|problem| problem.message.as_str()).collect()
+}
+
 fn address(name: &str) -> Address {
-    format!("{NAME}@v2.0/{name}").parse().unwrap()
+    // It outlives a version.
+    let owner = if name == "phone-number" {
+        NAME.to_owned()
+    } else {
+        format!("{NAME}@v2.0")
+    };
+    format!("{owner}/{name}").parse().unwrap()
 }
 
 #[test]
@@ -53,10 +66,11 @@ fn what_stands_still_has_an_empty_plan() {
 #[test]
 fn every_object_of_the_shipped_product_says_why_it_is_stopped_or_goes_on() {
     let plan = turned("active", "suspended").plan();
-    let stills: BTreeMap<&Address, &upa::plan::Still> =
-        plan.standstills.iter().map(|still| (&still.address, still)).collect();
+    let stills: BTreeMap<&Address, &Still> = plan.standstills.iter().map(|still| (&still.address, still)).collect();
     let world = World::of(&client("active"));
-    assert_eq!(stills.len(), world.addresses().len());
+    // What several share is nobody's to suspend.
+    let own = world.addresses().into_iter().filter(|address| !address.is_shared());
+    assert_eq!(stills.len(), own.count());
     for (address, still) in &stills {
         assert!(!still.words.contains("does not say"), "{address}: {}", still.words);
         let change = plan.changes.iter().find(|change| change.address == **address);
@@ -84,7 +98,7 @@ fn every_object_of_the_shipped_product_says_why_it_is_stopped_or_goes_on() {
 fn ways_in_are_closed_first_and_opened_last() {
     for (from, to, first) in [("active", "suspended", true), ("suspended", "active", false)] {
         let plan = turned(from, to).plan();
-        assert!(plan.problems.is_empty(), "{:#?}", plan.problems);
+        assert_eq!(messages(&plan), Vec::<&str>::new());
         let order = order(&plan.changes).unwrap();
         let position = |name: &str| {
             let found = order
@@ -109,7 +123,7 @@ fn ways_in_are_closed_first_and_opened_last() {
 #[test]
 fn what_is_opened_meanwhile_is_drift() {
     let settled = World::of(&client("suspended"));
-    for address in settled.addresses() {
+    for address in settled.addresses().into_iter().filter(|address| !address.is_shared()) {
         let mut world = World::of(&client("suspended"));
         let still = world.desired.tenants[NAME].standstill[&address].clone();
         let active = world.desired.tenants[NAME].resources[&address].runs;
@@ -151,10 +165,9 @@ fn what_is_left_of_a_suspension_is_done_by_the_next_run() {
             None => drop(lock.resources.remove(address)),
         }
         let left = world.plan();
-        assert!(left.problems.is_empty(), "{:#?}", left.problems);
-        let addresses = |plan: &upa::plan::Plan| -> Vec<Address> {
-            plan.changes.iter().map(|change| change.address.clone()).collect()
-        };
+        assert_eq!(messages(&left), Vec::<&str>::new());
+        let addresses =
+            |plan: &Plan| -> Vec<Address> { plan.changes.iter().map(|change| change.address.clone()).collect() };
         let expected: Vec<Address> = addresses(&whole).into_iter().filter(|other| other != address).collect();
         assert_eq!(addresses(&left), expected, "{address}");
         assert_eq!(left.standstills, whole.standstills);
