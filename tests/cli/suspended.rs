@@ -302,14 +302,19 @@ fn the_plan_says_of_each_object_what_happens_to_it() {
         ana@v1/record stops: is stopped
         ana@v1/watch removes: is deleted, and created again when the tenant is active; what changes meanwhile is not told
         "#);
-        let reasons: Vec<Value> = suspends.json()["changes"]
+        let reasons: Vec<String> = suspends.json()["changes"]
             .as_array()
             .unwrap()
             .iter()
-            .map(|change| json!([change["address"], change["action"], change["reason"], change["drift"]]))
+            .map(|change| json!([change["address"], change["action"], change["reason"], change["drift"]]).to_string())
             .collect();
-        assert_snapshot!(json!(reasons), @r#"
-        [["ana@v1/answer","update","suspended",false],["ana@v1/assistant","update","suspended",false],["ana@v1/line","update","suspended",false],["ana@v1/number","update","suspended",false],["ana@v1/record","update","suspended",false],["ana@v1/watch","delete","suspended",false]]
+        assert_snapshot!(reasons.join("\n"), @r#"
+        ["ana@v1/answer","update","suspended",false]
+        ["ana@v1/assistant","update","suspended",false]
+        ["ana@v1/line","update","suspended",false]
+        ["ana@v1/number","update","suspended",false]
+        ["ana@v1/record","update","suspended",false]
+        ["ana@v1/watch","delete","suspended",false]
         "#);
         space.apply();
         assert_eq!(stills(&plan()), Vec::<String>::new());
