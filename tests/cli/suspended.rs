@@ -707,3 +707,51 @@ fn what_a_kind_does_is_shown() {
         assert!(shown.contains(words), "{kind}: {shown}");
     }
 }
+
+/// The product that is shipped: every object of it says what happens, and nothing is left once it is done.
+#[test]
+fn the_shipped_product_stands_still_and_comes_back() {
+    let space = Space::shipped();
+    server::on(&space, |server| {
+        server.shipped_credentials();
+        space.apply();
+        let set = |from: &str, to: &str| {
+            space.edit(
+                "tenants/demo.toml",
+                &format!("status   = \"{from}\""),
+                &format!("status   = \"{to}\""),
+            );
+            space.commit(to);
+        };
+        let before = running(server);
+        set("active", "suspended");
+        let plan = space.upa(&["plan", "demo"]).exits(0);
+        assert!(!plan.stdout.contains("does not say how it is suspended"), "{plan}");
+        let stays = plan.stdout.lines().filter(|line| line.contains("= stays"));
+        let stays: Vec<&str> = stays.filter_map(|line| line.split_whitespace().nth(2)).collect();
+        assert_snapshot!(stays.join("\n"), @r#"
+        demo@v2.0/booking-tool
+        demo@v2.0/ghl-booking-url
+        demo/calendar
+        demo/calendar-access
+        demo/calls-header
+        demo/calls-tab
+        demo/ghl-last-call
+        demo/sheet
+        demo/sheet-access
+        "#);
+        space.apply();
+        space.settled();
+        assert_eq!(running(server), before - 7);
+        let channels = all(server, "google/watch_channel");
+        assert_eq!(channels.len(), 2, "{channels:#?}");
+        space.upa(&["show", "demo"]).exits(0);
+        let status = space.upa(&["status"]);
+        assert!(!status.stdout.contains("not applied"), "{status}");
+        set("suspended", "active");
+        space.apply();
+        space.settled();
+        assert_eq!(running(server), before);
+        assert_eq!(all(server, "google/watch_channel").len(), 3);
+    });
+}

@@ -184,3 +184,13 @@ fn what_was_suspended_before_it_was_recorded_is_recorded() {
     assert!(plan.changes.is_empty(), "{:#?}", plan.changes);
     assert!(plan.due.contains(NAME) && !plan.standstills.is_empty());
 }
+
+/// What comes back when its tenant is active again does not count as lost.
+#[test]
+fn what_is_removed_meanwhile_is_no_loss() {
+    let mut world = turned("active", "suspended");
+    world.rules.policy.max_delete_percent = 0;
+    let plan = world.plan();
+    assert_eq!(plan.count(Action::Delete), 1);
+    assert_eq!(messages(&plan), Vec::<&str>::new());
+}
