@@ -297,6 +297,7 @@ impl Recovery {
             base,
             provisioned_at: None,
             reopened: BTreeMap::new(),
+            suspended: false,
             request: ground.request.clone(),
         };
         self.lock.versions.insert(tenant.version.clone(), provisioned);

@@ -38,6 +38,7 @@ pub fn begin(context: &Context<'_>, desired: &DesiredTenant, lock: &Lockfile, ch
             base,
             provisioned_at: None,
             reopened: BTreeMap::new(),
+            suspended: false,
             request: opened(context, desired, Purpose::Provision),
         });
     };
@@ -168,6 +169,7 @@ pub fn end(
             if falls_due {
                 missed(context, desired, &mut next, now);
             }
+            next.suspended = desired.status == Status::Suspended;
         }
         if next != *known {
             events.push(Event::Version {

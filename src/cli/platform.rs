@@ -134,7 +134,7 @@ fn list(global: &Global) -> Result<Exit, Failure> {
 }
 
 fn rows_of(registry: &Registry, name: &str) -> Vec<Vec<String>> {
-    let row = |kind: String, words: [&str; 6]| std::iter::once(kind).chain(words.map(str::to_owned)).collect();
+    let row = |kind: String, words: [&str; 7]| std::iter::once(kind).chain(words.map(str::to_owned)).collect();
     match registry.known(name) {
         Some(Known::Defined(definition)) => definition
             .kinds
@@ -147,7 +147,7 @@ fn rows_of(registry: &Registry, name: &str) -> Vec<Vec<String>> {
                 .platform(name)
                 .map(|platform| platform.kinds())
                 .unwrap_or_default();
-            kinds.into_iter().map(|kind| row(kind, ["code"; 6])).collect()
+            kinds.into_iter().map(|kind| row(kind, ["code"; 7])).collect()
         }
         None => Vec::new(),
     }
@@ -213,6 +213,10 @@ fn facts(kind: &KindDefinition) -> Vec<(&'static str, String)> {
         .renew
         .as_ref()
         .map(|renew| format!("replaced in time: `{}` says when", renew.out));
+    let suspend = match kind.gate {
+        true => String::new(),
+        false => kind.suspend.means.words(true),
+    };
     let mut facts = vec![
         ("inputs", names(&kind.inputs)),
         ("outputs", outputs.join(", ")),
@@ -221,6 +225,7 @@ fn facts(kind: &KindDefinition) -> Vec<(&'static str, String)> {
         ("secret", names(&kind.secret)),
         ("expires", renew.unwrap_or_default()),
         ("confirm", kind.keep.clone().unwrap_or_default()),
+        ("suspend", suspend),
     ];
     if kind.costs {
         facts.push(("costs", "money".to_owned()));

@@ -150,12 +150,13 @@ fn integrations(request: &Request) -> String {
 /// What Git wants, and whether the lockfile says that it is so.
 fn status(tenant: &Tenant, lock: Option<&Lockfile>) -> String {
     let wanted = tenant.file.status;
-    let applied = lock.into_iter().flat_map(|lock| lock.resources.values());
-    let mut applied = applied.filter_map(|locked| locked.applied.as_ref());
+    let there = lock.is_some_and(|lock| lock.objects() > 0);
+    let recorded = lock.and_then(|lock| lock.versions.get(&tenant.file.version));
+    let suspended = recorded.is_some_and(|known| known.suspended);
     let differs = match wanted {
-        Status::Active => applied.any(|applied| applied.stopped),
-        Status::Suspended => lock.is_some_and(|lock| lock.objects() > 0) && !applied.any(|applied| applied.stopped),
-        Status::Deprovisioned => lock.is_some_and(|lock| lock.objects() > 0),
+        Status::Active => suspended,
+        Status::Suspended => there && !suspended,
+        Status::Deprovisioned => there,
     };
     if differs {
         format!("{wanted} (not applied)")

@@ -3,6 +3,7 @@
 mod repeat;
 mod secrets;
 pub mod shared;
+pub mod suspended;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 use repeat::Element;
 pub use secrets::SecretInput;
 pub use shared::Shared;
+use suspended::Standstill;
 use values::{InFile, Values, only_if};
 
 use crate::gates::{self, Gate};
@@ -51,6 +53,8 @@ pub struct DesiredTenant {
     /// Whether its webhook paths carry its name.
     pub named_paths: bool,
     pub resources: BTreeMap<Address, Resource>,
+    /// What suspending the tenant means for each of its objects, also those that are removed meanwhile.
+    pub standstill: BTreeMap<Address, Standstill>,
     /// Every resource its version knows, also those that its inputs do not ask for.
     pub known: BTreeSet<String>,
     /// What is recorded and not looked at: shared objects that only other tenants use.
@@ -81,7 +85,7 @@ pub struct Resource {
     pub fingerprint: String,
     /// The document, with symbols.
     pub document: Value,
-    /// Whether it should run.
+    /// Whether it should run; of what is written otherwise while its tenant is suspended, whether it is as always.
     pub runs: bool,
     /// The id of an existing object to take over.
     pub adopt: Option<String>,
@@ -169,6 +173,7 @@ impl DesiredTenant {
             revision: 0,
             named_paths: false,
             resources,
+            standstill: BTreeMap::new(),
             known: BTreeSet::new(),
             kept,
             record: Value::Null,
@@ -205,6 +210,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
         revision: version.map_or(0, |version| version.file.revision),
         named_paths: tenant.file.tier == crate::workspace::Tier::Client,
         resources: BTreeMap::new(),
+        standstill: BTreeMap::new(),
         known: version
             .map(|version| version.file.resources.keys().cloned().collect())
             .unwrap_or_default(),
@@ -252,6 +258,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
             }
         }
     }
+    suspended::apply(workspace, &mut desired);
     if together > template::MOST_TOGETHER {
         let most = template::MOST_TOGETHER >> 20;
         let why = format!(
@@ -386,12 +393,13 @@ fn resource(
     let facts = workspace
         .registry
         .of_kind(&kind)
-        .and_then(|platform| platform.facts(&kind));
+        .and_then(|platform| platform.facts(&kind))
+        .unwrap_or_default();
     Ok(Some(Resource {
         fingerprint: workspace.fingerprint_of(&account),
         kind,
         account,
-        runs: spec.active && tenant.file.status == Status::Active && facts.is_some_and(|facts| facts.drafts),
+        runs: spec.active || !facts.drafts,
         adopt: tenant.file.adopt.get(&address.name()).cloned(),
         needs: needs.collect(),
         calls: prepared.calls.iter().map(|callee| scope.address(callee)).collect(),

@@ -130,6 +130,7 @@ mod tests {
                 base: Uuid::from_u128(1),
                 provisioned_at: None,
                 reopened: BTreeMap::new(),
+                suspended: false,
                 request: Request {
                     request_id: Uuid::from_u128(2),
                     purpose: Purpose::Provision,

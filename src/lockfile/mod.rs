@@ -54,6 +54,9 @@ pub struct Provisioned {
     /// be approved.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reopened: BTreeMap<String, Timestamp>,
+    /// Whether everything stands still as its kind does while the tenant is suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
     pub request: Request,
 }
 
@@ -318,7 +321,7 @@ pub struct Applied {
     /// changed nor deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
-    /// Git wanted it not to run, so that it does not is nobody's doing on the platform.
+    /// Git wanted it not to run, or as it is while its tenant is suspended: that it does so is nobody's doing on the platform.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
     /// Its outputs that are no secret.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::drift::Kept;
+use super::still::Still;
 use crate::desired::Entry;
 use crate::digest::Digest;
 use crate::gates::Awaited;
@@ -100,9 +101,11 @@ pub enum Reason {
     NotRunning,
     /// It does not carry the mark that says whose it is.
     Unmarked,
-    /// It did not run because Git said so, and now Git says that it should.
+    /// It stood still because Git said so, and now Git says that it should not.
     Resumed,
     Suspended,
+    /// It was stopped because Git said so, and somebody started it.
+    Restarted,
     Deprovisioned,
     /// The version does not have this resource any more.
     NoLongerInVersion,
@@ -139,6 +142,7 @@ impl Reason {
             Reason::Unmarked => "it lacks the mark that says whose it is",
             Reason::Resumed => "Git wants it to run again",
             Reason::Suspended => "the tenant is suspended",
+            Reason::Restarted => "it runs, and Git wants it stopped",
             Reason::Deprovisioned => "the tenant is deprovisioned",
             Reason::NoLongerInVersion => "the version has no such resource any more",
             Reason::CannotChange => "only a new object can have this otherwise",
@@ -212,6 +216,17 @@ pub struct Change {
     pub work: Work,
 }
 
+/// What a change does to a way into the tenant's product, when the tenant is suspended or resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Door {
+    #[default]
+    Neither,
+    /// It is closed before anything else; with the objects that it led to.
+    Closes(BTreeSet<Address>),
+    /// It is opened once what it leads to runs.
+    Opens,
+}
+
 /// What apply needs and nobody reads.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Work {
@@ -261,6 +276,7 @@ pub struct Work {
     pub retiring: BTreeMap<String, BTreeMap<String, Value>>,
     /// The tenants that must be through before it may go: they may still use what is shared.
     pub after: BTreeSet<String>,
+    pub door: Door,
 }
 
 impl Work {
@@ -278,7 +294,8 @@ impl Change {
             Action::Update => match self.reason {
                 Reason::Resumed | Reason::Suspended => false,
                 reason => {
-                    self.mover == Some(Mover::Platform) || matches!(reason, Reason::NotRunning | Reason::Unmarked)
+                    self.mover == Some(Mover::Platform)
+                        || matches!(reason, Reason::NotRunning | Reason::Restarted | Reason::Unmarked)
                 }
             },
             Action::Adopt
@@ -339,6 +356,8 @@ pub struct Plan {
     pub doubts: BTreeMap<String, BTreeSet<Address>>,
     /// Differences that stay as they are on the platform because a rule of the version says so.
     pub kept: Vec<Kept>,
+    /// What suspending or resuming a tenant does to each of its objects, where it is about to be suspended or resumed.
+    pub standstills: Vec<Still>,
     /// Objects whose document must be rendered again, at the commit beside each, to say who moved which field.
     pub wants: BTreeSet<(Address, String)>,
 }

@@ -11,16 +11,18 @@ pub mod order;
 pub mod places;
 pub mod policy;
 mod shared;
+pub mod still;
 mod tenant;
 pub mod unseen;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use change::{Action, Change, Mover, Plan, Reason};
+pub use change::{Action, Change, Door, Mover, Plan, Reason};
 pub use drift::{Base, Bases, Kept};
 pub use places::Places;
 pub use policy::Rules;
+pub use still::Still;
 pub use values::{Known, Values, base_path};
 
 use crate::desired::DesiredState;
@@ -126,6 +128,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         } else {
             shared.hinder(tenant, &mut outcome);
         }
+        let blocked = outcome.problems.iter().any(Problem::is_error);
         failed_accounts.extend(outcome.failed_accounts);
         plan.problems.extend(outcome.problems);
         plan.changes.extend(outcome.changes);
@@ -133,6 +136,9 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         plan.wants.extend(outcome.wants);
         if !outcome.doubts.is_empty() {
             plan.doubts.insert(tenant.name.clone(), outcome.doubts);
+        }
+        if !blocked {
+            plan.standstills.extend(still::stills(tenant, lock));
         }
         if outcome.due {
             plan.due.insert(tenant.name.clone());

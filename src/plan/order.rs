@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{Action, Change};
+use super::change::{Action, Change, Door};
 use crate::platform::Step;
 use crate::resource::Address;
 
@@ -29,10 +29,15 @@ pub fn order(changes: &[Change]) -> Result<Order, Vec<String>> {
                 .get(node)
                 .map_or(0, |wanted| wanted.intersection(&left).count())
         };
+        // Ways in follow each other from the outside to the inside, or back, whatever the step.
+        let outer = |node: &Node| match turn(changes, node) {
+            NO_DOOR => 0,
+            _ => missing(node),
+        };
         let next = left
             .iter()
             .filter(is_ready)
-            .min_by_key(|node| (node.1, missing(node), node.0))
+            .min_by_key(|node| (turn(changes, node), outer(node), node.1, missing(node), node.0))
             .copied();
         let Some(next) = next else {
             return Err(circle(changes, &waits_for, &left));
@@ -98,7 +103,8 @@ fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
             }
         }
     }
-    // What goes, goes last: nothing that stays may still refer to it.
+    waits_for_what_it_leads_to(changes, &mut waits);
+    // What goes, goes last: nothing that stays may still refer to it. But a way in is closed first, and nothing does.
     let staying: Vec<Node> = waits
         .keys()
         .filter(|(index, _)| changes.get(*index).is_some_and(|c| c.action != Action::Delete))
@@ -107,7 +113,7 @@ fn edges(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
     for (index, change) in changes
         .iter()
         .enumerate()
-        .filter(|(_, change)| change.action == Action::Delete)
+        .filter(|(_, change)| change.action == Action::Delete && change.work.door == Door::Neither)
     {
         if let Some(first) = change.steps.first() {
             waits
@@ -131,6 +137,43 @@ fn ready(changes: &[Change], index: usize) -> Step {
     last.copied().unwrap_or(Step::Create)
 }
 
+/// A way in is opened once the workflows run that stand behind it.
+fn waits_for_what_it_leads_to(changes: &[Change], waits: &mut BTreeMap<Node, BTreeSet<Node>>) {
+    let published: BTreeSet<Node> = waits
+        .keys()
+        .filter(|(index, step)| *step == Step::Publish && changes.get(*index).is_some_and(|change| change.work.drafts))
+        .copied()
+        .collect();
+    let opened = changes.iter().enumerate();
+    for (index, change) in opened.filter(|(_, change)| change.work.door == Door::Opens) {
+        if let Some(step) = opening(change) {
+            waits
+                .entry((index, step))
+                .or_default()
+                .extend(published.iter().copied());
+        }
+    }
+}
+
+/// The step of a change that opens a way in.
+fn opening(change: &Change) -> Option<Step> {
+    let publishes = change.steps.contains(&Step::Publish).then_some(Step::Publish);
+    publishes.or_else(|| change.steps.first().copied())
+}
+
+/// Ways in are closed before anything else, where nothing speaks against it, and opened after it: a wish, so that one that
+/// fails leaves the others as they shall be.
+fn turn(changes: &[Change], node: &Node) -> u8 {
+    match changes.get(node.0).map(|change| &change.work.door) {
+        Some(Door::Closes(_)) => NO_DOOR - 1,
+        Some(Door::Neither) | None => NO_DOOR,
+        Some(Door::Opens) => NO_DOOR + 1,
+    }
+}
+
+/// The turn of what is no way in.
+const NO_DOOR: u8 = 1;
+
 /// Creating a draft after what it refers to saves filling it; it is a wish, not a condition.
 fn preferred(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
     let by_address: BTreeMap<&Address, usize> = changes
@@ -142,7 +185,7 @@ fn preferred(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
         .iter()
         .enumerate()
         .filter(|(_, change)| change.steps.contains(&Step::Create));
-    creates
+    let mut preferred: BTreeMap<Node, BTreeSet<Node>> = creates
         .map(|(index, change)| {
             let wanted = change.work.needs.iter().filter_map(|address| by_address.get(address));
             (
@@ -150,7 +193,29 @@ fn preferred(changes: &[Change]) -> BTreeMap<Node, BTreeSet<Node>> {
                 wanted.map(|wanted| (*wanted, Step::Create)).collect(),
             )
         })
-        .collect()
+        .collect();
+    // Of two ways in the outer one is closed first and opened last.
+    let steps = |index: usize| {
+        let steps = changes.get(index).map(|change| change.steps.as_slice());
+        steps.unwrap_or_default().iter().map(move |step| (index, *step))
+    };
+    for (index, change) in changes.iter().enumerate() {
+        let led_to = match &change.work.door {
+            Door::Neither => continue,
+            Door::Closes(led_to) => led_to,
+            Door::Opens => &change.work.needs,
+        };
+        for inner in led_to.iter().filter_map(|address| by_address.get(address)) {
+            let (first, second) = match change.work.door {
+                Door::Opens => (*inner, index),
+                _ => (index, *inner),
+            };
+            for step in steps(second) {
+                preferred.entry(step).or_default().extend(steps(first));
+            }
+        }
+    }
+    preferred
 }
 
 fn circle(changes: &[Change], waits_for: &BTreeMap<Node, BTreeSet<Node>>, left: &BTreeSet<Node>) -> Vec<String> {

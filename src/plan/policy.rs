@@ -44,11 +44,13 @@ pub fn check(plan: &Plan, rules: &Rules) -> Vec<Problem> {
     if plan.objects < FEWEST || rules.approved.as_deref() == Some(plan.digest().as_str()) {
         return Vec::new();
     }
+    // What comes back when its tenant is resumed is not lost.
+    let lost = |change: &&super::Change| change.action == Action::Delete && change.reason != Reason::Suspended;
     let again = |change: &&super::Change| change.action == Action::Create && change.reason == Reason::DeletedOnPlatform;
     let counts = [
         (
             "delete",
-            plan.count(Action::Delete),
+            plan.changes.iter().filter(lost).count(),
             rules.policy.max_delete_percent,
             "max_delete_percent",
         ),

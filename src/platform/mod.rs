@@ -24,6 +24,7 @@ mod reading;
 pub mod registry;
 pub mod rest;
 mod search;
+pub mod suspension;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -42,6 +43,7 @@ pub use n8n::NAME as N8N;
 pub use reading::{Cause, Reading, Unread};
 pub use registry::Registry;
 pub use search::{Rival, Search};
+pub use suspension::Suspension;
 
 use crate::digest::Digest;
 use crate::export::Surroundings;
@@ -99,6 +101,8 @@ pub struct KindFacts {
     pub outs: BTreeMap<String, OutFacts>,
     /// It expires: the output that says when, and how long before that it is replaced.
     pub renew: Option<(String, Duration)>,
+    /// What suspending its tenant means for it.
+    pub suspension: Suspension,
 }
 
 /// What is true of an output.

@@ -19,7 +19,7 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         .iter()
         .map(|action| (action.verb().to_owned(), Value::from(plan.count(*action))))
         .collect();
-    json!({
+    let mut document = json!({
         "format": FORMAT,
         "digest": plan.digest(),
         "commit": desired.commit,
@@ -35,7 +35,11 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         "kept": plan.kept.iter().map(kept).collect::<Vec<_>>(),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
         "problems": plan.problems,
-    })
+    });
+    if let (Some(map), false) = (document.as_object_mut(), plan.standstills.is_empty()) {
+        map.insert("standstills".to_owned(), json!(plan.standstills));
+    }
+    document
 }
 
 /// Where the secrets of each tenant are, by its name; never what they are.

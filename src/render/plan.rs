@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, counted, diff, styled, tenants_and};
 use crate::desired::DesiredState;
 use crate::gates::Awaited;
-use crate::plan::{Action, Change, Kept, Mover, Plan, Reason};
+use crate::plan::{Action, Change, Kept, Mover, Plan, Reason, Still};
 use crate::platform::Step;
-use crate::resource::SHARED;
+use crate::platform::suspension::Effect;
+use crate::resource::{Address, SHARED};
 use crate::workspace::drift::Verdict;
 use crate::workspace::secret_rules::described;
 
@@ -18,15 +19,18 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
     for change in &plan.changes {
         by_tenant.entry(change.address.tenant()).or_default().push(change);
     }
+    for still in plan.standstills.iter().filter(|still| still.suspends) {
+        by_tenant.entry(still.address.tenant()).or_default();
+    }
     let mut shown: BTreeMap<Vec<u8>, String> = BTreeMap::new();
-    let width = plan
-        .changes
-        .iter()
-        .map(|change| change.address.to_string().chars().count())
-        .max()
-        .unwrap_or_default();
-    let kinds = plan.changes.iter().map(|change| change.kind.as_str().len()).max();
-    let kinds = kinds.unwrap_or_default().max(15);
+    let changed = plan.changes.iter().map(|change| (&change.address, &change.kind));
+    let still = plan.standstills.iter().map(|still| (&still.address, &still.kind));
+    let named: Vec<(usize, usize)> = changed
+        .chain(still)
+        .map(|(address, kind)| (address.to_string().chars().count(), kind.as_str().len()))
+        .collect();
+    let width = named.iter().map(|(width, _)| *width).max().unwrap_or_default();
+    let kinds = named.iter().map(|(_, kinds)| *kinds).max().unwrap_or_default().max(15);
     for (tenant, changes) in &by_tenant {
         let about = desired
             .tenants
@@ -41,7 +45,10 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
             .unwrap_or_default();
         writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
         for change in changes {
-            write_change(out, change, (width, kinds), &mut shown)?;
+            write_change(out, change, &plan.standstills, (width, kinds), &mut shown)?;
+        }
+        for still in unchanged(plan, tenant) {
+            write_still(out, still, (width, kinds))?;
         }
         let secrets = desired.tenants.get(*tenant).map(|tenant| &tenant.secrets);
         for (name, secret) in secrets.into_iter().flatten() {
@@ -53,9 +60,36 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
     summary(out, plan)
 }
 
+/// The objects of a tenant that is suspended or resumed which nothing is done to.
+fn unchanged<'a>(plan: &'a Plan, tenant: &str) -> impl Iterator<Item = &'a Still> {
+    let own = plan
+        .standstills
+        .iter()
+        .filter(move |still| still.address.tenant() == tenant);
+    let changed: BTreeSet<&Address> = plan.changes.iter().map(|change| &change.address).collect();
+    own.filter(move |still| still.suspends && !changed.contains(&still.address))
+}
+
+fn write_still(out: &mut dyn Write, still: &Still, (width, kinds): (usize, usize)) -> io::Result<()> {
+    let words = match still.effect {
+        Effect::Keeps => still.words.clone(),
+        Effect::Stops => "is stopped already".to_owned(),
+        Effect::Writes => "is as it is to be already".to_owned(),
+        Effect::Removes => "is created when the tenant is active".to_owned(),
+    };
+    let line = format!(
+        "  = {:<7} {:<width$}  {:<kinds$} {words}",
+        "stays",
+        still.address.to_string(),
+        still.kind.to_string()
+    );
+    writeln!(out, "{}", styled(DIM, line))
+}
+
 fn write_change(
     out: &mut dyn Write,
     change: &Change,
+    standstills: &[Still],
     (width, kinds): (usize, usize),
     shown: &mut BTreeMap<Vec<u8>, String>,
 ) -> io::Result<()> {
@@ -72,7 +106,7 @@ fn write_change(
         styled(style, head),
         change.address.to_string(),
         change.kind.to_string(),
-        styled(DIM, why(change))
+        styled(DIM, why(change, standstills))
     )?;
     if change.action == Action::Create || change.fields.is_empty() {
         return Ok(());
@@ -103,19 +137,25 @@ fn write_change(
 }
 
 /// Why, and who moved.
-fn why(change: &Change) -> String {
+fn why(change: &Change, standstills: &[Still]) -> String {
     let mut why = match (change.reason, change.mover) {
         (Reason::Changed, Some(mover)) => mover.words().to_owned(),
-        (Reason::Rotated, _) => Reason::Rotated.words().to_owned(),
+        (reason @ (Reason::Rotated | Reason::Suspended | Reason::Resumed), _) => reason.words().to_owned(),
         (reason, Some(mover)) => format!("{}; {}", reason.words(), mover.words()),
         (reason, None) => reason.words().to_owned(),
     };
     let runs = match change.action {
+        Action::Update if !change.work.drafts => "",
         Action::Update if change.steps.contains(&Step::Publish) => ", publishes",
         Action::Update if change.steps.contains(&Step::Unpublish) => ", unpublishes",
         _ => "",
     };
     why.push_str(runs);
+    // Of workflows the step says it, and of what is written again its fields.
+    let still = standstills.iter().find(|still| still.address == change.address);
+    if let Some(still) = still.filter(|still| is_said(still, change)) {
+        why.push_str(&format!(", {}", still.words));
+    }
     if let Some(from) = &change.moved_from {
         why.push_str(&format!(", was {from}"));
     }
@@ -133,6 +173,16 @@ fn why(change: &Change) -> String {
         why.push_str(&format!(" ({}:{})", place.file, place.line));
     }
     why
+}
+
+/// Whether a change's line says what happens to its object.
+fn is_said(still: &Still, change: &Change) -> bool {
+    let switched = matches!(change.reason, Reason::Suspended | Reason::Resumed);
+    match still.effect {
+        Effect::Keeps => false,
+        Effect::Writes => switched && still.suspends,
+        Effect::Stops | Effect::Removes => switched && !change.work.drafts,
+    }
 }
 
 /// What waits for a person.

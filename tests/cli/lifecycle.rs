@@ -38,12 +38,24 @@ fn a_life() {
     exit 0
     --- stdout
     ana  bot v1 revision 1 · suspended
-      ~ update  ana@v1/answer  n8n.workflow    the tenant is suspended, unpublishes
-      ~ update  ana@v1/record  n8n.workflow    the tenant is suspended, unpublishes
+      ~ update  ana@v1/answer     n8n.workflow    the tenant is suspended, unpublishes
+      ~ update  ana@v1/assistant  vapi.assistant  the tenant is suspended, sets endCallPhrases, firstMessage, [ID], maxDurationSeconds; a call that reaches it in another way than by its number hears one sentence and is hung up
+          endCallPhrases
+            + [
+            +   "This service is suspended"
+            + ]
+          firstMessage
+            - "Hello from ana"
+            + "This service is suspended."
+          [ID]
+            + "assistant-speaks-first"
+          maxDurationSeconds
+            + 10
+      ~ update  ana@v1/record     n8n.workflow    the tenant is suspended, unpublishes
 
-    Plan: 2 to update in 1 of 2 tenants
+    Plan: 3 to update in 1 of 2 tenants
           1 live webhook affected
-          about 6 API calls
+          about 9 API calls
     digest sha256:[DIGEST]
     "#);
     assert_eq!((running(&space), space.objects()), (2, 6));
@@ -55,17 +67,13 @@ fn a_life() {
     exit 0
     --- stdout
     ana  bot v1 revision 1 · suspended
-      ~ update  ana@v1/answer     n8n.workflow    Git changed
+      ~ update  ana@v1/answer  n8n.workflow    Git changed
           node "Greeting" · parameters.assignments.assignments.0.value
             - "Hello from ana"
             + "Hi from ana"
-      ~ update  ana@v1/assistant  vapi.assistant  Git changed
-          firstMessage
-            - "Hello from ana"
-            + "Hi from ana"
 
-    Plan: 2 to update in 1 of 2 tenants
-          about 6 API calls
+    Plan: 1 to update in 1 of 2 tenants
+          about 3 API calls
     digest sha256:[DIGEST]
     "#);
 
@@ -73,11 +81,23 @@ fn a_life() {
     exit 0
     --- stdout
     ana  bot v1 revision 1 · active
-      ~ update  ana@v1/answer  n8n.workflow    Git wants it to run again, publishes
-      ~ update  ana@v1/record  n8n.workflow    Git wants it to run again, publishes
+      ~ update  ana@v1/answer     n8n.workflow    Git wants it to run again, publishes
+      ~ update  ana@v1/assistant  vapi.assistant  Git wants it to run again
+          firstMessage
+            - "This service is suspended."
+            + "Hi from ana"
+          endCallPhrases
+            - [
+            -   "This service is suspended"
+            - ]
+          [ID]
+            - "assistant-speaks-first"
+          maxDurationSeconds
+            - 10
+      ~ update  ana@v1/record     n8n.workflow    Git wants it to run again, publishes
 
-    Plan: 2 to update in 1 of 2 tenants
-          about 8 API calls
+    Plan: 3 to update in 1 of 2 tenants
+          about 11 API calls
     digest sha256:[DIGEST]
     "#);
     assert_eq!((running(&space), space.objects()), (4, 6));

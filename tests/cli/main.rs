@@ -49,6 +49,7 @@ mod sandbox;
 mod secret_refusals;
 mod secrets;
 mod shared;
+mod suspended;
 mod templates;
 mod times;
 mod traffic;

@@ -111,11 +111,12 @@ fn kinds_and_what_they_can_do() {
     assert_snapshot!(space.upa(&["platform", "show", "notes"]), @r#"
     exit 0
     --- stdout
-    KIND        LIST  MARK    LOST CREATE  READ  CHANGE   END
-    notes.note  all   object  repeat       call  replace  delete
+    KIND        LIST  MARK    LOST CREATE  READ  CHANGE   END     SUSPEND
+    notes.note  all   object  repeat       call  replace  delete  keeps
 
     notes.note
       outputs  id
+      suspend  keeps running: its definition does not say how it is suspended
     "#);
     assert_snapshot!(space.upa(&["platform", "show", "note"]), @r#"
     exit 64
@@ -126,8 +127,8 @@ fn kinds_and_what_they_can_do() {
     assert_snapshot!(space.upa(&["platform", "show", "vapi.phone_number"]), @r#"
     exit 0
     --- stdout
-    KIND               LIST  MARK    LOST CREATE  READ  CHANGE  END
-    vapi.phone_number  all   object  look         call  update  delete
+    KIND               LIST  MARK    LOST CREATE  READ  CHANGE  END     SUSPEND
+    vapi.phone_number  all   object  look         call  update  delete  write
 
     vapi.phone_number: a phone number, and who answers it
       outputs  id, number
@@ -135,6 +136,7 @@ fn kinds_and_what_they_can_do() {
       unread   numberDesiredAreaCode, server.headers
       secret   twilioAuthToken, twilioApiKey, twilioApiSecret, authentication.password
       confirm  the number is given up, and nobody can ask for the same digits again
+      suspend  clears assistantId, squadId, workflowId, server; callers reach its `fallbackDestination`, or are hung up; where the organisation has a server URL of its own, that is asked who answers
       costs    money
       waits    for `status`, 600 s at most in one run
     "#);

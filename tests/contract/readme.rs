@@ -17,6 +17,8 @@ has. n8n is not among them: its workflows must be understood, so it is code (`sr
 - read: by a `call`, through the `list`, or `never`
 - change: an `update`, or a new object (`replace`)
 - end: `delete`, or it is `left behind`
+- suspend: while its tenant is suspended it `keeps` running, is stopped by a call (`stop`), is written otherwise (`write`), or
+  is deleted and created again (`remove`); `upa platform show KIND` says more
 
 This file is written by `UPA_UPDATE=1 cargo test --test contract readme`.
 ";

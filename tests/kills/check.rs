@@ -107,7 +107,11 @@ fn as_wanted(world: &World, address: &str, wanted: &Wanted, thing: &Thing) -> Ve
             holds(&world.bases[tenant]);
         }
         "assistant" => {
-            holds(&wanted.greeting);
+            // It says another sentence while its tenant is suspended.
+            holds(match wanted.status {
+                Status::Suspended => "This service is suspended",
+                _ => &wanted.greeting,
+            });
             holds(&world.bases[tenant]);
         }
         "record" if world.fixes > 0 => holds(&format!("\"{}\"", world.note())),

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 use upa::platform::definition::KindDefinition;
 use upa::platform::definition::call::Read;
+use upa::platform::definition::path;
 use upa::platform::definition::placeholder::Root;
+use upa::platform::suspension::How;
 
 use super::sample::disturb;
 use super::world::World;
@@ -43,6 +45,7 @@ pub fn live(definition: &str, name: &str) {
     }
     world.template(&sample.document);
     world.apply("back to the first document");
+    stand_still(&world);
 
     if sees(&kind) {
         foreign_edit(&world);
@@ -131,6 +134,58 @@ fn holds(found: &Value, wanted: &Value) -> bool {
     }
 }
 
+/// The tenant is suspended and active again: the object stands still as its kind says, and is as before afterwards.
+fn stand_still(world: &World) {
+    let kind = &world.kind;
+    let contents = |object: &Value| {
+        let mut object = object.clone();
+        object["object"].as_object_mut().unwrap().remove("updatedAt");
+        object
+    };
+    let before = world.object("ana").map(|object| contents(&object)).unwrap();
+    let writes = world.writes();
+    world.tenant("ana", "suspended", None);
+    world.apply("suspend");
+    let now = world.objects().into_iter().find(|object| object["id"] == before["id"]);
+    let now = now.as_ref().map(contents);
+    match (&kind.suspend.means.how, &now) {
+        (How::Keeps(_), now) => assert_eq!(
+            (now.as_ref(), world.writes()),
+            (Some(&before), writes),
+            "it keeps running"
+        ),
+        (How::Stops, Some(now)) => {
+            let calls = kind.suspend.calls.as_ref().unwrap();
+            assert_eq!(path::at(&now["object"], &calls.at), Some(&calls.is), "{now:#}");
+        }
+        (How::Writes { set, clear }, Some(now)) => {
+            for (field, value) in set {
+                assert!(holds(&now["spec"][field], value), "{field} must be {value}: {now:#}");
+            }
+            let there = clear.iter().find(|field| now["spec"].get(*field).is_some());
+            assert_eq!(there, None, "{now:#}");
+        }
+        (How::Removes, now) => {
+            let gone = kind.gone.as_ref();
+            let says = |now: &Value| gone.is_some_and(|gone| path::at(&now["object"], &gone.at) == Some(&gone.is));
+            assert!(now.as_ref().is_none_or(says), "it is removed: {now:#?}");
+        }
+        (How::Stops | How::Writes { .. }, None) => panic!("it must be there while its tenant is suspended"),
+    }
+    world.tenant("ana", "active", None);
+    world.apply("resume");
+    let after = contents(&world.object("ana").unwrap());
+    match &kind.suspend.means.how {
+        How::Keeps(_) | How::Writes { .. } => assert_eq!(after, before, "it is as before"),
+        How::Stops => {
+            let calls = kind.suspend.calls.as_ref().unwrap();
+            assert_ne!(path::at(&after["object"], &calls.at), Some(&calls.is), "{after:#}");
+            assert_eq!(after["spec"], before["spec"], "it is as before");
+        }
+        How::Removes => assert_ne!(after["id"], before["id"], "there is another"),
+    }
+}
+
 /// Somebody changes a field on the platform; it is put right.
 fn foreign_edit(world: &World) {
     let (kind, sample) = (&world.kind, &world.sample);
@@ -210,6 +265,9 @@ fn clash(world: &World) {
 fn goodbye(world: &World, several: bool) {
     let kind = &world.kind;
     let ana = world.object("ana").map(|object| object["id"].clone());
+    // From a tenant who is suspended it goes as well as from one who is not.
+    world.tenant("ana", "suspended", None);
+    world.apply("suspend before the end");
     world.tenant("ana", "deprovisioned", None);
     world.apply("delete");
     let is_there = world

@@ -11,6 +11,7 @@ mod fates;
 mod places;
 mod shared;
 mod standing;
+mod suspended;
 mod world;
 
 use upa::lockfile::Pending;

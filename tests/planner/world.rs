@@ -12,13 +12,14 @@ use upa::lockfile::{Applied, Locked, Lockfile, Provisioned, Purpose, Request, Re
 use upa::plan::{Bases, Basis, ObservedState, Plan, Rules, Values, base_path, plan, unseen};
 use upa::platform::definition::ids;
 use upa::platform::registry::Known;
+use upa::platform::suspension::How;
 use upa::platform::{Activity, Answer, Credential, Natural, Object, Reading};
 use upa::resource::Address;
 use upa::secret::Secrets;
 use upa::symbol::{self, Symbol, Unknown};
 use upa::workspace::release::definition;
 use upa::workspace::toml::Toml;
-use upa::workspace::{Entry, Files, Origin, Workspace, load};
+use upa::workspace::{Entry, Files, Origin, Status, Workspace, load};
 use uuid::Uuid;
 
 /// Everything a plan is made from.
@@ -148,6 +149,7 @@ impl World {
                         base,
                         provisioned_at: Some("2026-11-01T00:00:00Z".parse().unwrap()),
                         reopened: BTreeMap::new(),
+                        suspended: tenant.status == Status::Suspended,
                         request: request(),
                     },
                 )
@@ -189,7 +191,7 @@ impl World {
                             needs: resource.needs.union(&resource.calls).cloned().collect(),
                             adopted: None,
                             unproven: false,
-                            stopped: false,
+                            stopped: !resource.runs,
                             out: outs[&resource.address].clone(),
                             unread: unseen.unread,
                             secrets: unseen.secrets,
@@ -201,10 +203,10 @@ impl World {
                     id: id.clone(),
                     title: resource.address.to_string(),
                     document,
-                    activity: if resource.runs {
-                        Activity::Running
-                    } else {
-                        Activity::NotApplicable
+                    activity: match platform.facts(&resource.kind).unwrap().suspension.how {
+                        How::Stops if resource.runs => Activity::Running,
+                        How::Stops => Activity::Stopped,
+                        How::Keeps(_) | How::Writes { .. } | How::Removes => Activity::NotApplicable,
                     },
                     mark: is_marked(&self.workspace, resource)
                         .then(|| resource.address.mark(&self.workspace.settings.workspace.name)),

@@ -8,7 +8,7 @@ use regex::Regex;
 use serde_json::Value;
 use upa::desired::DesiredState;
 use upa::lockfile::{self, Lockfile, Request, RequestState};
-use upa::workspace::Entry;
+use upa::workspace::{Entry, Status};
 
 use super::fate::Fate;
 use super::process::Process;
@@ -204,6 +204,7 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
             }
         }
     }
+    wrong.extend(standing(world, &by_mark));
     wrong.extend(lost(world, &locks, &by_mark));
     wrong.extend(secrets(world));
     let process = Process::new(world, "second plan", Fate::calm(), false);
@@ -214,6 +215,36 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
     }
     if process.points.lock().unwrap().contains(&super::fate::Point::Write) {
         wrong.push("plan wrote something".to_owned());
+    }
+    wrong
+}
+
+/// Labels and sites of suspended tenants stand still, and no others do.
+fn standing(world: &World, by_mark: &BTreeMap<String, Vec<&Thing>>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for tenant in desired(world).tenants.values() {
+        let suspended = tenant.status == Status::Suspended;
+        for address in tenant.resources.keys() {
+            let things = by_mark.get(&address.to_string());
+            let Some(thing) = things.and_then(|things| things.first()) else {
+                continue;
+            };
+            let object: Value = serde_json::from_str(&thing.text).unwrap();
+            let stands = match thing.kind {
+                "label" => object["spec"]["code"] == "XX",
+                "site" => object["object"]["suspended"] == true,
+                _ => continue,
+            };
+            if stands != suspended {
+                wrong.push(format!(
+                    "{address} stands still: {stands}, its tenant is suspended: {suspended}"
+                ));
+            }
+        }
+        let token = by_mark.keys().any(|mark| *mark == format!("{}@v1/token", tenant.name));
+        if suspended && token {
+            wrong.push(format!("{} has a token although it is suspended", tenant.name));
+        }
     }
     wrong
 }

@@ -284,6 +284,10 @@ pub fn remove(world: &World) {
 
 pub fn status(world: &World, tenant: &str, status: &str) {
     set(world, tenant, "status", status);
+    if status == "suspended" {
+        // It is removed meanwhile.
+        world.forget(&format!("{tenant}@v1/token"));
+    }
     if status == "deprovisioned" {
         // Who comes back gets new objects, and the last of them took what all share.
         world.forget("/common");

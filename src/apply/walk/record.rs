@@ -88,7 +88,6 @@ impl Walk<'_> {
         left: bool,
     ) -> Event {
         let wanted = self.desired.resources.get(&change.address);
-        let runs = wanted.is_some_and(|resource| resource.runs);
         let before = self.outcome.lock.resources.get(&change.address);
         let before = before.and_then(|locked| locked.applied.as_ref());
         let wrote = change
@@ -122,7 +121,7 @@ impl Walk<'_> {
                 revision: change.revision,
                 needs: change.work.all_needs(),
                 adopted: wanted.and_then(|resource| resource.adopt.clone()),
-                stopped: change.work.drafts && !runs,
+                stopped: wanted.is_some_and(|resource| !resource.runs),
                 unproven: change.work.unproven || left,
                 out,
                 unread: unseen.unread,

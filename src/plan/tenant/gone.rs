@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Pass, listening};
 use crate::lockfile::{Locked, Lockfile};
-use crate::plan::change::{Action, Change, Reason, Work};
+use crate::plan::change::{Action, Change, Door, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
 use crate::platform::{Activity, KindFacts, Reading, Rival, Search, Step};
 use crate::problem::{Class, Problem, listed};
@@ -85,7 +85,7 @@ impl<'a> Pass<'a> {
         if action == Action::Delete && !locked.retiring.is_empty() {
             steps.push(Step::Retire);
         }
-        if runs {
+        if runs && facts.drafts {
             steps.push(Step::Unpublish);
         }
         if action == Action::Delete && object.is_some() {
@@ -120,6 +120,10 @@ impl<'a> Pass<'a> {
                 out: locked.out(),
                 retiring: locked.retiring.clone(),
                 calls: self.goes_before(address),
+                door: match reason {
+                    Reason::Suspended => Door::Closes(locked.needs().cloned().collect()),
+                    _ => Door::Neither,
+                },
                 ..Work::default()
             },
         });
@@ -129,6 +133,7 @@ impl<'a> Pass<'a> {
         match self.tenant.status {
             _ if address.is_shared() => Reason::Unused,
             Status::Deprovisioned => Reason::Deprovisioned,
+            _ if self.tenant.standstill.contains_key(address) => Reason::Suspended,
             _ if self.tenant.known.contains(&address.resource) => Reason::NotWanted,
             _ => Reason::NoLongerInVersion,
         }

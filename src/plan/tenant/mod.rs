@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Action, Change};
 use super::decide::Lock;
 use super::drift::Kept;
-use super::{Basis, Known, Marked, Places, Values, order, unseen};
+use super::{Basis, Known, Marked, Places, Values, order, still, unseen};
 use crate::desired::{DesiredTenant, Resource};
 use crate::gates;
 use crate::lockfile::{Event, Locked, Lockfile, RequestState};
@@ -170,7 +170,10 @@ pub fn plan_tenant(
     let blocked = out.problems.iter().any(Problem::is_error);
     out.due = out.changes.is_empty()
         && !blocked
-        && ((open || left_over) && !is_finished(tenant, lock) || unsettled() || behind());
+        && ((open || left_over) && !is_finished(tenant, lock)
+            || unsettled()
+            || behind()
+            || still::is_due(tenant, lock));
     out
 }
 

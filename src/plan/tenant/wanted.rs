@@ -9,9 +9,10 @@ use super::{Pass, Seen, listening};
 use crate::desired::Resource;
 use crate::digest::Digest;
 use crate::lockfile::Locked;
-use crate::plan::change::{Action, Change, Mover, Reason, Work};
+use crate::plan::change::{Action, Change, Door, Mover, Reason, Work};
 use crate::plan::decide::{self, Decision, Found, Lock};
 use crate::plan::unseen::{self, Difference};
+use crate::platform::suspension::Effect;
 use crate::platform::{Activity, FieldChange, KindFacts, Object, Platform, Reading, Step, hidden};
 use crate::problem::{Class, Problem};
 use crate::symbol;
@@ -69,6 +70,8 @@ impl<'a> Pass<'a> {
             // A run was cut off after it had made it, and Git wants it elsewhere now.
             Decision::Adopt if replaced == Some(Reason::Moved) => Action::Replace,
             Decision::Nothing if !retiring.is_empty() => Action::Update,
+            // It is there already as it is to be while its tenant is suspended, or after: that remains to be recorded.
+            Decision::Nothing if stands_otherwise(resource, seen.locked) => Action::Update,
             // A run was cut off right after it was done: that is what remains to be recorded.
             Decision::Nothing if seen.locked.is_some_and(|locked| locked.pending.is_some()) => Action::Update,
             Decision::Nothing if self.moves.contains_key(&resource.address) => Action::Move,
@@ -90,9 +93,11 @@ impl<'a> Pass<'a> {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
         };
+        // The new one is made before the old one is deleted.
+        let overlaps = matches!(replaced, Some(Reason::Expires | Reason::Unfinished));
         let mut steps = match action {
             Action::Create | Action::Wait => create_steps(&facts, resource),
-            Action::Replace if replaced == Some(Reason::Expires) => create_steps(&facts, resource),
+            Action::Replace if overlaps => create_steps(&facts, resource),
             Action::Replace => [vec![Step::Delete], create_steps(&facts, resource)].concat(),
             // An object that was adopted still needs the mark, so it is written even when nothing else differs.
             _ if (!seen.ours || seen.lone.is_some()) && !steps.contains(&Step::Fill) => {
@@ -101,7 +106,7 @@ impl<'a> Pass<'a> {
             }
             _ => steps,
         };
-        if let (Action::Replace, Some(Reason::Expires), Some(locked)) = (action, replaced, seen.locked) {
+        if let (Action::Replace, true, Some(locked)) = (action, overlaps, seen.locked) {
             let before = locked.applied.iter();
             retiring.extend(before.map(|applied| (applied.id.clone(), applied.out.clone())));
         }
@@ -141,6 +146,7 @@ impl<'a> Pass<'a> {
             _ => object.is_some() || facts.repeats_create && pending.is_some_and(|pending| pending.id.is_none()),
         };
         let written = applied.map(|applied| applied.keys.clone()).unwrap_or_default();
+        let door = self.door(action, &facts, resource, seen.locked);
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
         let gentle = seen.lock != Lock::Applied && self.is_gentle(&facts, resource);
         self.out.changes.push(Change {
@@ -185,6 +191,7 @@ impl<'a> Pass<'a> {
                 needs: resource.needs.clone(),
                 calls: resource.calls.clone(),
                 after: BTreeSet::new(),
+                door,
             },
         });
     }
@@ -208,14 +215,13 @@ impl<'a> Pass<'a> {
         let unproved = locked
             .and_then(|locked| locked.pending.as_ref())
             .is_some_and(|pending| pending.step == Step::Publish);
+        let waits = facts.waits && !facts.gate;
+        let pending = locked.and_then(|locked| locked.pending.as_ref());
+        if waits && (!steps.is_empty() || pending.is_some()) {
+            steps.push(Step::Wait);
+        }
         match (resource.runs, object.activity) {
-            (_, Activity::NotApplicable) => {
-                let waits = facts.waits && !facts.gate;
-                let pending = locked.and_then(|locked| locked.pending.as_ref());
-                if waits && (!steps.is_empty() || pending.is_some()) {
-                    steps.push(Step::Wait);
-                }
-            }
+            (_, Activity::NotApplicable) => {}
             (true, Activity::Running) => {
                 if unproved || fields.iter().any(|change| platform.needs_publish(&change.field)) {
                     steps.push(Step::Publish);
@@ -262,20 +268,52 @@ impl<'a> Pass<'a> {
         let unfinished = locked.is_some_and(|locked| locked.pending.is_some());
         let applied = locked.and_then(|locked| locked.applied.as_ref());
         let stopped = applied.is_some_and(|applied| applied.stopped);
+        let switched = match (resource.runs, stopped) {
+            (false, false) if self.tenant.status == Status::Suspended => Some(Reason::Suspended),
+            (true, true) => Some(Reason::Resumed),
+            _ => None,
+        };
+        let written = self.facts(&resource.kind).is_some_and(|facts| !facts.drafts);
         match action {
             Action::Move => Reason::Renamed,
             Action::Create if *lock == Lock::Applied => Reason::DeletedOnPlatform,
             Action::Create if *lock == Lock::Pending => Reason::Unfinished,
+            Action::Create if self.was_removed(resource) => Reason::Resumed,
             Action::Create => Reason::New,
             Action::Adopt if *lock == Lock::Empty => Reason::AdoptionAsked,
             Action::Adopt => Reason::Unfinished,
             _ if unfinished => Reason::Unfinished,
+            _ if written && mover != Some(Mover::Platform) && switched.is_some() => switched.unwrap_or(Reason::Changed),
             _ if !fields.is_empty() && mover.is_none() => Reason::ReferenceChanged,
             _ if !fields.is_empty() => Reason::Changed,
-            _ if !resource.runs && self.tenant.status == Status::Suspended => Reason::Suspended,
+            _ if switched == Some(Reason::Suspended) => Reason::Suspended,
             _ if mover == Some(Mover::Git) => Reason::Changed,
-            _ if resource.runs && stopped => Reason::Resumed,
+            _ if switched == Some(Reason::Resumed) => Reason::Resumed,
+            _ if !resource.runs && stopped => Reason::Restarted,
             _ => Reason::NotRunning,
+        }
+    }
+
+    /// Whether it is created because its tenant is active again: it was removed while the tenant was suspended.
+    fn was_removed(&self, resource: &Resource) -> bool {
+        let recorded = self.lock.versions.get(&self.tenant.version);
+        let still = self.tenant.standstill.get(&resource.address);
+        recorded.is_some_and(|known| known.suspended)
+            && still.is_some_and(|still| still.suspension.effect() == Effect::Removes)
+    }
+
+    /// Whether a change closes or opens a way in: workflows are published in an order of their own.
+    fn door(&self, action: Action, facts: &KindFacts, resource: &Resource, locked: Option<&Locked>) -> Door {
+        let suspended = self.tenant.status == Status::Suspended && !resource.runs;
+        match action {
+            _ if facts.drafts => Door::Neither,
+            Action::Create if self.was_removed(resource) => Door::Opens,
+            Action::Update if stands_otherwise(resource, locked) && suspended => {
+                let led_to = locked.into_iter().flat_map(Locked::needs);
+                Door::Closes(led_to.cloned().collect())
+            }
+            Action::Update if stands_otherwise(resource, locked) && resource.runs => Door::Opens,
+            _ => Door::Neither,
         }
     }
 
@@ -300,6 +338,14 @@ impl<'a> Pass<'a> {
         };
         if fields.iter().any(is_fixed) {
             return Some(Reason::CannotChange);
+        }
+        let deleting = locked.and_then(|locked| {
+            let (applied, pending) = (locked.applied.as_ref()?, locked.pending.as_ref()?);
+            Some(pending.step == Step::Delete && pending.id.as_ref() == Some(&applied.id))
+        });
+        // A run was cut off while it deleted it, and no call shows whether it is there.
+        if deleting == Some(true) && hidden::covers(&facts.unread, "*") {
+            return Some(Reason::Unfinished);
         }
         let (out, before) = facts.renew.as_ref()?;
         let expires = locked?.out().get(out).and_then(milliseconds)?;
@@ -348,6 +394,12 @@ fn milliseconds(value: &Value) -> Option<i64> {
     }
 }
 
+/// Whether it is recorded as it is while its tenant is suspended and is not to be so any more, or the other way round.
+fn stands_otherwise(resource: &Resource, locked: Option<&Locked>) -> bool {
+    let applied = locked.and_then(|locked| locked.applied.as_ref());
+    applied.is_some_and(|applied| applied.stopped == resource.runs)
+}
+
 fn create_steps(facts: &KindFacts, resource: &Resource) -> Vec<Step> {
     if facts.gate {
         return vec![Step::Wait];
@@ -357,8 +409,11 @@ fn create_steps(facts: &KindFacts, resource: &Resource) -> Vec<Step> {
     if facts.waits {
         steps.push(Step::Wait);
     }
-    if facts.drafts && resource.runs {
-        steps.push(Step::Publish);
+    match (facts.drafts, resource.runs) {
+        (true, true) => steps.push(Step::Publish),
+        // What is created runs.
+        (false, false) if facts.suspension.effect() == Effect::Stops => steps.push(Step::Unpublish),
+        _ => {}
     }
     steps
 }

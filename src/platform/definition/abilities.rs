@@ -4,6 +4,7 @@ use super::KindDefinition;
 use super::call::Read;
 use super::file::Lost;
 use super::kind::Marker;
+use crate::platform::suspension::Effect;
 
 /// What a kind can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +21,18 @@ pub struct Abilities {
     pub change: &'static str,
     /// What its end is: `delete`, `left behind`.
     pub end: &'static str,
+    /// What happens to it while its tenant is suspended: `keeps` running, `stop`, `write`, `remove`; `-` where nothing is there.
+    pub suspend: &'static str,
 }
 
 impl Abilities {
     /// What the names of the columns are, in the order of [`Self::words`].
-    pub const HEAD: [&'static str; 6] = ["list", "mark", "lost create", "read", "change", "end"];
+    pub const HEAD: [&'static str; 7] = ["list", "mark", "lost create", "read", "change", "end", "suspend"];
 
     /// The words, in the order of [`Self::HEAD`].
-    pub fn words(&self) -> [&'static str; 6] {
-        [self.list, self.mark, self.lost, self.read, self.change, self.end]
+    pub fn words(&self) -> [&'static str; 7] {
+        let Self { list, mark, lost, .. } = self;
+        [list, mark, lost, self.read, self.change, self.end, self.suspend]
     }
 
     /// What the definition of a kind says.
@@ -64,6 +68,13 @@ impl Abilities {
                 (true, _) => "-",
                 (false, Some(_)) => "delete",
                 (false, None) => "left behind",
+            },
+            suspend: match (kind.gate, kind.suspend.means.effect()) {
+                (true, _) => "-",
+                (false, Effect::Keeps) => "keeps",
+                (false, Effect::Stops) => "stop",
+                (false, Effect::Writes) => "write",
+                (false, Effect::Removes) => "remove",
             },
         }
     }

@@ -10,6 +10,7 @@ use super::file::{CallFile, DefinitionFile, IdFile, KindFile, Lost, MarkerFile, 
 use super::kind::{IdSearch, KindDefinition, Marker, Out, Renew, Wait};
 use super::placeholder::{self, Hole, Root, Text};
 use super::scope;
+use super::suspend::{self, Suspend};
 use crate::problem::Problem;
 use crate::workspace::toml::Toml;
 
@@ -259,6 +260,10 @@ pub(super) fn kind(
         }
         None => None,
     };
+    let suspend = match &file.suspend {
+        Some(file) => Suspend::compile(findings, &at("suspend"), file, common),
+        None => Suspend::default(),
+    };
     let lag = match &file.lag {
         Some(text) => findings.duration(&at("lag"), text),
         None => Duration::ZERO,
@@ -318,9 +323,11 @@ pub(super) fn kind(
         proof: file.proof.clone(),
         lag,
         renew,
+        suspend,
         evaluates: file.evaluates.clone(),
     };
     scope::check(findings, &base, &kind);
+    suspend::check(findings, &at("suspend"), &kind);
     (findings.problems.len() == before).then_some(kind)
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 pub use super::one_or_many::OneOrMany;
 use super::proof::Proof;
+use super::suspend::SuspendFile;
 pub use crate::number::Numbers;
 
 /// A platform.
@@ -242,6 +243,8 @@ pub struct KindFile {
     pub lag: Option<String>,
     /// It expires and must be replaced before that.
     pub renew: Option<RenewFile>,
+    /// What happens to it while its tenant is suspended; without it, it keeps running, and plans say so.
+    pub suspend: Option<SuspendFile>,
     /// What the platform evaluates in a text: a tenant's value may not contain it.
     #[serde(default)]
     pub evaluates: Vec<String>,

@@ -10,6 +10,7 @@ use super::call::{Call, List, Read};
 use super::file::{GoneFile, KeyedFile, Lost, OutOf, Same};
 use super::placeholder::{self, Root, Text};
 use super::proof::Proof;
+use super::suspend::Suspend;
 
 /// A kind of object.
 #[derive(Debug, Clone)]
@@ -55,6 +56,7 @@ pub struct KindDefinition {
     pub proof: Proof,
     pub lag: Duration,
     pub renew: Option<Renew>,
+    pub suspend: Suspend,
     pub evaluates: Vec<String>,
 }
 

@@ -10,6 +10,7 @@
 //! | `object` | the mark put on and taken off, names answers use |
 //! | `against` | a definition held against the vendor's contract |
 //! | `compare` | what differs, by the kind's own rules of sameness |
+//! | `suspend` | what happens to a kind while its tenant is suspended |
 //!
 //! Built-in definitions are in `catalog/`; a workspace may add its own in `platforms/`.
 
@@ -29,6 +30,7 @@ pub mod path;
 pub mod placeholder;
 pub mod proof;
 mod scope;
+pub mod suspend;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -312,6 +314,7 @@ impl Platform for Definition {
             repeats_create: kind.lost == Lost::Key,
             outs: outs.collect(),
             renew: kind.renew.as_ref().map(|renew| (renew.out.clone(), renew.before)),
+            suspension: kind.suspend.means.clone(),
         })
     }
 

@@ -211,6 +211,17 @@ pub fn spec(kind: &KindDefinition, document: &Value) -> Value {
     }
 }
 
+/// Takes out the fields that have no value while the object is suspended, where `null` is no word for it: what is created
+/// or replaced whole does not have what is not sent.
+pub fn without_cleared(kind: &KindDefinition, spec: &mut Value) {
+    let Some(map) = spec.as_object_mut() else { return };
+    for field in kind.suspend.cleared() {
+        if map.get(field).is_some_and(Value::is_null) {
+            map.remove(field);
+        }
+    }
+}
+
 /// Gives parts of keyed lists what the live parts have and an update must not lose.
 pub fn carry(kind: &KindDefinition, spec: &mut Value, live: &Value) {
     for (name, keyed) in kind.lists.iter().filter(|(_, keyed)| !keyed.carry.is_empty()) {

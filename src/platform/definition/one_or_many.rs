@@ -1,4 +1,4 @@
-//! What may be written once or several times.
+//! A table where one is enough, and a list of them where there are several.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

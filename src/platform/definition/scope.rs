@@ -55,6 +55,15 @@ pub(super) fn check(findings: &mut Findings<'_>, base: &str, kind: &KindDefiniti
     if let Some(Marker::Call { call, .. }) = &kind.marker {
         call_of(findings, kind, &at("marker"), call, later);
     }
+    if let Some(calls) = &kind.suspend.calls {
+        for (key, call) in [("call", &calls.suspend), ("resume", &calls.resume)] {
+            let pointer = at(&format!("suspend/{key}"));
+            call_of(findings, kind, &pointer, call, |hole| {
+                later(hole) && !matches!(hole.root, Root::Spec | Root::Fields)
+            });
+            says_which(findings, kind, &pointer, call);
+        }
+    }
     if let Some(call) = kind.wait.as_ref().and_then(|wait| wait.call.as_ref()) {
         call_of(findings, kind, &at("wait"), call, |hole| {
             !matches!(hole.root, Root::Marker)

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::fields::Spot;
-use super::{CredentialNames, FieldChange, KindFacts, Object, Platform, Prepared, Templates};
+use super::{CredentialNames, FieldChange, KindFacts, Object, Platform, Prepared, Suspension, Templates};
 use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
@@ -45,6 +45,7 @@ impl Platform for N8n {
             drafts: true,
             marked: true,
             updates: true,
+            suspension: Suspension::stops(),
             ..KindFacts::default()
         })
     }

@@ -34,11 +34,7 @@ impl Executor for Rest {
             Step::Fill => self.fill(kind, job).await,
             Step::Wait => self.wait(kind, job).await,
             Step::Delete | Step::Retire => self.remove(kind, job).await,
-            Step::Publish | Step::Unpublish => Err(PlatformError::new(
-                ErrorKind::Refused,
-                job.step.as_str(),
-                format!("a {} does not run", job.kind),
-            )),
+            Step::Publish | Step::Unpublish => self.switch(kind, job).await,
         };
         Ok(Receipt {
             owner: self.owner(),
@@ -99,7 +95,11 @@ enum Sure {
 
 impl Rest {
     /// The object as it is now, in upa's form and the platform's, if it is ours to touch.
-    async fn ours(&self, kind: &KindDefinition, job: &Job) -> Result<(Value, Value, Carried), PlatformError> {
+    pub(super) async fn ours(
+        &self,
+        kind: &KindDefinition,
+        job: &Job,
+    ) -> Result<(Value, Value, Carried), PlatformError> {
         let live = self.read(kind, &job.id).await?;
         let (document, carried) = object::shown(kind, &live);
         let stranger = match &carried {
@@ -135,7 +135,8 @@ impl Rest {
                 "this kind cannot be created",
             ));
         };
-        let spec = self.marked(kind, job, None, &job.attempt)?;
+        let mut spec = self.marked(kind, job, None, &job.attempt)?;
+        object::without_cleared(kind, &mut spec);
         let mut scope = Scope {
             spec: Some(&spec),
             owner: &job.mark,
@@ -359,7 +360,9 @@ impl Rest {
         object::carry(kind, &mut spec, live);
         let says_fields = update.says_fields();
         // A `PUT` replaces the whole; anywhere else a field that is not sent stays as it is.
-        if update.method != "PUT" || says_fields {
+        if update.method == "PUT" && !says_fields {
+            object::without_cleared(kind, &mut spec);
+        } else {
             // What is gone from within a field goes when the field is written whole; where single fields are written, it
             // is one of them, unless it stood in a list.
             let in_list = |key: &str| {
@@ -454,6 +457,9 @@ impl Rest {
         match self.send(delete, &scope).await {
             Err(error) if error.kind != ErrorKind::Missing && error.is_harmless() => return Err(error),
             // A setting goes on existing with another value, and what cannot be read cannot be seen to be gone.
+            Err(error) if error.kind == ErrorKind::Missing && matches!(kind.read, Read::Nothing) => {
+                return Ok(gone(None));
+            }
             Ok(_) if kind.one || matches!(kind.read, Read::Nothing) => return Ok(gone(None)),
             Err(error) if kind.one || matches!(kind.read, Read::Nothing) && error.kind != ErrorKind::Missing => {
                 return Err(error);

@@ -8,7 +8,7 @@
 //! | `observe` | the [`Observer`]: lists or reads, whichever is fewer calls, and proof of absence |
 //! | `owner` | whose account it is, by `whoami` or by every object |
 //! | `search` | objects nobody knows the id of |
-//! | `execute` | the [`Executor`]: create, fill, delete; `wait` and `outputs` beside it |
+//! | `execute` | the [`Executor`]: create, fill, delete; `wait`, `suspend` and `outputs` beside it |
 
 mod execute;
 mod list;
@@ -19,6 +19,7 @@ mod owner;
 mod search;
 mod send;
 mod session;
+mod suspend;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -38,7 +39,7 @@ use super::definition::placeholder::{Scope, Text};
 use super::definition::{Definition, KindDefinition, ids, object, path};
 use super::error::{CONNECT, ErrorKind, PlatformError};
 use super::http::{Client, Manners};
-use super::{Account, Activity, Object, limits};
+use super::{Account, Object, limits};
 use crate::resource::Kind;
 
 /// One account of a platform that is described as data.
@@ -148,7 +149,7 @@ impl Rest {
         Object {
             id: id.to_owned(),
             title: object::title(kind, &document),
-            activity: Activity::NotApplicable,
+            activity: suspend::activity(kind, live),
             mark: known(&carried),
             attempt: carried.attempt().map(str::to_owned),
             out: out

@@ -11,6 +11,7 @@
 //! | `objects`, `parts`, `stored`, `outputs` | what is done to objects, how they are kept, values the platform makes up |
 //! | `list` | pages |
 //! | `poll` | what is not done at once |
+//! | `switch` | objects that are stopped and started |
 //! | `answer`, `shape` | successes and failures in the platform's form |
 //! | `editor` | what people do on the platform themselves |
 
@@ -27,6 +28,7 @@ mod route;
 mod said;
 mod shape;
 mod stored;
+mod switch;
 
 use std::sync::Arc;
 
@@ -176,6 +178,7 @@ impl Service {
             Verb::Delete => self.delete(kind, matched),
             Verb::List(list) => self.list(kind, list, matched, request, twist),
             Verb::Mark => self.mark(kind, matched),
+            Verb::Switch { stops } => self.switch(kind, matched, stops),
             Verb::Wait => self.poll(kind, matched),
             Verb::Output => self.output(kind, matched),
             Verb::Whoami => Ok(self.plain(404, "nobody asks this")),

@@ -25,6 +25,10 @@ pub(super) enum Verb<'d> {
     List(&'d List),
     /// Brings the mark.
     Mark,
+    /// Stops the object, or starts it again.
+    Switch {
+        stops: bool,
+    },
     /// Polls.
     Wait,
     /// Asks for outputs.
@@ -95,6 +99,10 @@ fn routes(definition: &Definition) -> Vec<Route<'_>> {
         }
         if let Some(Marker::Call { call, .. }) = &kind.marker {
             add(Verb::Mark, call);
+        }
+        if let Some(calls) = &kind.suspend.calls {
+            add(Verb::Switch { stops: true }, &calls.suspend);
+            add(Verb::Switch { stops: false }, &calls.resume);
         }
         if let Some(call) = kind.wait.as_ref().and_then(|wait| wait.call.as_ref()) {
             add(Verb::Wait, call);

@@ -6,6 +6,7 @@
 
 mod call;
 mod sends;
+mod suspend;
 
 use super::call::{Call, List, Next, Read};
 use super::file::OutOf;
@@ -120,6 +121,8 @@ impl<'a> Look<'a> {
         if let Some(Marker::Call { call, .. }) = &kind.marker {
             self.call(Some(kind), call, &[], false);
         }
+        let shown = read.as_ref().map(|(answer, live)| (answer, *live));
+        self.suspend(&at("suspend"), kind, shown);
         if let Some(wait) = &kind.wait {
             let created = create.as_ref().map(|(call, answer)| (answer, call.live.as_str()));
             let read = read.as_ref().map(|(answer, live)| (answer, *live));
