@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use crate::desired::DesiredTenant;
-use crate::lockfile::Lockfile;
+use crate::lockfile::{Locked, Lockfile};
+use crate::plan::Reason;
 use crate::platform::suspension::Effect;
 use crate::resource::{Address, Kind};
 use crate::workspace::Status;
@@ -36,12 +37,19 @@ pub fn stills(tenant: &DesiredTenant, lock: &Lockfile) -> Vec<Still> {
         return Vec::new();
     }
     let all = tenant.standstill.iter();
-    all.map(|(address, still)| Still {
-        address: address.clone(),
-        kind: still.kind.clone(),
-        suspends,
-        effect: still.suspension.effect(),
-        words: still.suspension.words(suspends),
+    all.map(|(address, still)| {
+        let unproven = lock.resources.get(address).is_some_and(Locked::is_unproven);
+        let (effect, words) = match unproven {
+            true => (Effect::Keeps, Reason::Unproven.words().to_owned()),
+            false => (still.suspension.effect(), still.suspension.words(suspends)),
+        };
+        Still {
+            address: address.clone(),
+            kind: still.kind.clone(),
+            suspends,
+            effect,
+            words,
+        }
     })
     .collect()
 }

@@ -53,6 +53,7 @@ impl Lost {
                 until: Some(ENDED.parse().unwrap()),
             }),
             out: applied.out,
+            operations: Vec::new(),
         });
         let answer = world.observed.accounts.get_mut(&account).unwrap();
         answer.objects.remove(&(kind, applied.id));

@@ -213,7 +213,12 @@ impl Pass<'_> {
             )
             .hint("correct its id in `[adopt]`, or remove it"),
         };
-        self.doubt(address, problem.at(resource.place.clone()));
+        let problem = problem.at(resource.place.clone());
+        // What a person says is there is perhaps misspelt: nothing of a new tenant is made around it.
+        match resource.adopt.is_some() && !self.lock.resources.contains_key(address) {
+            true => self.refuse(problem),
+            false => self.doubt(address, problem),
+        }
     }
 }
 
