@@ -108,8 +108,9 @@ impl Session {
         Ok(session)
     }
 
-    /// The same, after time has passed: the remote is asked again, and what has not moved is not read again.
-    pub fn again(self, global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
+    /// The same, after time has passed: the remote is asked again, and what has not moved is not read again. Whether
+    /// anything has moved is beside it.
+    pub fn again(self, global: &Global, at: At<'_>, selected: &[String]) -> Result<(Self, bool), Failure> {
         if let Some(wanted) = &self.wanted {
             fetched(global, &self.repo, wanted, &self.store, (Fetch::Always, true))?;
         }
@@ -119,9 +120,9 @@ impl Session {
             && self.texts == self.store.texts(&self.repo)?
             && self.leftovers == journal::leftovers(&self.journals)?;
         if unmoved {
-            return Ok(self);
+            return Ok((self, false));
         }
-        Self::open_with(global, at, selected, Fetch::Fetched)
+        Ok((Self::open_with(global, at, selected, Fetch::Fetched)?, true))
     }
 
     /// Opens a workspace to look at what is recorded: errors in files are told and stop nothing.

@@ -20,6 +20,7 @@ pub use change::{Action, Change, Mover, Plan, Reason};
 pub use drift::{Base, Bases, Kept};
 pub use places::Places;
 pub use policy::Rules;
+pub use shared::Touched;
 pub use values::{Known, Values, base_path};
 
 use crate::desired::DesiredState;

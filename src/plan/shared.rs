@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tenant::Outcome;
 use super::{Action, Basis, Change, Known, Plan};
-use crate::desired::DesiredTenant;
-use crate::lockfile::Lockfile;
+use crate::desired::{DesiredState, DesiredTenant};
+use crate::lockfile::{Locked, Lockfile};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, SHARED};
 
@@ -106,10 +106,70 @@ fn keep_what_others_need(basis: &Basis<'_>, plan: &mut Plan) {
     }
 }
 
+/// What a plan does to what tenants share. To begin or to cease to use a shared object is to change it: it must not be
+/// deleted under a new user, and its last user must know that it is the last.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// A shared object itself is made, changed or deleted, or a tenant ceases to use one; or it could not be planned, which
+    /// may be because another run is at work on it.
+    lasting: bool,
+    /// What each tenant begins to use.
+    begun: BTreeMap<String, BTreeSet<Address>>,
+}
+
+impl Touched {
+    /// What the changes of a plan do.
+    pub fn by(plan: &Plan, desired: &DesiredState, locks: &BTreeMap<String, Lockfile>) -> Self {
+        let mut touched = Self::default();
+        let undecided = |problem: &Problem| problem.is_error() && problem.tenant.as_deref() == Some(SHARED);
+        touched.lasting = plan.problems.iter().any(undecided);
+        let owners: BTreeSet<&str> = plan.changes.iter().map(|change| change.address.tenant()).collect();
+        for owner in owners {
+            if owner == SHARED {
+                touched.lasting = true;
+                continue;
+            }
+            let Some(tenant) = desired.tenants.get(owner) else {
+                continue;
+            };
+            let recorded = locks.get(owner).into_iter().flat_map(|lock| lock.resources.values());
+            let before: BTreeSet<&Address> = recorded
+                .flat_map(Locked::needs)
+                .filter(|address| address.is_shared())
+                .collect();
+            let after = tenant.resources.values();
+            let after: BTreeSet<&Address> = after
+                .flat_map(|resource| resource.needs.union(&resource.calls))
+                .filter(|address| address.is_shared())
+                .collect();
+            touched.lasting |= before.difference(&after).next().is_some();
+            let begun: BTreeSet<Address> = after.difference(&before).map(|address| (*address).clone()).collect();
+            if !begun.is_empty() {
+                touched.begun.insert(owner.to_owned(), begun);
+            }
+        }
+        touched
+    }
+
+    /// Whether nothing that is shared is touched.
+    pub fn is_nothing(&self) -> bool {
+        !self.lasting && self.begun.is_empty()
+    }
+
+    /// Whether all of it is that tenants begin to use what is there, and lockfiles that others can read say so.
+    pub fn is_told_by(&self, published: &BTreeMap<String, Lockfile>) -> bool {
+        let told = |(tenant, addresses): (&String, &BTreeSet<Address>)| {
+            let lock = published.get(tenant);
+            lock.is_some_and(|lock| addresses.iter().all(|address| may_use(lock, true, address)))
+        };
+        !self.lasting && self.begun.iter().all(told)
+    }
+}
+
 /// Whether a tenant may need it: by what its lockfile says its objects refer to, or because nobody knows what it wants.
 fn may_use(lock: &Lockfile, understood: bool, address: &Address) -> bool {
     lock.resources.values().any(|locked| match &locked.applied {
-        Some(applied) => !understood || applied.needs.contains(address),
+        Some(_) => !understood || locked.needs().any(|needed| needed == address),
         // What was begun and is not known to be there may hold anything.
         None => true,
     })

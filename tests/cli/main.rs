@@ -45,6 +45,7 @@ mod sandbox;
 mod secret_refusals;
 mod secrets;
 mod shared;
+mod side_by_side;
 mod templates;
 mod traffic;
 mod write_back;
