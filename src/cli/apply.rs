@@ -77,11 +77,13 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     args.rules.check(&run.session, &desired)?;
     live.says("observing");
     live.counts(&run.accounts);
-    let survey = run.survey(desired, &args.rules.rules(&run.session)).await;
+    let survey = run
+        .survey(desired, &args.rules.rules(&run.session, &args.tenants))
+        .await;
     let (mut run, survey) = match run::stops(Exit::of_problems(&survey.plan.problems)) {
         true => (run, survey),
         false => {
-            let rules = |session: &Session| args.rules.rules(session);
+            let rules = |session: &Session| args.rules.rules(session, &args.tenants);
             run.claim_shared(global, wanted, &rules, survey, &patience).await?
         }
     };
@@ -110,7 +112,7 @@ async fn proceed(
     }
     if survey.plan.is_empty() && run.session.leftovers.is_empty() {
         report::heard(render::plan::awaited(&mut output::stdout(), &survey.plan.awaited))?;
-        return Ok(required(args, before, &survey.plan.awaited));
+        return Ok(required(args, before, &survey.plan, &survey.plan.awaited));
     }
     if !survey.plan.changes.is_empty() {
         confirm(args, &survey.plan)?;
@@ -129,19 +131,25 @@ async fn proceed(
         }
     };
     live.says("checking what is there now");
-    let rules = args.rules.rules(&run.session);
+    let rules = args.rules.rules(&run.session, &args.tenants);
     let left = run.leftover(&args.tenants, &outcomes, &rules).await?;
     drop(live);
     report_outcomes(&outcomes, &kept, &left)?;
     let awaited = gates::awaited(&survey.desired, &run.session.locks);
     report::heard(render::plan::awaited(&mut output::stdout(), &awaited))?;
-    Ok(required(args, run::exit(before, &outcomes, &left), &awaited))
+    Ok(required(
+        args,
+        run::exit(before, &outcomes, &left),
+        &survey.plan,
+        &awaited,
+    ))
 }
 
 /// Whether somebody wants to be told that a person is waited for.
-fn required(args: &ApplyArgs, exit: Exit, awaited: &[Awaited]) -> Exit {
+fn required(args: &ApplyArgs, exit: Exit, plan: &Plan, awaited: &[Awaited]) -> Exit {
+    let waits = !awaited.is_empty() || !plan.withheld.is_empty();
     match exit {
-        Exit::Done if args.require_complete && !awaited.is_empty() => Exit::Waiting,
+        Exit::Done if args.require_complete && waits => Exit::Waiting,
         other => other,
     }
 }

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::journal::{self, Leftover};
 use crate::lockfile::Lockfile;
 use crate::lockstore::{self, LockStore};
+use crate::plan::confirm;
 use crate::problem::{Problem, did_you_mean};
 use crate::repo::{Remote, Repo, RepoError, Target};
 use crate::resource::{Address, SHARED};
@@ -215,6 +216,7 @@ impl Session {
         for leftover in &leftovers {
             problems.extend(fold(&repo, base.as_deref(), leftover, &mut locks)?);
         }
+        problems.extend(confirm::check(&workspace, &locks));
         unknown_tenants(&repo, &workspace, &locks, selected)?;
         let notes = workspace
             .versions

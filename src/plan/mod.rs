@@ -4,8 +4,10 @@
 //! [`decide`] is the table, one resource at a time. [`order`] says which step must wait for which.
 
 pub mod change;
+pub mod confirm;
 pub mod decide;
 pub mod drift;
+pub mod losses;
 pub mod order;
 pub mod places;
 pub mod policy;
@@ -129,6 +131,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         failed_accounts.extend(outcome.failed_accounts);
         plan.problems.extend(outcome.problems);
         plan.changes.extend(outcome.changes);
+        plan.withheld.extend(outcome.withheld);
         plan.kept.extend(outcome.kept);
         plan.wants.extend(outcome.wants);
         if outcome.due {
@@ -154,7 +157,9 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     plan.problems
         .extend(unseen::without_key(basis.desired, &basis.secrets.key));
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
-    plan.problems.extend(policy::check(&plan, basis.rules));
+    plan.withheld.sort_by(|a, b| a.address.cmp(&b.address));
+    plan.problems.extend(losses::findings(basis, &plan));
+    plan.problems.extend(policy::check(&plan, basis.desired, basis.rules));
     plan
 }
 

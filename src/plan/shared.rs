@@ -46,6 +46,7 @@ impl Planned {
         );
         outcome.problems.push(problem.tenant(&*tenant.name));
         outcome.changes.clear();
+        outcome.withheld.clear();
         outcome.due = false;
     }
 }
@@ -53,9 +54,16 @@ impl Planned {
 /// Deletes of shared objects wait for every tenant that may still use them, and are put off where one of those is not part
 /// of this plan.
 pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
-    let blocked: BTreeSet<String> = plan.blocked().into_iter().map(str::to_owned).collect();
+    let mut blocked: BTreeSet<String> = plan.blocked().into_iter().map(str::to_owned).collect();
+    let waiting: BTreeSet<String> = plan.unconfirmed().into_iter().map(str::to_owned).collect();
+    let leaving: BTreeSet<String> = waiting
+        .iter()
+        .filter(|name| plan.waits_to_leave(name))
+        .cloned()
+        .collect();
+    blocked.extend(waiting.difference(&leaving).cloned());
     let mut held: BTreeMap<Address, Vec<&str>> = BTreeMap::new();
-    let deletes = plan.changes.iter_mut();
+    let deletes = plan.changes.iter_mut().chain(&mut plan.withheld);
     for change in deletes.filter(|change| change.action == Action::Delete && change.address.is_shared()) {
         for (name, lock) in basis.locks.iter().filter(|(name, _)| *name != SHARED) {
             let understood = basis.desired.shared.understood.contains(name);
@@ -70,7 +78,14 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
         }
     }
     plan.changes.retain(|change| !held.contains_key(&change.address));
+    plan.withheld.retain(|change| !held.contains_key(&change.address));
     keep_what_others_need(basis, plan);
+    // It goes along with those whose goodbye is not confirmed.
+    wait(plan, |change| {
+        let left = basis.desired.shared.left.get(&change.address);
+        !change.work.after.is_disjoint(&leaving) || left.is_some_and(|left| !left.is_disjoint(&leaving))
+    });
+    wait_for_what_waits(basis, plan);
     plan.problems.extend(held.into_iter().map(|(address, tenants)| {
         Problem::warning(format!(
             "{address} is used by no tenant any more; it is deleted once those are applied that may have used it: {}",
@@ -80,15 +95,42 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
     }));
 }
 
+/// Whether a change takes away what tenants share.
+fn goes(change: &Change) -> bool {
+    matches!(change.action, Action::Delete | Action::Forget) && change.address.is_shared()
+}
+
+/// Withholds what goes and meets a condition; whether there was any.
+fn wait(plan: &mut Plan, waits: impl Fn(&Change) -> bool) -> bool {
+    let (later, now): (Vec<Change>, Vec<Change>) = std::mem::take(&mut plan.changes)
+        .into_iter()
+        .partition(|change| goes(change) && waits(change));
+    plan.changes = now;
+    let any = !later.is_empty();
+    plan.withheld.extend(later);
+    any
+}
+
+/// What goes after a shared object that waits, waits too.
+fn wait_for_what_waits(basis: &Basis<'_>, plan: &mut Plan) {
+    loop {
+        let waiting = plan.withheld.iter().filter(|change| goes(change));
+        let recorded = waiting.filter_map(|change| basis.locks.get(SHARED)?.resources.get(&change.address));
+        let needed: BTreeSet<Address> = recorded.flat_map(Locked::needs).cloned().collect();
+        if !wait(plan, |change| needed.contains(&change.address)) {
+            return;
+        }
+    }
+}
+
 /// A shared object stays as long as another one that stays refers to it.
 fn keep_what_others_need(basis: &Basis<'_>, plan: &mut Plan) {
     let recorded = basis.locks.get(SHARED).map(|lock| &lock.resources);
     loop {
-        let goes =
-            |change: &Change| matches!(change.action, Action::Delete | Action::Forget) && change.address.is_shared();
         let going: BTreeSet<Address> = plan
             .changes
             .iter()
+            .chain(&plan.withheld)
             .filter(|change| goes(change))
             .map(|change| change.address.clone())
             .collect();
@@ -97,10 +139,11 @@ fn keep_what_others_need(basis: &Basis<'_>, plan: &mut Plan) {
             .flatten()
             .filter(|(address, _)| !going.contains(*address));
         let needed: BTreeSet<&Address> = staying.flat_map(|(_, locked)| locked.needs()).collect();
-        let before = plan.changes.len();
-        plan.changes
-            .retain(|change| !goes(change) || !needed.contains(&change.address));
-        if plan.changes.len() == before {
+        let stays = |change: &Change| !goes(change) || !needed.contains(&change.address);
+        let before = plan.changes.len() + plan.withheld.len();
+        plan.changes.retain(stays);
+        plan.withheld.retain(stays);
+        if plan.changes.len() + plan.withheld.len() == before {
             return;
         }
     }

@@ -13,6 +13,7 @@ mod apply;
 mod behind;
 mod conditions;
 mod demo;
+mod deprovision;
 mod drift;
 mod export;
 mod gates;
