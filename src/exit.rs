@@ -61,7 +61,7 @@ impl Exit {
             Exit::Leased => "another run is working",
             Exit::Stale => "the plan is stale: what it was made from has moved",
             Exit::Threshold => "a threshold of [policy] was exceeded",
-            Exit::Waiting => "apply --require-complete: waiting for an approval",
+            Exit::Waiting => "apply --require-complete: waiting for an approval or a confirmation",
             Exit::Usage => "wrong usage of the command line",
         }
     }

@@ -36,7 +36,7 @@ pub async fn run(global: &Global, args: &AdoptArgs) -> Result<Exit, Failure> {
     let desired = survey::wanted(&session, &selected)?;
     check(args, &desired)?;
     let accounts = survey::open_accounts(&session, &desired).await?;
-    let rules = plan::RuleArgs::default().rules(&session);
+    let rules = plan::RuleArgs::default().rules(&session, &[]);
     let survey = survey::survey(&session, desired, &accounts.observers(), &rules).await;
     accounts.close().await;
     report::heard(write!(output::stderr(), "{}", report::problems(&survey.plan.problems)))?;

@@ -4,23 +4,27 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Args;
 
 use super::Global;
 use super::approved::Approved;
+use super::claim::Patience;
 use super::output;
 use super::plan::{Format, RuleArgs, print};
 use super::progress::{self, Above, Lines, Live};
 use super::publish::Kept;
 use super::report::{self, Failure};
-use super::run::{self, Run};
+use super::run::{self, Run, Wanted};
+use super::session::Session;
 use super::signals::Signals;
 use super::survey::Survey;
 use crate::apply::Outcome;
 use crate::exit::Exit;
 use crate::gates::{self, Awaited};
 use crate::plan::{Action, Plan};
+use crate::platform::definition::check::duration;
 use crate::problem::Problem;
 use crate::render::{self, BOLD, counted, styled, tenants_and};
 use crate::resource::SHARED;
@@ -39,11 +43,18 @@ pub struct ApplyArgs {
     /// Apply a commit although tenants were applied from a later one: what that one changed is undone
     #[arg(long)]
     pub rollback: bool,
+    /// Wait this long for other runs on the same tenants: `90s`, `10m`, `1h`. By default not at all: exit with 11
+    #[arg(long, value_name = "DURATION", value_parser = length)]
+    pub wait: Option<Duration>,
     /// Exit with 15 when all is done and a person's approval is still waited for
     #[arg(long)]
     pub require_complete: bool,
     #[command(flatten)]
     pub rules: RuleArgs,
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| "write `90s`, `10m` or `1h`".to_owned())
 }
 
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
@@ -55,11 +66,27 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         );
     }
     let live = Live::start("reading the workspace");
-    let (mut run, desired) = Run::open(global, &args.tenants, args.rollback).await?;
+    let above = live.above();
+    let tell = |text: &str| above.line(text);
+    let patience = Patience::new(args.wait, &tell);
+    let wanted = Wanted {
+        tenants: &args.tenants,
+        rollback: args.rollback,
+    };
+    let (run, desired) = Run::open_when_free(global, wanted, &patience).await?;
     args.rules.check(&run.session, &desired)?;
     live.says("observing");
     live.counts(&run.accounts);
-    let survey = run.survey(desired, &args.rules.rules(&run.session)).await;
+    let survey = run
+        .survey(desired, &args.rules.rules(&run.session, &args.tenants))
+        .await;
+    let (mut run, survey) = match run::stops(Exit::of_problems(&survey.plan.problems)) {
+        true => (run, survey),
+        false => {
+            let rules = |session: &Session| args.rules.rules(session, &args.tenants);
+            run.claim_shared(global, wanted, &rules, survey, &patience).await?
+        }
+    };
     drop(live);
     let result = proceed(args, &mut run, survey, approved).await;
     let tallies = run.close().await;
@@ -85,7 +112,7 @@ async fn proceed(
     }
     if survey.plan.is_empty() && run.session.leftovers.is_empty() {
         report::heard(render::plan::awaited(&mut output::stdout(), &survey.plan.awaited))?;
-        return Ok(required(args, before, &survey.plan.awaited));
+        return Ok(required(args, before, &survey.plan, &survey.plan.awaited));
     }
     if !survey.plan.changes.is_empty() {
         confirm(args, &survey.plan)?;
@@ -104,19 +131,25 @@ async fn proceed(
         }
     };
     live.says("checking what is there now");
-    let rules = args.rules.rules(&run.session);
+    let rules = args.rules.rules(&run.session, &args.tenants);
     let left = run.leftover(&args.tenants, &outcomes, &rules).await?;
     drop(live);
     report_outcomes(&outcomes, &kept, &left)?;
     let awaited = gates::awaited(&survey.desired, &run.session.locks);
     report::heard(render::plan::awaited(&mut output::stdout(), &awaited))?;
-    Ok(required(args, run::exit(before, &outcomes, &left), &awaited))
+    Ok(required(
+        args,
+        run::exit(before, &outcomes, &left),
+        &survey.plan,
+        &awaited,
+    ))
 }
 
 /// Whether somebody wants to be told that a person is waited for.
-fn required(args: &ApplyArgs, exit: Exit, awaited: &[Awaited]) -> Exit {
+fn required(args: &ApplyArgs, exit: Exit, plan: &Plan, awaited: &[Awaited]) -> Exit {
+    let waits = !awaited.is_empty() || !plan.withheld.is_empty();
     match exit {
-        Exit::Done if args.require_complete && !awaited.is_empty() => Exit::Waiting,
+        Exit::Done if args.require_complete && waits => Exit::Waiting,
         other => other,
     }
 }

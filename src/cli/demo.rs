@@ -184,6 +184,7 @@ impl Story {
     async fn apply(&self) -> Result<(), Failure> {
         command("apply --yes")?;
         let args = apply::ApplyArgs {
+            wait: None,
             rollback: false,
             require_complete: false,
             tenants: Vec::new(),

@@ -27,6 +27,7 @@ pub mod run;
 mod sandbox;
 mod schema;
 pub mod session;
+mod sharing;
 mod show;
 mod signals;
 mod status;

@@ -90,13 +90,14 @@ impl RuleArgs {
     }
 
     /// Together with the workspace's own.
-    pub fn rules(&self, session: &Session) -> Rules {
+    pub fn rules(&self, session: &Session, tenants: &[String]) -> Rules {
         Rules {
             policy: session.workspace.settings.policy.clone(),
             recreate: self.recreate.iter().cloned().collect(),
             confirmed: self.confirm.iter().cloned().collect(),
             now_ms: outside::now().as_millisecond(),
             approved: self.approve.clone(),
+            named: tenants.iter().cloned().collect(),
         }
     }
 }
@@ -127,7 +128,13 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let accounts = survey::open_accounts(&session, &desired).await?;
     live.says("observing");
     live.counts(&accounts);
-    let survey = survey::survey(&session, desired, &accounts.observers(), &args.rules.rules(&session)).await;
+    let survey = survey::survey(
+        &session,
+        desired,
+        &accounts.observers(),
+        &args.rules.rules(&session, &args.tenants),
+    )
+    .await;
     let tallies = accounts.tallies();
     accounts.close().await;
     drop(live);

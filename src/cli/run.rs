@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::Global;
 use super::accounts::Accounts;
-use super::claim::Hold;
+use super::claim::{Hold, Patience};
 use super::publish::{self, Kept};
 use super::report::Failure;
 use super::session::{At, Fetch, Session};
+use super::sharing;
 use super::survey::{self, Survey};
 use crate::apply::{self, Begun, Context, Outcome, Progress};
 use crate::desired::DesiredState;
@@ -22,7 +23,7 @@ use crate::lease::Guarded;
 use crate::lockfile::Lockfile;
 use crate::lockstore::LockStore;
 use crate::outside::{self, Outside};
-use crate::plan::{Change, Plan, Rules, unseen};
+use crate::plan::{Change, Plan, Rules, Touched, unseen};
 use crate::platform::http::ledger::Tally;
 use crate::problem::{Class, Place, Problem, listed};
 use crate::repo::RepoError;
@@ -44,8 +45,17 @@ pub fn stops(before: Exit) -> bool {
     matches!(before, Exit::Configuration | Exit::Threshold)
 }
 
+/// What a run is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// None are all.
+    pub tenants: &'a [String],
+    /// Whether what is checked out may be older than what was applied last.
+    pub rollback: bool,
+}
+
 /// A run that holds its lease and has not opened any account.
-struct Opening {
+pub(super) struct Opening {
     session: Session,
     hold: Hold,
     id: Uuid,
@@ -53,15 +63,17 @@ struct Opening {
     desired: DesiredState,
 }
 
+/// What is applied. What is only tried in the sandbox need not be committed.
+pub(super) fn applied(global: &Global) -> At<'static> {
+    match global.sandbox {
+        true => At::WorkTree,
+        false => At::Revision("HEAD"),
+    }
+}
+
 impl Opening {
-    fn new(global: &Global, selected: &[String], rollback: bool) -> Result<Self, Failure> {
-        // What is only tried in the sandbox need not be committed.
-        let at = if global.sandbox {
-            At::WorkTree
-        } else {
-            At::Revision("HEAD")
-        };
-        let session = Session::open_with(global, at, selected, Fetch::Always)?;
+    async fn new(global: &Global, wanted: Wanted<'_>, patience: &Patience<'_>) -> Result<Self, Failure> {
+        let session = Session::open_with(global, applied(global), wanted.tenants, Fetch::Always)?;
         if let Some(trusted) = session.trusted.as_ref().filter(|trusted| !trusted.merged) {
             let why = format!("what is checked out is not part of {}, which is trusted", trusted.name);
             return Err(Failure::new(Exit::Configuration, why).hint("only what is merged and committed is applied"));
@@ -70,7 +82,23 @@ impl Opening {
             return Err(RepoError::Detached.into());
         }
         let id = outside::run_id();
-        let hold = Hold::take(&session, id, claimed(&session, selected)?)?;
+        let tenants: BTreeSet<String> = wanted.tenants.iter().cloned().collect();
+        let hold = patience.take(|| Hold::take(&session, id, tenants.clone())).await?;
+        Self::held(global, wanted, session, hold, id)
+    }
+
+    /// Reads what is applied, while no other run works on it.
+    pub(super) fn held(
+        global: &Global,
+        wanted: Wanted<'_>,
+        session: Session,
+        hold: Hold,
+        id: Uuid,
+    ) -> Result<Self, Failure> {
+        let Wanted {
+            tenants: selected,
+            rollback,
+        } = wanted;
         match &session.store {
             LockStore::Branch(reference) => session.repo.refuse_locked_index(reference)?,
             LockStore::Remote(target) => session.repo.refuse_locked_index(&target.there())?,
@@ -85,7 +113,7 @@ impl Opening {
         }
         refuse_uncommitted(&session, global)?;
         // Somebody may have finished a run between reading the lockfiles and taking the lease.
-        let mut session = session.again(global, at, selected)?;
+        let (mut session, _) = session.again(global, applied(global), selected)?;
         let commit = session.repo.head()?;
         session.warnings.extend(refuse_unpushed(&session, &commit)?);
         let desired = survey::wanted(&session, selected)?;
@@ -107,6 +135,12 @@ impl Opening {
         Arc::new(Guarded::new(outside, self.hold.permit().clone()))
     }
 
+    /// With the accounts that the selected tenants touch.
+    pub(super) async fn reached(self) -> Result<(Run, DesiredState), Failure> {
+        let accounts = survey::open_accounts_by(&self.session, &self.outside(), &self.desired).await?;
+        Ok(self.with(accounts))
+    }
+
     fn with(self, accounts: Accounts) -> (Run, DesiredState) {
         let run = Run {
             session: self.session,
@@ -123,15 +157,31 @@ impl Run {
     /// Takes the lease and opens everything; what Git wants of the selected tenants comes beside it.
     /// Unless it is a `rollback`, what is checked out is not older than what was applied last.
     pub async fn open(global: &Global, selected: &[String], rollback: bool) -> Result<(Self, DesiredState), Failure> {
-        let opening = Opening::new(global, selected, rollback)?;
-        let accounts = survey::open_accounts_by(&opening.session, &opening.outside(), &opening.desired).await?;
-        Ok(opening.with(accounts))
+        let wanted = Wanted {
+            tenants: selected,
+            rollback,
+        };
+        Self::open_when_free(global, wanted, &Patience::none()).await
+    }
+
+    /// Likewise; other runs that are in the way are waited for.
+    pub async fn open_when_free(
+        global: &Global,
+        wanted: Wanted<'_>,
+        patience: &Patience<'_>,
+    ) -> Result<(Self, DesiredState), Failure> {
+        let opening = Opening::new(global, wanted, patience).await?;
+        opening.reached().await
     }
 
     /// Likewise, with every account of the workspace.
     pub async fn open_everywhere(global: &Global, selected: &[String]) -> Result<(Self, DesiredState), Failure> {
         // What it does follows from marks and lockfiles, whatever is checked out.
-        let opening = Opening::new(global, selected, true)?;
+        let wanted = Wanted {
+            tenants: selected,
+            rollback: true,
+        };
+        let opening = Opening::new(global, wanted, &Patience::none()).await?;
         let accounts = survey::open_all_accounts(&opening.session, &opening.outside()).await?;
         Ok(opening.with(accounts))
     }
@@ -162,6 +212,8 @@ impl Run {
         })?;
         let name = self.session.name().to_owned();
         let registry = self.session.workspace.registry.clone();
+        let touched = Touched::by(&survey.plan, &survey.desired, &self.session.locks);
+        let permit = self.hold.permit().clone();
         let mut context = Context {
             workspace: &name,
             run: self.id,
@@ -173,7 +225,7 @@ impl Run {
             executors: &self.accounts.executors(),
             journal: &journal,
             interrupted,
-            permit: self.hold.permit(),
+            permit: &permit,
             begun: Begun::default(),
             now,
             request_hours: self.session.workspace.settings.policy.request_hours,
@@ -189,7 +241,10 @@ impl Run {
             &journal,
         );
         match published {
-            Ok(published) => context.begun.published = published,
+            Ok(published) => {
+                context.begun.published = published;
+                sharing::unclaim(&self.session, &mut self.hold, &touched, &context.begun.locks);
+            }
             Err(failure) => {
                 drop(context);
                 // Where nobody knows whether it arrived, the journal says that nothing of it was begun.
@@ -244,7 +299,21 @@ impl Run {
         let applied = |change: &&Change| {
             clean.iter().any(|tenant| tenant == change.address.tenant()) && !skipped.contains(&change.address)
         };
-        let changes = again.plan.changes.iter().filter(applied).map(|change| {
+        // What other runs do meanwhile to what tenants share is no bug of this one.
+        let others = !self.hold.covers(SHARED)
+            && again.plan.changes.iter().any(|change| applied(&change))
+            && !self.hold.is_alone(&self.session, SHARED);
+        let concerned = |change: &&Change| {
+            let tenant = again.desired.tenants.get(change.address.tenant());
+            others && tenant.is_some_and(|tenant| !tenant.uses().is_empty())
+        };
+        let left = again
+            .plan
+            .changes
+            .iter()
+            .filter(applied)
+            .filter(|change| !concerned(change));
+        let changes = left.map(|change| {
             let fields: Vec<&str> = change.fields.iter().take(3).map(|field| field.field.as_str()).collect();
             Problem::error(
                 Class::Failure,
@@ -273,15 +342,6 @@ impl Run {
 pub fn now() -> Timestamp {
     let now = outside::now();
     now.round(jiff::Unit::Second).unwrap_or(now)
-}
-
-/// Whom a run claims. What tenants share comes with those who use it.
-fn claimed(session: &Session, tenants: &[String]) -> Result<BTreeSet<String>, Failure> {
-    if tenants.is_empty() || session.remote().is_none() {
-        return Ok(BTreeSet::new());
-    }
-    let wanted = survey::wanted(session, tenants)?.tenants;
-    Ok(tenants.iter().cloned().chain(wanted.into_keys()).collect())
 }
 
 /// Where there is a remote only what it holds is applied; that it holds something newer is said.

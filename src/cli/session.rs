@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::journal::{self, Leftover};
 use crate::lockfile::Lockfile;
 use crate::lockstore::{self, LockStore};
+use crate::plan::confirm;
 use crate::problem::{Problem, did_you_mean};
 use crate::repo::{Remote, Repo, RepoError, Target};
 use crate::resource::{Address, SHARED};
@@ -110,8 +111,9 @@ impl Session {
         Ok(session)
     }
 
-    /// The same, after time has passed: the remote is asked again, and what has not moved is not read again.
-    pub fn again(self, global: &Global, at: At<'_>, selected: &[String]) -> Result<Self, Failure> {
+    /// The same, after time has passed: the remote is asked again, and what has not moved is not read again. Whether
+    /// anything has moved is beside it.
+    pub fn again(self, global: &Global, at: At<'_>, selected: &[String]) -> Result<(Self, bool), Failure> {
         if let Some(wanted) = &self.wanted {
             fetched(global, &self.repo, wanted, &self.store, (Fetch::Always, true))?;
         }
@@ -121,9 +123,9 @@ impl Session {
             && self.texts == self.store.texts(&self.repo)?
             && self.leftovers == journal::leftovers(&self.journals)?;
         if unmoved {
-            return Ok(self);
+            return Ok((self, false));
         }
-        Self::open_with(global, at, selected, Fetch::Fetched)
+        Ok((Self::open_with(global, at, selected, Fetch::Fetched)?, true))
     }
 
     /// Opens a workspace to look at what is recorded: errors in files are told and stop nothing.
@@ -216,6 +218,7 @@ impl Session {
         for leftover in &leftovers {
             problems.extend(fold(&repo, base.as_deref(), leftover, &mut locks)?);
         }
+        problems.extend(confirm::check(&workspace, &locks));
         unknown_tenants(&repo, &workspace, &locks, selected)?;
         let notes = workspace
             .versions

@@ -1,5 +1,6 @@
 //! What Git asks for, tenant by tenant: every resource rendered, with symbols where a value is not known yet.
 
+mod confirmed;
 mod repeat;
 mod secrets;
 pub mod shared;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+pub use confirmed::Confirmed;
 use repeat::Element;
 pub use secrets::SecretInput;
 pub use shared::Shared;
@@ -74,6 +76,8 @@ pub struct DesiredTenant {
     pub drift: Vec<PlacedRule>,
     /// Where the secrets are that its resources need, by the name of their symbols.
     pub secrets: BTreeMap<String, SecretInput>,
+    /// What its file says may be lost, if it says anything about it.
+    pub confirmed: Option<Confirmed>,
 }
 
 /// One resource, complete to the last field.
@@ -184,6 +188,7 @@ impl DesiredTenant {
             gates: Vec::new(),
             drift: Vec::new(),
             secrets: BTreeMap::new(),
+            confirmed: None,
         }
     }
 
@@ -225,6 +230,7 @@ fn desired_tenant(workspace: &Workspace, tenant: &Tenant) -> Result<DesiredTenan
             .unwrap_or_default(),
         drift: version.map(drift::rules).unwrap_or_default(),
         secrets: BTreeMap::new(),
+        confirmed: confirmed::of(tenant),
     };
     let Some(version) = version.filter(|_| tenant.file.status != Status::Deprovisioned) else {
         return Ok(desired);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::confirmed::{self, Confirmed};
 use super::values::Values;
 use super::{DesiredTenant, Resource, resource};
 use crate::problem::Problem;
@@ -17,6 +18,10 @@ pub struct Shared {
     pub users: BTreeMap<Address, BTreeSet<String>>,
     /// The tenants whose files say what they use. Of any other nobody knows what it still needs.
     pub understood: BTreeSet<String>,
+    /// The deprovisioned tenants that asked for each shared object.
+    pub left: BTreeMap<Address, BTreeSet<String>>,
+    /// Of shared objects, those that the file of any tenant says may be lost.
+    pub confirmed: Confirmed,
 }
 
 /// One tenant that asks for a shared object, and what its version calls it.
@@ -27,19 +32,26 @@ pub fn shared(workspace: &Workspace, wanted: &impl Fn(&str) -> bool) -> (Shared,
     let mut shared = Shared::default();
     let mut asked: BTreeMap<Address, Vec<Asking<'_>>> = BTreeMap::new();
     for tenant in workspace.tenants.values() {
+        let confirmed = confirmed::of(tenant).unwrap_or_default().into_iter();
+        shared
+            .confirmed
+            .extend(confirmed.filter(|(address, _)| address.is_shared()));
         let version = workspace.version_of(tenant);
         let gone = tenant.file.status == Status::Deprovisioned;
         if gone || version.is_some() {
             shared.understood.insert(tenant.name.clone());
         }
-        let Some(version) = version.filter(|_| !gone) else {
+        let Some(version) = version else {
             continue;
         };
         for (name, spec) in &version.file.resources {
-            if spec.scope == Lifetime::Account && spec.is_for(&tenant.file.inputs) {
-                let address = Values::new(workspace, tenant, version, name).own_address();
-                let users = shared.users.entry(address.clone()).or_default();
-                users.insert(tenant.name.clone());
+            if spec.scope != Lifetime::Account || !spec.is_for(&tenant.file.inputs) {
+                continue;
+            }
+            let address = Values::new(workspace, tenant, version, name).own_address();
+            let users = if gone { &mut shared.left } else { &mut shared.users };
+            users.entry(address.clone()).or_default().insert(tenant.name.clone());
+            if !gone {
                 asked.entry(address).or_default().push((tenant, version, name));
             }
         }

@@ -55,6 +55,11 @@ impl Claim {
         all(self) || all(other) || !self.tenants.is_disjoint(&other.tenants)
     }
 
+    /// Whether a tenant is this run's to work on.
+    pub fn covers(&self, tenant: &str) -> bool {
+        self.tenants.contains(EVERYBODY) || self.tenants.contains(tenant)
+    }
+
     /// Whether it may be taken over.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now.duration_since(self.expires) > CLOCKS
@@ -92,6 +97,41 @@ impl Claims {
         claim.fence = self.fence;
         self.claims.push(claim.clone());
         Ok(claim)
+    }
+
+    /// Adds a name to a run's claim, under a fence of its own; `None` if the run has no claim any more, and a claim that is in
+    /// the way as an error. Whatever holds several names took all but the last at once, and the last is always the same one:
+    /// so two runs never wait for each other.
+    pub fn widen(&mut self, run: Uuid, name: &str, now: Timestamp) -> Result<Option<Claim>, Box<Claim>> {
+        let Some(mut own) = self.claims.iter().find(|claim| claim.run == run).cloned() else {
+            return Ok(None);
+        };
+        if own.covers(name) {
+            return Ok(Some(own));
+        }
+        own.tenants.insert(name.to_owned());
+        self.claims.retain(|other| other.run == run || !other.is_over(now));
+        let mut others = self.claims.iter().filter(|other| other.run != run);
+        if let Some(other) = others.find(|other| other.meets(&own)) {
+            return Err(Box::new(other.clone()));
+        }
+        self.fence += 1;
+        own.fence = self.fence;
+        self.claims.retain(|other| other.run != run);
+        self.claims.push(own.clone());
+        Ok(Some(own))
+    }
+
+    /// Takes a name out of a run's claim, whose fence stays; `None` if the run has no claim any more.
+    pub fn narrow(&mut self, run: Uuid, name: &str) -> Option<Claim> {
+        let own = self.claims.iter_mut().find(|claim| claim.run == run)?;
+        own.tenants.remove(name);
+        Some(own.clone())
+    }
+
+    /// Whether another run has claimed a name.
+    pub fn is_with_another(&self, run: Uuid, name: &str) -> bool {
+        self.claims.iter().any(|claim| claim.run != run && claim.covers(name))
     }
 
     /// Extends a claim; `false` if it is not there any more.
@@ -169,6 +209,36 @@ mod tests {
         claims.take(claim(1, "a", &["*"]), at(0)).unwrap();
         assert_eq!(claims.take(claim(2, "a", &["*"]), at(1)).unwrap().fence, 2);
         assert_eq!(claims.claims.len(), 1);
+    }
+
+    #[test]
+    fn a_claim_is_widened_and_narrowed_beside_others() {
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut claims = Claims::default();
+        claims.take(claim(1, "a", &["ana"]), at(0)).unwrap();
+        claims.take(claim(2, "b", &["bo"]), at(0)).unwrap();
+        let wide = claims.widen(one, "@shared", at(0)).unwrap().unwrap();
+        assert_eq!(
+            (wide.fence, wide.covers("@shared"), wide.covers("ana")),
+            (3, true, true)
+        );
+        assert!(claims.is_with_another(other, "@shared") && !claims.is_with_another(one, "@shared"));
+        let before = claims.clone();
+        assert_eq!(claims.widen(other, "@shared", at(0)).unwrap_err().run, one);
+        assert_eq!(claims, before, "what it has it keeps");
+        assert_eq!(
+            claims.widen(one, "@shared", at(0)).unwrap().unwrap().fence,
+            3,
+            "it has it"
+        );
+        assert_eq!(claims.narrow(one, "@shared").unwrap().fence, 3);
+        assert_eq!(claims.widen(other, "@shared", at(0)).unwrap().unwrap().fence, 4);
+        // Whoever died with it hinders for as long as its claim lasts; whoever was superseded has none to widen.
+        assert!(claims.widen(one, "@shared", at(601)).is_err());
+        assert!(claims.renew(one, at(2000)));
+        assert_eq!(claims.widen(one, "@shared", at(700)).unwrap().unwrap().fence, 5);
+        assert_eq!(claims.widen(other, "@shared", at(700)).unwrap(), None);
+        assert_eq!(claims.narrow(other, "@shared"), None);
     }
 
     #[test]

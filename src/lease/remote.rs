@@ -1,5 +1,6 @@
 //! The lease on a remote: `refs/upa/lease`, moved by compare-and-swap, renewed while a run works.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ impl From<RepoError> for Hindered {
 /// Held while a run works: renewed beside it, and released when dropped.
 pub struct Held {
     claim: Claim,
+    /// The names others had claimed when this was taken.
+    others: BTreeSet<String>,
     permit: Arc<Permit>,
     place: Place,
     remote: Remote,
@@ -154,12 +157,15 @@ fn change<T>(
 impl Held {
     /// Takes the lease for a claim that lasts so long without being renewed.
     pub fn take(repo: &Repo, remote: &Remote, claim: Claim, lasts: SignedDuration) -> Result<Self, Hindered> {
-        let claim = change(repo, remote, |claims| {
+        let (claim, others) = change(repo, remote, |claims| {
             let wanted = Claim {
                 expires: outside::now() + lasts,
                 ..claim.clone()
             };
-            claims.take(wanted, outside::now()).map_err(Hindered::By)
+            let taken = claims.take(wanted, outside::now()).map_err(Hindered::By)?;
+            let others = claims.claims.iter().filter(|other| other.run != taken.run);
+            let others = others.flat_map(|other| other.tenants.iter().cloned()).collect();
+            Ok((taken, others))
         })?;
         let permit = Arc::new(Permit::until(claim.expires, lasts));
         permit.seen(claim.expires - lasts, fresh(lasts));
@@ -174,6 +180,7 @@ impl Held {
         };
         Ok(Self {
             claim,
+            others,
             permit,
             place: Place::of(repo),
             remote: remote.clone(),
@@ -187,6 +194,39 @@ impl Held {
 
     pub fn permit(&self) -> &Arc<Permit> {
         &self.permit
+    }
+
+    /// Adds a name to the claim. Whether another run may have worked on it since this claim was taken: then what was read
+    /// before is to be read again.
+    pub fn widen(&mut self, repo: &Repo, name: &str) -> Result<bool, Hindered> {
+        let run = self.claim.run;
+        let wide = change(repo, &self.remote, |claims| {
+            let wide = claims.widen(run, name, outside::now()).map_err(Hindered::By)?;
+            wide.ok_or(Hindered::Superseded)
+        });
+        let wide = wide.inspect_err(|why| {
+            if let Hindered::Superseded = why {
+                self.permit.lose();
+            }
+        })?;
+        let disturbed = self.others.contains(name) || wide.fence > self.claim.fence + 1;
+        self.claim = wide;
+        Ok(disturbed)
+    }
+
+    /// Whether no other run has claimed this name since the claim was made.
+    pub fn is_alone(&self, repo: &Repo, name: &str) -> Result<bool, Hindered> {
+        let claims = claims(repo, &self.remote)?;
+        Ok(claims.fence == self.claim.fence && !claims.is_with_another(self.claim.run, name))
+    }
+
+    /// Takes a name out of the claim: others may work on it from now on.
+    pub fn narrow(&mut self, repo: &Repo, name: &str) -> Result<(), Hindered> {
+        let run = self.claim.run;
+        self.claim = change(repo, &self.remote, |claims| {
+            claims.narrow(run, name).ok_or(Hindered::Superseded)
+        })?;
+        Ok(())
     }
 
     /// Asks the remote whether the claim still stands: asked before a lockfile is written.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::drift::Kept;
+use super::losses::Loss;
 use super::still::Still;
 use crate::desired::Entry;
 use crate::digest::Digest;
@@ -212,6 +213,9 @@ pub struct Change {
     /// Its platform cannot delete it: the object stays there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_behind: bool,
+    /// What is lost for good with the object it takes away, and who allowed that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
     #[serde(skip)]
     pub work: Work,
 }
@@ -343,6 +347,8 @@ pub fn moved(changes: &[Change]) -> Option<Event> {
 pub struct Plan {
     /// Sorted by address.
     pub changes: Vec<Change>,
+    /// What is not done, because something would be lost with it that may not be lost yet. Sorted by address.
+    pub withheld: Vec<Change>,
     pub problems: Vec<Problem>,
     /// Tenants of whom something is to be recorded although nothing is left to change: a request that has ended.
     pub due: BTreeSet<String>,

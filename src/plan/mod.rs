@@ -5,8 +5,10 @@
 
 pub mod change;
 mod clocks;
+pub mod confirm;
 pub mod decide;
 pub mod drift;
+pub mod losses;
 pub mod order;
 pub mod places;
 pub mod policy;
@@ -22,6 +24,7 @@ pub use change::{Action, Change, Door, Mover, Plan, Reason};
 pub use drift::{Base, Bases, Kept};
 pub use places::Places;
 pub use policy::Rules;
+pub use shared::Touched;
 pub use still::Still;
 pub use values::{Known, Values, base_path};
 
@@ -132,6 +135,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         failed_accounts.extend(outcome.failed_accounts);
         plan.problems.extend(outcome.problems);
         plan.changes.extend(outcome.changes);
+        plan.withheld.extend(outcome.withheld);
         plan.kept.extend(outcome.kept);
         plan.wants.extend(outcome.wants);
         if !outcome.doubts.is_empty() {
@@ -166,7 +170,9 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     plan.problems
         .extend(unseen::without_key(basis.desired, &basis.secrets.key));
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
-    plan.problems.extend(policy::check(&plan, basis.rules));
+    plan.withheld.sort_by(|a, b| a.address.cmp(&b.address));
+    plan.problems.extend(losses::findings(basis, &plan));
+    plan.problems.extend(policy::check(&plan, basis.desired, basis.rules));
     plan
 }
 

@@ -34,6 +34,7 @@ pub fn plan(plan: &Plan, desired: &DesiredState) -> Value {
         "awaited": plan.awaited,
         "kept": plan.kept.iter().map(kept).collect::<Vec<_>>(),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
+        "withheld": plan.withheld.iter().map(change).collect::<Vec<_>>(),
         "problems": plan.problems,
     });
     if let (Some(map), false) = (document.as_object_mut(), plan.standstills.is_empty()) {

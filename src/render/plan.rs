@@ -16,14 +16,18 @@ use crate::workspace::secret_rules::described;
 /// Writes the changes by tenant, then the summary.
 pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Result<()> {
     let mut by_tenant: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
-    for change in &plan.changes {
+    for change in plan.changes.iter().chain(&plan.withheld) {
         by_tenant.entry(change.address.tenant()).or_default().push(change);
     }
     for still in plan.standstills.iter().filter(|still| still.suspends) {
         by_tenant.entry(still.address.tenant()).or_default();
     }
     let mut shown: BTreeMap<Vec<u8>, String> = BTreeMap::new();
-    let changed = plan.changes.iter().map(|change| (&change.address, &change.kind));
+    for changes in by_tenant.values_mut() {
+        changes.sort_by(|a, b| a.address.cmp(&b.address));
+    }
+    let all = plan.changes.iter().chain(&plan.withheld);
+    let changed = all.map(|change| (&change.address, &change.kind));
     let still = plan.standstills.iter().map(|still| (&still.address, &still.kind));
     let named: Vec<(usize, usize)> = changed
         .chain(still)
@@ -43,7 +47,15 @@ pub fn write(out: &mut dyn Write, plan: &Plan, desired: &DesiredState) -> io::Re
                 ),
             })
             .unwrap_or_default();
-        writeln!(out, "{}  {}", styled(BOLD, tenant), styled(DIM, about))?;
+        let waits = plan.withheld.iter().any(|change| change.address.tenant() == *tenant);
+        let waits = if waits { " · awaits confirmation" } else { "" };
+        writeln!(
+            out,
+            "{}  {}{}",
+            styled(BOLD, tenant),
+            styled(DIM, about),
+            styled(YELLOW, waits)
+        )?;
         for change in changes {
             write_change(out, change, &plan.standstills, (width, kinds), &mut shown)?;
         }
@@ -162,6 +174,9 @@ fn why(change: &Change, standstills: &[Still]) -> String {
     if change.costs {
         why.push_str(", costs money");
     }
+    if change.is_unconfirmed() {
+        why.push_str(", to be confirmed");
+    }
     if change.left_behind {
         why.push_str(", left behind: the platform cannot delete it");
     }
@@ -213,6 +228,14 @@ fn kept(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 
 /// Deletions first, then the rest, then what it costs and what it touches.
 fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    if plan.changes.is_empty() && !plan.withheld.is_empty() {
+        writeln!(
+            out,
+            "{}",
+            styled(BOLD, format!("Nothing to do yet: {}.", withheld(plan)))
+        )?;
+        return kept(out, plan);
+    }
     if plan.changes.is_empty() {
         let blocked = plan.blocked();
         let tenants = blocked.iter().filter(|name| **name != SHARED).count();
@@ -242,22 +265,18 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         }?;
         return kept(out, plan);
     }
-    let counts: Vec<String> = Action::ALL
-        .iter()
-        .filter_map(|action| match plan.count(*action) {
-            0 => None,
-            count => Some(format!("{count} to {}", action.verb())),
-        })
-        .collect();
     let facts = Facts::of(plan);
     let shared = if facts.shared { " and what tenants share" } else { "" };
     writeln!(
         out,
         "{} in {} of {}{shared}",
-        styled(BOLD, format!("Plan: {}", counts.join(", "))),
+        styled(BOLD, format!("Plan: {}", counts(&plan.changes).join(", "))),
         facts.tenants,
         counted(plan.tenants, "tenant")
     )?;
+    if !plan.withheld.is_empty() {
+        writeln!(out, "      {}", withheld(plan))?;
+    }
     if facts.drift > 0 {
         writeln!(
             out,
@@ -271,6 +290,21 @@ fn summary(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     kept(out, plan)?;
     writeln!(out, "      about {}", counted(facts.calls, "API call"))?;
     writeln!(out, "{}", styled(DIM, format!("digest {}", plan.digest())))
+}
+
+/// What is not done as long as something is not confirmed.
+fn withheld(plan: &Plan) -> String {
+    format!("{} await confirmation", counts(&plan.withheld).join(", "))
+}
+
+/// How many changes there are of each kind.
+fn counts(changes: &[Change]) -> Vec<String> {
+    let count = |action: &Action| changes.iter().filter(|change| change.action == *action).count();
+    let counts = Action::ALL.iter().map(|action| (count(action), action));
+    let counts = counts.filter(|(count, _)| *count > 0);
+    counts
+        .map(|(count, action)| format!("{count} to {}", action.verb()))
+        .collect()
 }
 
 fn are(tenants: usize) -> String {

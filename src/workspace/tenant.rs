@@ -39,6 +39,10 @@ pub struct TenantFile {
     /// Existing objects to take over, by id.
     #[serde(default)]
     pub adopt: BTreeMap<String, String>,
+    /// What may be lost for good: addresses, and the id of the object at each. What a deprovisioned tenant names here, or
+    /// an empty table where nothing of it needs a name, lets all of it go.
+    #[serde(default)]
+    pub confirm: Option<BTreeMap<String, String>>,
     /// The gates of the version that somebody has passed; `upa approve` writes them.
     #[serde(default)]
     pub approvals: BTreeMap<String, Approval>,

@@ -300,7 +300,7 @@ fn one_at_a_time() {
         exit 11
         --- stderr
         error: another apply is working here (process [PID])
-        hint: run again when it is done
+        hint: run again when it is done, or wait for it with `--wait 10m`
         "#);
         // Looking is allowed.
         space.upa(&["plan"]).exits(0);

@@ -205,7 +205,7 @@ fn help() {
      11  another run is working
      12  the plan is stale: what it was made from has moved
      14  a threshold of [policy] was exceeded
-     15  apply --require-complete: waiting for an approval
+     15  apply --require-complete: waiting for an approval or a confirmation
      64  wrong usage of the command line
     "#);
     assert_eq!(

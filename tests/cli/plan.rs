@@ -65,7 +65,8 @@ fn statuses_say_whether_there_are_changes() {
       "secrets": {},
       "tenants": 1,
       "tenants_changed": 0,
-      "webhooks": 0
+      "webhooks": 0,
+      "withheld": []
     }
     "#);
 }
@@ -348,7 +349,7 @@ fn thresholds_hold_a_plan_back_until_its_digest_is_named() {
     assert_snapshot!(seen(&run.stderr), @r#"
     error: this plan would delete 6 of 12 recorded objects, more than the 20 % of `policy.max_delete_percent`
      |
-    help: if that is what you want: --approve sha256:[DIGEST]
+    help: if that is what you want: --approve sha256:[DIGEST]; or say in Git that all of a tenant may go, by a table `[confirm]` in tenants/ana.toml, tenants/bo.toml
     "#);
     assert_eq!(run.status, 14);
     space.unmoved(&head);

@@ -14,10 +14,12 @@ mod standing;
 mod suspended;
 mod world;
 
+use std::collections::BTreeSet;
+
 use upa::lockfile::Pending;
 use upa::plan::{Action, Mover, Reason};
 use upa::platform::{Activity, Reading, Step};
-use upa::problem::Class;
+use upa::problem::{Class, Severity};
 use upa::resource::Address;
 use upa::workspace::Status;
 use world::{World, disturb};
@@ -176,19 +178,41 @@ fn a_tenant_that_goes_is_deleted_callers_first_and_thresholds_hold() {
     let tenant = world.desired.tenants.get_mut("client-0000").unwrap();
     tenant.status = Status::Deprovisioned;
     tenant.resources.clear();
-    // What people put something into goes only when it is named.
+    // What people put something into goes only when it is named; until then all of it is shown, and nothing done.
     let plan = world.plan();
-    assert_eq!(plan.count(Action::Delete), 0);
+    assert_eq!((plan.changes.len(), plan.withheld.len()), (0, 17));
+    // Who names the tenant is told that it cannot be done.
+    for (named, severity) in [(false, Severity::Warning), (true, Severity::Error)] {
+        world.rules.named = named.then(|| "client-0000".to_owned()).into_iter().collect();
+        let plan = world.plan();
+        let [problem] = &plan.problems[..] else {
+            panic!("{:#?}", plan.problems)
+        };
+        assert_eq!((problem.class, problem.severity), (Class::Decision, severity));
+    }
     let kept: Vec<Address> = ["calendar", "calls-tab", "sheet"]
         .map(|name| format!("client-0000/{name}").parse().unwrap())
         .into();
-    for address in &kept {
-        let asked = |problem: &&upa::problem::Problem| {
-            problem.class == Class::Decision && problem.message.contains(&format!("would delete {address}:"))
-        };
-        assert_eq!(plan.problems.iter().filter(asked).count(), 1, "{:#?}", plan.problems);
-    }
-    assert_eq!(plan.problems.len(), kept.len());
+    // The words in Git speak for these objects and for no others, and for all of them together.
+    let lock = &world.locks["client-0000"];
+    let id = |address: &Address| lock.resources[address].id().unwrap().to_owned();
+    let stated: BTreeSet<(Address, String)> = kept.iter().map(|address| (address.clone(), id(address))).collect();
+    let said = |world: &mut World, said: Option<BTreeSet<(Address, String)>>| {
+        world.desired.tenants.get_mut("client-0000").unwrap().confirmed = said;
+        let plan = world.plan();
+        (plan.changes.len(), plan.withheld.len(), plan.problems.len())
+    };
+    let others = stated.iter().map(|(address, id)| (address.clone(), format!("{id}-2")));
+    let others = others.collect();
+    let fewer = stated.iter().skip(1).cloned().collect();
+    assert_eq!(said(&mut world, Some(others)), (0, 17, 1));
+    assert_eq!(said(&mut world, Some(fewer)), (0, 17, 1));
+    assert_eq!(
+        said(&mut world, Some(stated)),
+        (17, 0, 0),
+        "and it does not count for the thresholds"
+    );
+    assert_eq!(said(&mut world, None), (0, 17, 1));
     world.rules.confirmed.extend(kept);
     let plan = world.plan();
     // The titles of the columns go with their sheet; what the other client uses too stays.

@@ -99,7 +99,8 @@ pub async fn live(seed: u64) -> Life {
         let before = Before::of(&world).await;
         let ended = if world.roll(3) == 0 {
             let two = Clone::of(&world, "two");
-            let (first, second) = futures::join!(one.apply(&first), two.apply(&second));
+            let (these, others) = apart(&world, crowded);
+            let (first, second) = futures::join!(one.apply_for(&these, &first), two.apply_for(&others, &second));
             vec![first, second]
         } else {
             vec![one.apply(&first).await]
@@ -140,6 +141,23 @@ pub async fn live(seed: u64) -> Life {
     life.asked = world.asked.load(std::sync::atomic::Ordering::SeqCst);
     life.named = world.named.load(std::sync::atomic::Ordering::SeqCst);
     life
+}
+
+/// For whom two runs are made that meet: both for all, or each for a tenant of its own, beside whom it changes what they share.
+fn apart(world: &World, crowded: bool) -> (Vec<String>, Vec<String>) {
+    let other = TENANTS[1 + world.roll(2) as usize];
+    let is_known = |tenant: &str| {
+        world
+            .files
+            .lock()
+            .unwrap()
+            .contains_key(&format!("tenants/{tenant}.toml"))
+    };
+    // Where studios are few, what a run may be content with is judged for those that are for all.
+    if crowded || world.roll(2) == 0 || !is_known(other) {
+        return (Vec::new(), Vec::new());
+    }
+    (vec![TENANTS[0].to_owned()], vec![other.to_owned()])
 }
 
 /// A tenant is in one of the few studios, or in none.

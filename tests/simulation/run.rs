@@ -7,8 +7,10 @@ use std::time::Duration;
 use git2::Repository;
 use upa::apply::Progress;
 use upa::cli::Global;
+use upa::cli::claim::Patience;
 use upa::cli::report::{self, Failure};
-use upa::cli::run::{self, Run};
+use upa::cli::run::{self, Run, Wanted};
+use upa::cli::session::Session;
 use upa::exit::Exit;
 use upa::plan::Rules;
 use upa::platform::Step;
@@ -106,7 +108,13 @@ impl Clone {
 
     /// `upa apply --yes`, as far as the process lives.
     pub async fn apply(&self, process: &Arc<Process>) -> Ended {
-        self.process(process, apply(self.global(process), process)).await
+        self.apply_for(&[], process).await
+    }
+
+    /// Likewise, for these tenants; none are all.
+    pub async fn apply_for(&self, tenants: &[String], process: &Arc<Process>) -> Ended {
+        self.process(process, apply(self.global(process), tenants, process))
+            .await
     }
 
     /// `upa plan --detailed-exitcode`: what is left to do, as text; nothing if nothing is.
@@ -136,9 +144,9 @@ impl Clone {
     }
 }
 
-fn rules(run: &Run, world: &World) -> Rules {
+fn rules(session: &Session, world: &World) -> Rules {
     Rules {
-        policy: run.session.workspace.settings.policy.clone(),
+        policy: session.workspace.settings.policy.clone(),
         recreate: world.recreate.lock().unwrap().clone(),
         now_ms: upa::outside::now().as_millisecond(),
         ..Rules::default()
@@ -146,9 +154,21 @@ fn rules(run: &Run, world: &World) -> Rules {
 }
 
 /// What `upa apply --yes` does, without its terminal.
-async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Failure> {
-    let (mut run, desired) = Run::open(&global, &[], false).await?;
-    let mut survey = run.survey(desired, &rules(&run, &process.world)).await;
+async fn apply(global: Global, tenants: &[String], process: &Process) -> Result<(Exit, String), Failure> {
+    let wanted = Wanted {
+        tenants,
+        rollback: false,
+    };
+    let rules = |session: &Session| rules(session, &process.world);
+    let (run, desired) = Run::open(&global, tenants, false).await?;
+    let survey = run.survey(desired, &rules(&run.session)).await;
+    let (mut run, mut survey) = match run::stops(Exit::of_problems(&survey.plan.problems)) {
+        true => (run, survey),
+        false => {
+            let patience = Patience::none();
+            run.claim_shared(&global, wanted, &rules, survey, &patience).await?
+        }
+    };
     let mut problems = run.session.warnings.clone();
     problems.extend(survey.plan.problems.iter().cloned());
     super::people::hear(&process.world, &report::problems(&survey.plan.problems));
@@ -158,7 +178,7 @@ async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Fail
     }
     let outcomes = run.execute(&mut survey, &process.interrupted, &Quiet).await?;
     run.record(&survey.plan, &outcomes)?;
-    let left = run.leftover(&[], &outcomes, &rules(&run, &process.world)).await?;
+    let left = run.leftover(tenants, &outcomes, &rules(&run.session)).await?;
     problems.extend(outcomes.iter().flat_map(|outcome| outcome.problems.iter().cloned()));
     problems.extend(left.iter().cloned());
     run.close().await;
@@ -166,7 +186,7 @@ async fn apply(global: Global, process: &Process) -> Result<(Exit, String), Fail
 }
 
 async fn plan(global: Global) -> Result<String, Failure> {
-    use upa::cli::session::{At, Fetch, Session};
+    use upa::cli::session::{At, Fetch};
     use upa::cli::survey;
     let session = Session::open_with(&global, At::Revision("HEAD"), &[], Fetch::Always)?;
     let desired = survey::wanted(&session, &[])?;

@@ -151,8 +151,10 @@ async fn story(workspace: &Workspace, n8n: &Instance) {
     for tenant in TENANTS {
         workspace.set_status(tenant, "deprovisioned");
     }
-    // What people put something into goes only when it is named.
+    // What people put something into goes only when it is named; until then the tenants wait, and nothing has failed.
     let (status, _, error) = workspace.upa(&["plan"]);
+    assert_eq!(status, 0, "{error}");
+    let (status, _, error) = workspace.upa(&["plan", "welcs"]);
     assert_eq!(status, 10, "{error}");
     assert!(error.contains("--confirm welcs/calendar"), "{error}");
     let confirmed = workspace.confirmations();

@@ -146,8 +146,9 @@ impl Workspace {
     /// What a plan asks to be confirmed by name.
     pub fn confirmations(&self) -> Vec<String> {
         let (_, _, error) = self.upa(&["plan"]);
-        let hints = error.lines().filter_map(|line| line.split_once("--confirm "));
-        hints.map(|(_, address)| address.trim().to_owned()).collect()
+        let words: Vec<&str> = error.split_whitespace().collect();
+        let named = words.windows(2).filter(|pair| pair[0] == "--confirm");
+        named.map(|pair| pair[1].to_owned()).collect()
     }
 
     /// Applies a plan that exceeds the thresholds and ends what people put something into, as a person does who has read

@@ -8,6 +8,7 @@ use super::{Pass, listening};
 use crate::lockfile::{Locked, Lockfile};
 use crate::plan::change::{Action, Change, Door, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
+use crate::plan::losses::{self, Loss};
 use crate::platform::{Activity, KindFacts, Reading, Rival, Search, Step};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
@@ -73,9 +74,6 @@ impl<'a> Pass<'a> {
             Decision::Stop(_) => return self.stop_gone(address, &reading),
             Decision::Nothing | Decision::Create | Decision::Adopt | Decision::Update => return,
         };
-        if action == Action::Delete && self.stop_at_keep(address, &facts, "delete") {
-            return;
-        }
         let object = match &reading {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
@@ -96,37 +94,41 @@ impl<'a> Pass<'a> {
             .zip(platform)
             .map(|(object, platform)| listening(platform, &locked.kind, object));
         let reason = self.why_gone(address);
-        self.out.changes.push(Change {
-            address: address.clone(),
-            kind: locked.kind.clone(),
-            account: locked.account.clone(),
-            action,
-            reason,
-            mover: None,
-            steps,
-            id: object.map(|object| object.id.clone()),
-            moved_from: None,
-            fields: Vec::new(),
-            place: Some(self.tenant.place.clone()),
-            revision: self.tenant.revision,
-            costs: false,
-            left_behind: facts.left_behind && action == Action::Delete,
-            work: Work {
-                fingerprint: locked.fingerprint.clone(),
-                owner: locked.owner.clone(),
-                document: Value::Null,
-                marked: true,
-                listening: listening.unwrap_or_default(),
-                out: locked.out(),
-                retiring: locked.retiring.clone(),
-                calls: self.goes_before(address),
-                door: match reason {
-                    Reason::Suspended => Door::Closes(locked.needs().cloned().collect()),
-                    _ => Door::Neither,
+        self.lose(
+            &facts,
+            Change {
+                address: address.clone(),
+                kind: locked.kind.clone(),
+                account: locked.account.clone(),
+                action,
+                reason,
+                mover: None,
+                steps,
+                id: object.map(|object| object.id.clone()),
+                moved_from: None,
+                fields: Vec::new(),
+                place: Some(self.tenant.place.clone()),
+                revision: self.tenant.revision,
+                costs: false,
+                left_behind: facts.left_behind && action == Action::Delete,
+                loss: None,
+                work: Work {
+                    fingerprint: locked.fingerprint.clone(),
+                    owner: locked.owner.clone(),
+                    document: Value::Null,
+                    marked: true,
+                    listening: listening.unwrap_or_default(),
+                    out: locked.out(),
+                    retiring: locked.retiring.clone(),
+                    calls: self.goes_before(address),
+                    door: match reason {
+                        Reason::Suspended => Door::Closes(locked.needs().cloned().collect()),
+                        _ => Door::Neither,
+                    },
+                    ..Work::default()
                 },
-                ..Work::default()
             },
-        });
+        );
     }
 
     fn why_gone(&self, address: &Address) -> Reason {
@@ -232,6 +234,7 @@ impl<'a> Pass<'a> {
             revision: self.tenant.revision,
             costs: false,
             left_behind: false,
+            loss: None,
             work: Work {
                 fingerprint: locked.fingerprint.clone(),
                 owner: locked.owner.clone(),
@@ -241,22 +244,20 @@ impl<'a> Pass<'a> {
         });
     }
 
-    /// An object whose loss must be confirmed by name.
-    pub(super) fn stop_at_keep(&mut self, address: &Address, facts: &KindFacts, verb: &str) -> bool {
-        let Some(why) = facts
-            .keep
-            .as_ref()
-            .filter(|_| !self.basis.rules.confirmed.contains(address))
-        else {
-            return false;
+    /// A change that may take away what must not be lost unless it is confirmed.
+    pub(super) fn lose(&mut self, facts: &KindFacts, change: Change) {
+        let takes = match change.action {
+            Action::Delete => true,
+            Action::Replace => change.reason != Reason::Expires,
+            _ => false,
         };
-        let problem = Problem::error(Class::Decision, format!("this plan would {verb} {address}: {why}"));
-        self.refuse(
-            problem
-                .at(self.tenant.place.clone())
-                .hint(format!("if that is what you want: --confirm {address}")),
-        );
-        true
+        let why = losses::why(facts, change.action).filter(|_| takes);
+        let stated = match self.tenant.is_shared() {
+            true => Some(&self.basis.desired.shared.confirmed),
+            false => self.tenant.confirmed.as_ref(),
+        };
+        let loss = why.map(|why| Loss::of(&change, why, stated, self.basis.rules));
+        self.out.changes.push(Change { loss, ..change });
     }
 
     /// A creation nobody knows the outcome of, and nobody wants it any more.

@@ -30,6 +30,8 @@ use crate::workspace::gates::Per;
 #[derive(Default)]
 pub struct Outcome {
     pub changes: Vec<Change>,
+    /// What is not done as long as something may not be lost.
+    pub withheld: Vec<Change>,
     pub problems: Vec<Problem>,
     /// Accounts it needs and that could not be read.
     pub failed_accounts: BTreeSet<String>,
@@ -65,8 +67,28 @@ impl Outcome {
             self.changes.retain(|change| !self.failed.contains_key(&change.address));
         } else {
             self.changes.clear();
+            self.withheld.clear();
             self.due = false;
         }
+    }
+
+    /// Puts aside what must not be lost yet: of a tenant everything, of what tenants share each by itself.
+    fn withhold(&mut self, tenant: &DesiredTenant) {
+        if !self.changes.iter().any(Change::is_unconfirmed) {
+            return;
+        }
+        let changes = std::mem::take(&mut self.changes);
+        let (later, now): (Vec<Change>, Vec<Change>) = changes
+            .into_iter()
+            .partition(|change| !tenant.is_shared() || change.is_unconfirmed());
+        (self.withheld, self.changes) = (later, now);
+        let stays = self
+            .withheld
+            .iter()
+            .filter(|change| tenant.resources.contains_key(&change.address));
+        let stays: Vec<Address> = stays.map(|change| change.address.clone()).collect();
+        self.failed
+            .extend(stays.into_iter().map(|address| (address, Class::Decision)));
     }
 }
 
@@ -120,14 +142,19 @@ pub fn plan_tenant(
     for problem in &mut out.problems {
         problem.tenant.get_or_insert_with(|| tenant.name.clone());
     }
+    let fails = out.problems.iter().any(Problem::is_error);
+    if !tenant.is_shared() && !fails {
+        out.doubts = standing::held(doubts.iter().map(|(address, _)| address.clone()), &out.changes, lock);
+        out.changes.retain(|change| !out.doubts.contains(&change.address));
+    }
+    if tenant.is_shared() || !fails {
+        out.withhold(tenant);
+    }
     if tenant.is_shared() {
         spread(&mut out.failed, tenant);
         out.changes.retain(|change| !out.failed.contains_key(&change.address));
-    } else if out.problems.iter().any(Problem::is_error) {
+    } else if fails {
         out.changes.clear();
-    } else {
-        out.doubts = standing::held(doubts.iter().map(|(address, _)| address.clone()), &out.changes, lock);
-        out.changes.retain(|change| !out.doubts.contains(&change.address));
     }
     for (_, problem) in doubts {
         out.problems.push(problem.tenant(&*tenant.name));
@@ -167,7 +194,7 @@ pub fn plan_tenant(
         tenant.status != Status::Deprovisioned && current.is_some_and(|version| version.request.is_unsettled())
     };
     let left_over = tenant.status == Status::Deprovisioned && !lock.versions.is_empty() && lock.resources.is_empty();
-    let blocked = out.problems.iter().any(Problem::is_error);
+    let blocked = !out.withheld.is_empty() || out.problems.iter().any(Problem::is_error);
     out.due = out.changes.is_empty()
         && !blocked
         && ((open || left_over) && !is_finished(tenant, lock)

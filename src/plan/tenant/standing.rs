@@ -156,6 +156,7 @@ impl<'a> Pass<'a> {
             revision: self.tenant.revision,
             costs: false,
             left_behind: false,
+            loss: None,
             work: Work {
                 fingerprint: resource.fingerprint.clone(),
                 owner: self.basis.observed.owner(&resource.account).map(str::to_owned),

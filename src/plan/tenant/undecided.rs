@@ -5,25 +5,12 @@ use std::collections::BTreeSet;
 use super::Pass;
 use crate::desired::Resource;
 use crate::lockfile::Locked;
-use crate::plan::change::Reason;
 use crate::plan::decide::Why;
 use crate::platform::{Cause, KindFacts, Reading, Rival, Search, Step};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::Address;
 
 impl Pass<'_> {
-    /// A new object would cost money again, or take with it what people would miss.
-    pub(super) fn stop_at_loss(&mut self, facts: &KindFacts, resource: &Resource, why: Option<Reason>) -> bool {
-        if why == Some(Reason::Expires) {
-            return false;
-        }
-        let mut facts = facts.clone();
-        if facts.costs {
-            facts.keep.get_or_insert_with(|| "a new one costs money".to_owned());
-        }
-        self.stop_at_keep(&resource.address, &facts, "replace")
-    }
-
     /// Objects with the natural key of one that is to be created, or a creation nobody knows the outcome of.
     pub(super) fn stop_at_rivals(
         &mut self,

@@ -86,9 +86,6 @@ impl<'a> Pass<'a> {
             Decision::Adopt => Action::Adopt,
             Decision::Update => Action::Update,
         };
-        if action == Action::Replace && self.stop_at_loss(&facts, resource, replaced) {
-            return;
-        }
         let object = match &reading {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
@@ -149,51 +146,56 @@ impl<'a> Pass<'a> {
         let door = self.door(action, &facts, resource, seen.locked);
         let keys: BTreeSet<String> = platform.owned(&resource.kind, &resource.document).into_iter().collect();
         let gentle = seen.lock != Lock::Applied && self.is_gentle(&facts, resource);
-        self.out.changes.push(Change {
-            address: resource.address.clone(),
-            kind: resource.kind.clone(),
-            account: resource.account.clone(),
-            action,
-            reason,
-            mover,
-            steps,
-            id: object.map(|object| object.id.clone()),
-            moved_from: self.moves.get(&resource.address).cloned(),
-            fields,
-            place: Some(resource.place.clone()),
-            revision: self.tenant.revision,
-            costs: facts.costs && matches!(action, Action::Create | Action::Replace),
-            left_behind: facts.left_behind && action == Action::Replace,
-            work: Work {
-                fingerprint: resource.fingerprint.clone(),
-                owner: self.basis.observed.owner(&resource.account).map(str::to_owned),
-                document,
-                asked: keeps.then(|| Digest::of_json(&symbol::symbolic(&resource.document))),
-                expected,
-                dropped: written.difference(&keys).cloned().collect(),
-                keys,
-                marked: seen.ours,
-                attempt: pending.filter(|_| goes_on).map(|pending| pending.attempt),
-                entries: resource.entries.clone(),
-                listening: object
-                    .map(|object| listening(platform, &resource.kind, object))
-                    .unwrap_or_default(),
-                drafts: facts.drafts,
-                out: seen.locked.map(Locked::out).unwrap_or_default(),
-                retiring,
-                hidden: facts.hidden(),
-                create_only: facts.create_only,
-                rotated: unseen.rotated,
-                natural: self.places.natural(&resource.address).cloned(),
-                look: self.looked(resource),
-                unproven: false,
-                gentle,
-                needs: resource.needs.clone(),
-                calls: resource.calls.clone(),
-                after: BTreeSet::new(),
-                door,
+        let lost = facts.clone();
+        self.lose(
+            &lost,
+            Change {
+                address: resource.address.clone(),
+                kind: resource.kind.clone(),
+                account: resource.account.clone(),
+                action,
+                reason,
+                mover,
+                steps,
+                id: object.map(|object| object.id.clone()),
+                moved_from: self.moves.get(&resource.address).cloned(),
+                fields,
+                place: Some(resource.place.clone()),
+                revision: self.tenant.revision,
+                costs: facts.costs && matches!(action, Action::Create | Action::Replace),
+                left_behind: facts.left_behind && action == Action::Replace,
+                loss: None,
+                work: Work {
+                    fingerprint: resource.fingerprint.clone(),
+                    owner: self.basis.observed.owner(&resource.account).map(str::to_owned),
+                    document,
+                    asked: keeps.then(|| Digest::of_json(&symbol::symbolic(&resource.document))),
+                    expected,
+                    dropped: written.difference(&keys).cloned().collect(),
+                    keys,
+                    marked: seen.ours,
+                    attempt: pending.filter(|_| goes_on).map(|pending| pending.attempt),
+                    entries: resource.entries.clone(),
+                    listening: object
+                        .map(|object| listening(platform, &resource.kind, object))
+                        .unwrap_or_default(),
+                    drafts: facts.drafts,
+                    out: seen.locked.map(Locked::out).unwrap_or_default(),
+                    retiring,
+                    hidden: facts.hidden(),
+                    create_only: facts.create_only,
+                    rotated: unseen.rotated,
+                    natural: self.places.natural(&resource.address).cloned(),
+                    look: self.looked(resource),
+                    unproven: false,
+                    gentle,
+                    needs: resource.needs.clone(),
+                    calls: resource.calls.clone(),
+                    after: BTreeSet::new(),
+                    door,
+                },
             },
-        });
+        );
     }
 
     /// The steps that would make it as Git wants it.
