@@ -88,7 +88,7 @@ fn a_number_with_more_digits_than_are_kept_anywhere_is_refused() {
     }
 }
 
-/// What was changed by hand by one is drift, although one double holds both.
+/// What n8n made of a change by hand is another number, to the last digit.
 #[test]
 fn a_neighbour_beyond_2_53_is_another_number() {
     let [(name, value), _] = templates(&json!("<%= inputs.minutes %>"));
