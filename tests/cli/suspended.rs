@@ -434,17 +434,28 @@ fn what_is_opened_by_hand_meanwhile_is_closed_again() {
         for workflow in [space.id("ana", "ana@v1/record"), answer] {
             server.ok("POST", &format!("/n8n/api/v1/workflows/{workflow}/activate"), None);
         }
-        let plan = space.upa(&["plan", "--detailed-exitcode", "--drift"]);
+        let plan = space.upa(&["plan", "--detailed-exitcode"]);
         assert_snapshot!(plan, @r#"
-        exit 64
-        --- stderr
-        error: unexpected argument '--drift' found
+        exit 2
+        --- stdout
+        ana  bot v1 revision 1 · suspended
+          ~ update  ana@v1/answer     n8n.workflow      it runs, and Git wants it stopped, unpublishes
+          ~ update  ana@v1/assistant  vapi.assistant    drift: changed on the platform
+              maxDurationSeconds
+                - 600
+                + 10
+          ~ update  ana@v1/line       pager.line        it runs, and Git wants it stopped
+          ~ update  ana@v1/number     vapi.phone_number drift: changed on the platform
+              squadId
+                - "[UUID]"
+                + null
+          ~ update  ana@v1/record     n8n.workflow      it runs, and Git wants it stopped, unpublishes
 
-          tip: a similar argument exists: '--dir'
-
-        Usage: upa plan --detailed-exitcode --dir <DIR> [TENANTS]...
-
-        For more information, try '--help'.
+        Plan: 5 to update in 1 of 1 tenant
+              5 of them because of changes made on the platform
+              1 live webhook affected
+              about 17 API calls
+        digest sha256:[DIGEST]
         "#);
         space.apply();
         space.settled();

@@ -52,12 +52,10 @@ impl Rest {
             id: Some(&own),
             ..scope_of(kind, job, &live)
         };
-        let sent = self.send(call, &scope).await;
-        if let Err(error) = sent.as_ref()
-            && error.is_harmless()
-        {
-            return sent.map(|_| Receipt::default());
-        }
+        let sent = match self.send(call, &scope).await {
+            Err(error) if error.is_harmless() => return Err(error),
+            sent => sent,
+        };
         // What is there now decides, not the answer.
         for look in 1..=LOOKS {
             let live = self.read(kind, &job.id).await.map_err(PlatformError::after_write)?;
