@@ -213,6 +213,7 @@ fn missed(context: &Context<'_>, desired: &DesiredTenant, known: &mut Provisione
     let integrations = std::mem::take(&mut known.request.integrations);
     known.request = opened(context, desired, Purpose::Provision);
     known.request.integrations = integrations;
+    known.request.comes_to(RequestState::Provisioning, now);
     known.request.comes_to(RequestState::AwaitingApproval, now);
     known.request.deadline = Some(*deadline);
     let why = format!(

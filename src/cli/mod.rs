@@ -68,8 +68,8 @@ pub struct Global {
     /// Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
     #[arg(long, global = true)]
     pub sandbox: bool,
-    /// Let the sandbox tell lies from this seed, as platforms do on bad days: answers that are lost, late, cut, refused, of
-    /// a proxy, or of something else. The same seed tells the same lies
+    /// Let the sandbox tell lies from this seed, as platforms do on bad days: answers that are lost, cut, old, refused, of a
+    /// proxy, or of something else. The same seed tells the same lies
     #[arg(long, global = true, value_name = "SEED", requires = "sandbox")]
     pub chaos_seed: Option<u64>,
     /// Look at the lockfiles that were fetched last instead of asking the remote of `[git]`

@@ -253,6 +253,11 @@ fn help() {
           --sandbox
               Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
 
+          --chaos-seed <SEED>
+              Let the sandbox tell lies from this seed, as platforms do on bad days: answers that are
+              lost, cut, old, refused, of a proxy, or of something else. The same seed tells the same
+              lies
+
           --offline
               Look at the lockfiles that were fetched last instead of asking the remote of `[git]`
 

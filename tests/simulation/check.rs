@@ -264,7 +264,7 @@ fn misled(request: &Request) -> Option<String> {
                 | [AwaitingApproval, Completed | Failed]
         )
     });
-    let times: Vec<&String> = request.history.iter().map(|one| &one.at).collect();
+    let times: Vec<&jiff::Timestamp> = request.history.iter().map(|one| &one.at).collect();
     match wrong {
         Some(pair) => Some(format!("{pair:?}")),
         None if !times.is_sorted() => Some(format!("{times:?}")),

@@ -98,6 +98,7 @@ impl Clone {
         Global {
             dir: self.folder.clone(),
             sandbox: false,
+            chaos_seed: None,
             offline: false,
             trusted_ref: None,
             ci: false,
