@@ -326,6 +326,13 @@ impl Lockfile {
         self.resources.values().filter(|locked| locked.id().is_some()).count()
     }
 
+    /// Whether the tenant is on a version of a product, or on its way to it: what was taken down leaves only a record.
+    pub fn is_on(&self, product: &str, version: &str) -> bool {
+        let left = |known: &Provisioned| known.request.purpose == Purpose::Deprovision && self.resources.is_empty();
+        let known = self.versions.get(version);
+        known.is_some_and(|known| known.product == product && !left(known))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty() && self.resources.is_empty()
     }

@@ -30,6 +30,7 @@ mod limits;
 mod lockfiles;
 mod lost_updates;
 mod misc;
+mod mistakes;
 mod orphans;
 mod owners;
 mod places;
