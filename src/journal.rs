@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::lockfile::Event;
-use crate::outside::{Deed, Outside};
+use crate::outside::{Deed, Outside, naming};
 
 /// The largest journal that is read, in bytes: far more than a run over thousands of tenants writes.
 const LARGEST: u64 = 1 << 30;
@@ -50,10 +50,11 @@ impl Journal {
     /// Starts the journal of a run.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is written")]
     pub fn start(folder: &Path, run: Uuid, outside: Arc<dyn Outside>) -> std::io::Result<Self> {
-        outside.about_to(Deed::Journal)?;
-        std::fs::create_dir_all(folder)?;
         let path = folder.join(format!("{run}.journal"));
-        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        outside.about_to(Deed::Journal).map_err(naming(&path))?;
+        std::fs::create_dir_all(folder).map_err(naming(folder))?;
+        let opened = OpenOptions::new().create_new(true).append(true).open(&path);
+        let file = opened.map_err(naming(&path))?;
         Ok(Self {
             path,
             file: Mutex::new(file),
@@ -81,16 +82,17 @@ impl Journal {
         let mut line = serde_json::to_string(what)?;
         line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.outside.about_to(Deed::Journal)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_data()
+        let about = self.outside.about_to(Deed::Journal);
+        let written = about.and_then(|()| file.write_all(line.as_bytes()));
+        written.and_then(|()| file.sync_data()).map_err(naming(&self.path))
     }
 
     /// Everything in it is in a commit now.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is removed")]
     pub fn finish(self) -> std::io::Result<()> {
-        self.outside.about_to(Deed::Forget)?;
-        std::fs::remove_file(self.path)
+        let about = self.outside.about_to(Deed::Forget);
+        let removed = about.and_then(|()| std::fs::remove_file(&self.path));
+        removed.map_err(naming(&self.path))
     }
 }
 
@@ -124,14 +126,14 @@ pub fn leftovers(folder: &Path) -> std::io::Result<Vec<Leftover>> {
     paths.sort();
     let mut leftovers = Vec::new();
     for path in paths {
-        let size = std::fs::metadata(&path)?.len();
+        let size = std::fs::metadata(&path).map_err(naming(&path))?.len();
         if size > LARGEST {
             return Err(io::Error::other(format!(
                 "the journal `{}` has {size} bytes, and upa reads at most {LARGEST}: no run of upa wrote that; move it away",
                 path.display()
             )));
         }
-        let (base, entries) = read(&std::fs::read(&path)?);
+        let (base, entries) = read(&std::fs::read(&path).map_err(naming(&path))?);
         leftovers.push(Leftover { path, base, entries });
     }
     Ok(leftovers)
@@ -154,8 +156,9 @@ pub fn read(bytes: &[u8]) -> (Option<String>, Vec<Entry>) {
 /// Removes a journal whose events are in a commit.
 #[expect(clippy::disallowed_methods, reason = "edge: this is where journals are removed")]
 pub fn remove(leftover: &Leftover, outside: &dyn Outside) -> std::io::Result<()> {
-    outside.about_to(Deed::Forget)?;
-    std::fs::remove_file(&leftover.path)
+    let about = outside.about_to(Deed::Forget);
+    let removed = about.and_then(|()| std::fs::remove_file(&leftover.path));
+    removed.map_err(naming(&leftover.path))
 }
 
 #[cfg(test)]

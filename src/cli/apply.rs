@@ -57,6 +57,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
     let live = Live::start("reading the workspace");
     let (mut run, desired) = Run::open(global, &args.tenants, args.rollback).await?;
     args.rules.check(&run.session, &desired)?;
+    run.probes = args.rules.probe || approved.as_ref().is_some_and(|approved| approved.probed);
     live.says("observing");
     live.counts(&run.accounts);
     let survey = run.survey(desired, &args.rules.rules(&run.session)).await;

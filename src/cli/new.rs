@@ -11,6 +11,7 @@ use super::Global;
 use super::output;
 use super::report::Failure;
 use crate::exit::Exit;
+use crate::outside::naming;
 use crate::platform::Registry;
 use crate::platform::registry::Known;
 use crate::problem::listed;
@@ -100,9 +101,9 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     };
     let text = tenant_file(&args.tenant, version, &workspace, args.tier, &repo.operator());
     if let Some(folder) = target.parent() {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(folder).map_err(naming(folder))?;
     }
-    std::fs::write(&target, text)?;
+    std::fs::write(&target, text).map_err(naming(&target))?;
     writeln!(
         output::stdout(),
         "Wrote {path}. Fill in what is empty or commented out, then: upa validate && upa plan {}",

@@ -67,7 +67,7 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
         Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
     };
     let file = url_file(&session.repo)?;
-    std::fs::write(&file, sandbox.url())?;
+    std::fs::write(&file, sandbox.url()).map_err(crate::outside::naming(&file))?;
     let mut out = output::stdout();
     writeln!(
         out,

@@ -326,11 +326,15 @@ impl Lockfile {
         self.resources.values().filter(|locked| locked.id().is_some()).count()
     }
 
+    /// What is remembered of a version of a product.
+    pub fn provisioned(&self, product: &str, version: &str) -> Option<&Provisioned> {
+        self.versions.get(version).filter(|known| known.product == product)
+    }
+
     /// Whether the tenant is on a version of a product, or on its way to it: what was taken down leaves only a record.
     pub fn is_on(&self, product: &str, version: &str) -> bool {
         let left = |known: &Provisioned| known.request.purpose == Purpose::Deprovision && self.resources.is_empty();
-        let known = self.versions.get(version);
-        known.is_some_and(|known| known.product == product && !left(known))
+        self.provisioned(product, version).is_some_and(|known| !left(known))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -40,7 +40,7 @@ pub struct Fault {
     /// For [`Kind::ShortList`]: how many objects the page lacks. For [`Kind::SmallPages`]: how many it holds at most.
     #[serde(default = "few")]
     pub count: usize,
-    /// For [`Kind::Hidden`] and [`Kind::Vanished`]: the platform's own ids.
+    /// For [`Kind::Hidden`], [`Kind::Vanished`] and [`Kind::Deaf`]: the platform's own ids.
     #[serde(default)]
     pub ids: Vec<String>,
 }
@@ -78,6 +78,9 @@ pub enum Kind {
     Vanished,
     /// The session ends just before.
     Expire,
+    /// An n8n forgets the webhooks of these workflows, which stay published: they are there again once these are
+    /// unpublished and published.
+    Deaf,
 }
 
 fn once() -> u32 {
@@ -103,6 +106,7 @@ pub enum Twist {
         everywhere: bool,
     },
     Expire,
+    Deaf(Vec<String>),
 }
 
 impl Twist {
@@ -204,6 +208,7 @@ impl Fault {
                 everywhere: self.kind == Kind::Vanished,
             }),
             Kind::Expire => Effect::Twist(Twist::Expire),
+            Kind::Deaf => Effect::Twist(Twist::Deaf(self.ids.clone())),
         }
     }
 

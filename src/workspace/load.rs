@@ -50,7 +50,7 @@ pub fn load(files: &Files) -> Loaded {
 /// A tenant whose file violates its schema.
 enum Wrong {
     /// As far as it can be understood.
-    Guessed(Tenant, Doubt),
+    Guessed(Box<Tenant>, Doubt),
     /// Not at all; the name, and the file.
     Unknown(String, Toml),
 }
@@ -71,7 +71,7 @@ impl Wrong {
 /// Settings in which every account exists, so that a broken `upa.toml` hides no finding in another file.
 fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>, wrong: &[Wrong]) -> Settings {
     let guessed = wrong.iter().filter_map(|wrong| match wrong {
-        Wrong::Guessed(tenant, _) => Some(tenant),
+        Wrong::Guessed(tenant, _) => Some(&**tenant),
         Wrong::Unknown(..) => None,
     });
     let named = tenants.values().chain(guessed).flat_map(|tenant| &tenant.file.accounts);
@@ -98,11 +98,14 @@ fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>, wrong: &[Wr
     }
 }
 
-fn place_key(problem: &Problem) -> (&str, usize) {
-    problem
-        .place
-        .as_ref()
-        .map_or(("", 0), |place| (&place.file, place.line))
+/// Findings stand in the order in which one may follow from another: tenants are on versions, which are made of platforms.
+fn place_key(problem: &Problem) -> (usize, &str, usize) {
+    let Some(place) = &problem.place else {
+        return (0, "", 0);
+    };
+    let folders = ["upa.toml", "platforms/", "versions/", "templates/", "tenants/"];
+    let rank = folders.iter().position(|folder| place.file.starts_with(folder));
+    (rank.map_or(0, |rank| rank + 1), &place.file, place.line)
 }
 
 fn toml(files: &Files, path: &str, problems: &mut Vec<Problem>) -> Option<Toml> {
@@ -192,14 +195,8 @@ fn tenants(files: &Files, problems: &mut Vec<Problem>) -> (BTreeMap<String, Tena
                 wrong.push(match rest {
                     Some(rest) => {
                         let Salvaged { file, toml, doubt } = *rest;
-                        Wrong::Guessed(
-                            Tenant {
-                                name: owned,
-                                file,
-                                toml,
-                            },
-                            doubt,
-                        )
+                        let name = owned;
+                        Wrong::Guessed(Box::new(Tenant { name, file, toml }), doubt)
                     }
                     None => Wrong::Unknown(owned, toml),
                 });

@@ -8,7 +8,8 @@ use super::{Pass, listening};
 use crate::lockfile::{Locked, Lockfile};
 use crate::plan::change::{Action, Change, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
-use crate::platform::{Activity, KindFacts, Reading, Step};
+use crate::plan::originals;
+use crate::platform::{KindFacts, Reading, Step};
 use crate::problem::{Class, Problem};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
@@ -57,6 +58,9 @@ impl<'a> Pass<'a> {
             Decision::Delete => Action::Delete,
             // What it replaced is still to be deleted.
             Decision::Forget if !locked.retiring.is_empty() => Action::Delete,
+            Decision::Forget if !deleting && self.original(address, locked).is_some() => {
+                return self.stop_gone(address, &reading);
+            }
             Decision::Forget => Action::Forget,
             Decision::Stop(_) if lost => return self.stop_at_lost(address, &locked.kind),
             Decision::Stop(_) => return self.stop_gone(address, &reading),
@@ -69,7 +73,7 @@ impl<'a> Pass<'a> {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
         };
-        let runs = object.is_some_and(|object| matches!(object.activity, Activity::Running | Activity::Outdated));
+        let runs = object.is_some_and(|object| object.activity.is_published());
         let mut steps = Vec::new();
         if action == Action::Delete && !locked.retiring.is_empty() {
             steps.push(Step::Retire);
@@ -151,6 +155,16 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) fn stop_gone(&mut self, address: &Address, reading: &Reading) {
+        let locked = self.lock.resources.get(address);
+        if let Some(object) = locked.and_then(|locked| self.original(address, locked)) {
+            let recorded = locked.and_then(Locked::id).unwrap_or_default();
+            let why = format!(
+                "{address} should go, but the recorded object ({recorded}) is not the one that carries its mark, which is \"{}\" ({})",
+                object.title, object.id
+            );
+            let problem = Problem::error(Class::Decision, why).at(self.tenant.place.clone());
+            return self.refuse(problem.hint(originals::command(address, object)));
+        }
         let problem = match reading {
             Reading::Present(object) => Problem::error(
                 Class::Decision,

@@ -115,6 +115,9 @@ impl<'a> Pass<'a> {
                 Reason::NotRunning if object.is_some_and(|object| object.activity == Activity::NotApplicable) => {
                     Reason::Unmarked
                 }
+                Reason::NotRunning if object.is_some_and(|object| object.activity == Activity::Silent) => {
+                    Reason::Silent
+                }
                 reason => reason,
             },
         };
@@ -201,8 +204,10 @@ impl<'a> Pass<'a> {
                     steps.push(Step::Publish);
                 }
             }
+            // Publishing what is published already need not bring its webhooks back.
+            (true, Activity::Silent) => steps.extend([Step::Unpublish, Step::Publish]),
             (true, Activity::Outdated | Activity::Stopped | Activity::Archived) => steps.push(Step::Publish),
-            (false, Activity::Running | Activity::Outdated) => steps.insert(0, Step::Unpublish),
+            (false, Activity::Running | Activity::Silent | Activity::Outdated) => steps.insert(0, Step::Unpublish),
             (false, Activity::Stopped | Activity::Archived) => {}
         }
         steps
@@ -244,6 +249,7 @@ impl<'a> Pass<'a> {
         let stopped = applied.is_some_and(|applied| applied.stopped);
         match action {
             Action::Move => Reason::Renamed,
+            Action::Wait => Reason::Awaited,
             Action::Create if *lock == Lock::Applied => Reason::DeletedOnPlatform,
             Action::Create if *lock == Lock::Pending => Reason::Unfinished,
             Action::Create => Reason::New,

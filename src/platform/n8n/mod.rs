@@ -11,6 +11,7 @@ pub mod doors;
 pub mod execute;
 pub mod export;
 pub mod keep;
+mod listen;
 pub mod nodes;
 pub mod observe;
 pub mod probe;

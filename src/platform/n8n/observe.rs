@@ -22,6 +22,8 @@ impl Observer for Api {
         let mut answer = Answer::default();
         if let Err(error) = self.ask(question, &mut answer).await {
             answer.failure = Some(error);
+        } else if question.webhooks {
+            self.listen(question, &mut answer).await;
         }
         answer
     }

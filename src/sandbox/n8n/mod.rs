@@ -149,13 +149,22 @@ fn distort(answer: &mut Answer, twist: &Twist) {
         Twist::Repeat => data.extend(data.first().cloned()),
         Twist::Loop => body["nextCursor"] = json!(list::encode_cursor(&json!({"limit": data.len(), "offset": 0}))),
         Twist::Hidden { .. } => data.retain(|item| !item["id"].as_str().is_some_and(|id| twist.hides(id, true))),
-        Twist::Skip | Twist::Stale | Twist::Expire => return,
+        Twist::Skip | Twist::Stale | Twist::Expire | Twist::Deaf(_) => return,
     }
     answer.body = body.to_string().into_bytes();
 }
 
 impl N8n {
     fn answer(&self, request: &Request) -> Answer {
+        if let Some(Twist::Deaf(ids)) = &request.twist {
+            let forgotten = self.transaction(true, Moment::now(), |rows| {
+                ids.iter().try_for_each(|id| publication::forget_hooks(rows, id))?;
+                Ok(Answer::empty(204))
+            });
+            if let Err(refusal) = forgotten {
+                return refusal.answer();
+            }
+        }
         if let Some(path) = request.path.strip_prefix("/api/v1") {
             return self.api(request, path);
         }
