@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::lockfile::Event;
-use crate::outside::{Deed, Outside};
+use crate::outside::{Deed, Outside, naming};
 use crate::problem::{Place, Problem};
 
 /// The largest journal that is read, in bytes: far more than a run over thousands of tenants writes.
@@ -63,10 +63,11 @@ impl Journal {
     /// Starts the journal of a run.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is written")]
     pub fn start(folder: &Path, run: Uuid, outside: Arc<dyn Outside>) -> std::io::Result<Self> {
-        outside.about_to(Deed::Journal)?;
-        std::fs::create_dir_all(folder)?;
         let path = folder.join(format!("{run}.journal"));
-        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        outside.about_to(Deed::Journal).map_err(naming(&path))?;
+        std::fs::create_dir_all(folder).map_err(naming(folder))?;
+        let opened = OpenOptions::new().create_new(true).append(true).open(&path);
+        let file = opened.map_err(naming(&path))?;
         Ok(Self {
             path,
             file: Mutex::new(file),
@@ -94,21 +95,25 @@ impl Journal {
         let mut line = serde_json::to_string(what)?;
         line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.outside.about_to(Deed::Journal)?;
-        let whole = file.metadata()?.len();
-        if let Err(error) = file.write_all(line.as_bytes()) {
-            // Another tenant's line may follow, and must not continue half a line.
-            file.set_len(whole)?;
-            return Err(error);
-        }
-        file.sync_data()
+        let mut write = || {
+            self.outside.about_to(Deed::Journal)?;
+            let whole = file.metadata()?.len();
+            if let Err(error) = file.write_all(line.as_bytes()) {
+                // Another tenant's line may follow, and must not continue half a line.
+                file.set_len(whole)?;
+                return Err(error);
+            }
+            file.sync_data()
+        };
+        write().map_err(naming(&self.path))
     }
 
     /// Everything in it is in a commit now.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the journal is removed")]
     pub fn finish(self) -> std::io::Result<()> {
-        self.outside.about_to(Deed::Forget)?;
-        std::fs::remove_file(self.path)
+        let about = self.outside.about_to(Deed::Forget);
+        let removed = about.and_then(|()| std::fs::remove_file(&self.path));
+        removed.map_err(naming(&self.path))
     }
 }
 
@@ -142,7 +147,7 @@ pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, Unusable> {
     paths.sort();
     let mut leftovers = Vec::new();
     for path in paths {
-        let size = std::fs::metadata(&path)?.len();
+        let size = std::fs::metadata(&path).map_err(naming(&path))?.len();
         if size > LARGEST {
             return Err(io::Error::other(format!(
                 "the journal `{}` has {size} bytes, and upa reads at most {LARGEST}: no run of upa wrote that; move it away",
@@ -150,7 +155,7 @@ pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, Unusable> {
             ))
             .into());
         }
-        let read = read(&std::fs::read(&path)?);
+        let read = read(&std::fs::read(&path).map_err(naming(&path))?);
         let (base, entries) = read.map_err(|damaged| damaged.problem(&path))?;
         leftovers.push(Leftover { path, base, entries });
     }
@@ -200,8 +205,9 @@ impl Damaged {
 /// Removes a journal whose events are in a commit.
 #[expect(clippy::disallowed_methods, reason = "edge: this is where journals are removed")]
 pub fn remove(leftover: &Leftover, outside: &dyn Outside) -> std::io::Result<()> {
-    outside.about_to(Deed::Forget)?;
-    std::fs::remove_file(&leftover.path)
+    let about = outside.about_to(Deed::Forget);
+    let removed = about.and_then(|()| std::fs::remove_file(&leftover.path));
+    removed.map_err(naming(&leftover.path))
 }
 
 #[cfg(test)]

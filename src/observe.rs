@@ -34,6 +34,16 @@ pub struct Observers {
     pub open: BTreeMap<String, Arc<dyn Observer>>,
     /// Accounts that could not even be opened.
     pub closed: BTreeMap<String, PlatformError>,
+    /// Whether webhooks are asked on the wire whether they answer.
+    pub webhooks: bool,
+}
+
+impl Observers {
+    /// The same, where webhooks are asked on the wire whether they answer.
+    #[must_use]
+    pub fn asking_webhooks(self, webhooks: bool) -> Self {
+        Self { webhooks, ..self }
+    }
 }
 
 /// What must be asked of each account to plan these tenants.
@@ -79,8 +89,11 @@ pub fn questions(
             question.marks.insert(address.mark(workspace));
             // Of what is being replaced both the object that was and the one that comes.
             let coming = locked.pending.as_ref().and_then(|pending| pending.id.as_deref());
-            let ids = locked.id().into_iter().chain(coming).map(str::to_owned);
-            question.ids.entry(locked.kind.clone()).or_default().extend(ids);
+            let ids: BTreeSet<String> = locked.id().into_iter().chain(coming).map(str::to_owned).collect();
+            let asked = question.ids.entry(locked.kind.clone()).or_default();
+            // Two lockfiles record one object: where the right one of each is only its mark tells.
+            question.whole |= !asked.is_disjoint(&ids);
+            asked.extend(ids);
             if !tenant.resources.contains_key(address) {
                 question.wanted.extend(unwanted(workspace, address, locked));
             }
@@ -204,6 +217,14 @@ pub async fn observe_with_patience(questions: &BTreeMap<String, Question>, obser
 async fn ask(questions: impl Iterator<Item = (&String, &Question)>, observers: &Observers) -> BTreeMap<String, Answer> {
     let asked = questions.map(|(account, question)| async move {
         let answer = match observers.open.get(account) {
+            Some(observer) if observers.webhooks => {
+                let webhooks = true;
+                let question = Question {
+                    webhooks,
+                    ..question.clone()
+                };
+                in_time(&question, observer.observe(&question)).await
+            }
             Some(observer) => in_time(question, observer.observe(question)).await,
             None => Answer {
                 failure: observers.closed.get(account).cloned(),

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::desired::DesiredState;
-use crate::lockfile::Lockfile;
+use crate::lockfile::{Locked, Lockfile};
 use crate::plan::ObservedState;
-use crate::platform::{Activity, Object, Reading};
+use crate::platform::{Object, Reading};
 use crate::resource::{Address, Kind};
 
 /// One of them.
@@ -32,6 +32,9 @@ pub struct Orphan {
 pub enum Origin {
     /// Another object is recorded for its address: somebody made a copy.
     Copy { recorded: String },
+    /// What is recorded for its address does not carry its mark, as far as is known: the record is wrong, or its original
+    /// was deleted.
+    Original { at: Address, recorded: String },
     /// Git wants something at its address, and nothing is recorded there: the lockfile was lost, or is another one.
     Unrecorded { tenant: String, adopt: String },
     /// No tenant has such an address.
@@ -42,6 +45,9 @@ impl Origin {
     pub fn words(&self) -> String {
         match self {
             Origin::Copy { recorded } => format!("a copy of {recorded}, which is recorded"),
+            Origin::Original { recorded, .. } => {
+                format!("probably the original, because {recorded}, which is recorded, does not carry its mark")
+            }
             Origin::Unrecorded { .. } => "wanted, and in no lockfile".to_owned(),
             Origin::Masterless => "no tenant has this address".to_owned(),
         }
@@ -51,6 +57,7 @@ impl Origin {
     pub fn hint(&self, id: &str) -> String {
         match self {
             Origin::Copy { .. } => format!("if nobody needs the copy: upa orphans --delete {id}"),
+            Origin::Original { at, .. } => format!("upa recover {} --take {at}={id}", at.tenant()),
             Origin::Unrecorded { tenant, adopt } => format!(
                 "if tenants/{tenant}.lock was lost, restore it with git, or rebuild it: upa recover {tenant}; to take this alone over add `{adopt} = \"{id}\"` to `[adopt]` of tenants/{tenant}.toml; if nobody needs it: upa orphans --delete {id}"
             ),
@@ -91,7 +98,13 @@ pub fn orphans(
                 continue;
             };
             if !recorded.contains(&(account.as_str(), kind, id.as_str())) {
-                found.push(orphan(workspace, desired, locks, (account, kind), object, address));
+                found.push(orphan(
+                    workspace,
+                    (desired, observed, locks),
+                    (account, kind),
+                    object,
+                    address,
+                ));
             }
         }
     }
@@ -101,8 +114,7 @@ pub fn orphans(
 
 fn orphan(
     workspace: &str,
-    desired: &DesiredState,
-    locks: &BTreeMap<String, Lockfile>,
+    (desired, observed, locks): (&DesiredState, &ObservedState, &BTreeMap<String, Lockfile>),
     (account, kind): (&str, &Kind),
     object: &Object,
     address: &str,
@@ -114,14 +126,23 @@ fn orphan(
     let recorded = recorded
         .into_iter()
         .find(|(other, _)| is_its(other))
-        .and_then(|(_, locked)| locked.id());
+        .and_then(|(at, locked)| Some((at, locked.id()?, locked)));
+    let carries_it = |id: &str, locked: &Locked| {
+        let reading = observed.reading(&locked.account, &locked.kind, id);
+        let has_mark = |object: &Object| object.mark.as_ref() == Some(&mark);
+        matches!(reading, Reading::Present(object) if has_mark(&object))
+    };
     let wanted = desired
         .tenants
         .values()
         .flat_map(|tenant| tenant.resources.keys())
         .find(is_its);
     let origin = match (recorded, wanted) {
-        (Some(recorded), _) => Origin::Copy {
+        (Some((_, recorded, locked)), _) if carries_it(recorded, locked) => Origin::Copy {
+            recorded: recorded.to_owned(),
+        },
+        (Some((at, recorded, _)), _) => Origin::Original {
+            at: at.clone(),
             recorded: recorded.to_owned(),
         },
         (None, Some(wanted)) => Origin::Unrecorded {
@@ -136,7 +157,7 @@ fn orphan(
         id: object.id.clone(),
         title: object.title.clone(),
         mark,
-        runs: matches!(object.activity, Activity::Running | Activity::Outdated),
+        runs: object.activity.is_published(),
         address: address.to_owned(),
         origin,
     }

@@ -44,10 +44,7 @@ pub const CONFIGURATION: [&str; 7] = [
 
 /// Both records of a tenant, who may refer to what is `shared`; fields nobody has a value for are null.
 pub fn records(tenant: &DesiredTenant, lock: &Lockfile, shared: Option<&Lockfile>) -> Value {
-    let provisioned = lock
-        .versions
-        .get(&tenant.version)
-        .or_else(|| lock.versions.values().next());
+    let provisioned = lock.provisioned(&tenant.product, &tenant.version);
     json!({
         "provisioning_request": provisioned.map(|provisioned| request(tenant, lock, provisioned)),
         "tenant_configuration": configuration(tenant, lock, shared, provisioned),
@@ -98,7 +95,7 @@ fn configuration(
     let workflows: Map<String, Value> = lock
         .resources
         .iter()
-        .filter(|(_, locked)| locked.kind.as_str() == WORKFLOW)
+        .filter(|(_, locked)| locked.kind.as_str() == WORKFLOW && provisioned.is_some())
         .filter_map(|(address, locked)| Some((address.name(), Value::from(locked.id()?))))
         .collect();
     let mut record = Map::new();

@@ -70,10 +70,10 @@ pub fn recover(ground: Ground<'_>) -> Recovery {
     let marked = marked(&ground);
     for resource in ground.tenant.resources.values() {
         let locked = ground.lock.resources.get(&resource.address);
-        // Of what was begun and never found somebody may know which it is.
+        // Of what was begun and never found a person may know which it is.
         let named =
             || ground.taken.contains_key(&resource.address) && locked.is_some_and(|locked| locked.id().is_none());
-        if locked.is_none() || named() {
+        if locked.is_none() || named() || is_wrong(&ground, &marked, &resource.address) {
             recovery.wanted(&ground, &marked, resource);
         }
     }
@@ -85,6 +85,20 @@ pub fn recover(ground: Ground<'_>) -> Recovery {
     }
     recovery.version(&ground);
     recovery
+}
+
+/// Whether a person names an object that carries the mark of an address, and what is recorded for it does not.
+fn is_wrong(ground: &Ground<'_>, marked: &BTreeMap<&str, Vec<Marked<'_>>>, address: &Address) -> bool {
+    let mark = address.mark(ground.workspace);
+    let carries = |id: &str| {
+        let mut all = marked.get(&*mark).into_iter().flatten();
+        all.any(|found| found.object.id == id)
+    };
+    let recorded = ground.lock.resources.get(address).and_then(Locked::id);
+    let named = ground.taken.get(address);
+    named
+        .zip(recorded)
+        .is_some_and(|(named, recorded)| named != recorded && carries(named) && !carries(recorded))
 }
 
 /// Everything that carries a mark of this workspace, by mark.
@@ -205,7 +219,7 @@ impl Recovery {
                 continue;
             };
             let known = ground.tenant.resources.contains_key(&address)
-                || ground.lock.resources.contains_key(&address)
+                || ground.lock.resources.contains_key(&address) && !is_wrong(ground, marked, &address)
                 || ground.tenant.kept.contains(&address);
             // A long mark is cut, and is nobody's address.
             if address.tenant() != ground.tenant.name || known || address.mark(ground.workspace) != **mark {

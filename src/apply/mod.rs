@@ -63,6 +63,8 @@ pub trait Progress {
     fn started(&self, address: &Address, step: Step);
     fn done(&self, address: &Address, step: Step, note: Option<&str>);
     fn failed(&self, address: &Address, step: Step, why: &str);
+    /// Its platform is not done with it: nothing failed, and the next run goes on waiting.
+    fn waits(&self, address: &Address, step: Step, why: &str);
 }
 
 /// How a tenant came out of it.

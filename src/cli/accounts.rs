@@ -9,7 +9,7 @@ use super::report::Failure;
 use super::session::Session;
 use crate::exit::Exit;
 use crate::observe::Observers;
-use crate::outside::Outside;
+use crate::outside::{Outside, naming};
 use crate::platform::account::{Account, DEFAULT_CONCURRENCY};
 use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::http::budget::Budget;
@@ -104,6 +104,7 @@ impl Accounts {
             (name.clone(), observer)
         });
         Observers {
+            webhooks: false,
             open: open.collect(),
             closed: self.closed.clone(),
         }
@@ -271,10 +272,10 @@ const STORE: &str = "sandbox.redb";
     reason = "edge: this is where the sandbox's folder is made"
 )]
 fn prepare_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
+    std::fs::create_dir_all(folder).map_err(naming(folder))?;
     let ignore = folder.join(".gitignore");
     if !ignore.exists() {
-        std::fs::write(ignore, "*\n")?;
+        std::fs::write(&ignore, "*\n").map_err(naming(&ignore))?;
     }
     Ok(())
 }

@@ -73,8 +73,9 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, Failure> {
         tenants: &args.tenants,
         rollback: args.rollback,
     };
-    let (run, desired) = Run::open_when_free(global, wanted, &patience).await?;
+    let (mut run, desired) = Run::open_when_free(global, wanted, &patience).await?;
     args.rules.check(&run.session, &desired)?;
+    run.probes = args.rules.probe || approved.as_ref().is_some_and(|approved| approved.probed);
     live.says("observing");
     live.counts(&run.accounts);
     let survey = run

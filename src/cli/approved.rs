@@ -20,6 +20,8 @@ const LARGEST: u64 = 256 << 20;
 pub struct Approved {
     pub digest: String,
     pub changes: BTreeSet<String>,
+    /// Whether webhooks were asked on the wire when it was made.
+    pub probed: bool,
 }
 
 impl Approved {
@@ -49,6 +51,7 @@ impl Approved {
             .ok_or("it has no changes")?;
         Ok(Self {
             digest: digest.to_owned(),
+            probed: value.get("probed") == Some(&Value::Bool(true)),
             changes: changes
                 .iter()
                 .filter_map(|change| change.get("digest")?.as_str().map(str::to_owned))

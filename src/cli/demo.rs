@@ -255,7 +255,7 @@ impl Story {
         let (product, version) = self.only_version()?;
         let path = format!("templates/{product}/{version}/error-handler.json");
         let file = self.repo.root().join(&path);
-        let text = std::fs::read_to_string(&file)?;
+        let text = std::fs::read_to_string(&file).map_err(outside::naming(&file))?;
         let edited = text.replacen(FIX.0, FIX.1, 1);
         if edited == text {
             return Err(Failure::new(
@@ -263,7 +263,7 @@ impl Story {
                 format!("bug: the text of the fix is not in `{path}`"),
             ));
         }
-        std::fs::write(&file, edited)?;
+        std::fs::write(&file, edited).map_err(outside::naming(&file))?;
         Ok(path)
     }
 

@@ -11,12 +11,13 @@ use super::Global;
 use super::output;
 use super::report::Failure;
 use crate::exit::Exit;
+use crate::outside::naming;
 use crate::platform::Registry;
 use crate::platform::registry::Known;
 use crate::problem::listed;
 use crate::repo::Repo;
 use crate::resource::{Kind, is_tenant_name};
-use crate::workspace::version::{ResourceSpec, Scope};
+use crate::workspace::version::{ResourceSpec, Scope, Stage};
 use crate::workspace::{self, Tier, Version, Workspace, conditions, inputs};
 
 /// Write a new tenant file with everything its version asks for.
@@ -65,7 +66,11 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
                 .version
                 .as_ref()
                 .is_none_or(|wanted| *wanted == version.file.version)
-            && (args.version.is_some() || version.file.stage.admits(args.tier))
+            && match args.version {
+                // It may be released before the tenant is applied; a retired one takes no new tenants.
+                Some(_) => version.file.stage != Stage::Retired,
+                None => version.file.stage.admits(args.tier),
+            }
     };
     let candidates: Vec<&Version> = workspace.versions.values().filter(fits).collect();
     let products: std::collections::BTreeSet<&str> =
@@ -80,7 +85,13 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
             let known: Vec<String> = workspace
                 .versions
                 .values()
-                .map(|version| format!("{} {}", version.file.product, version.file.version))
+                .map(|version| {
+                    let stage = match version.file.stage {
+                        Stage::Released => String::new(),
+                        stage => format!(" ({})", stage.as_str()),
+                    };
+                    format!("{} {}{stage}", version.file.product, version.file.version)
+                })
                 .collect();
             return Err(
                 Failure::new(Exit::Configuration, "there is no such version for this tier")
@@ -90,9 +101,9 @@ pub fn run(global: &Global, args: &NewArgs) -> Result<Exit, Failure> {
     };
     let text = tenant_file(&args.tenant, version, &workspace, args.tier, &repo.operator());
     if let Some(folder) = target.parent() {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(folder).map_err(naming(folder))?;
     }
-    std::fs::write(&target, text)?;
+    std::fs::write(&target, text).map_err(naming(&target))?;
     writeln!(
         output::stdout(),
         "Wrote {path}. Fill in what is empty or commented out, then: upa validate && upa plan {}",

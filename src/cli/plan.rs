@@ -21,6 +21,7 @@ use crate::problem::did_you_mean;
 use crate::render;
 use crate::resource::Address;
 use crate::visible;
+use crate::workspace::Status;
 
 /// Show what apply would do, and why. Reads only: keys that cannot write are enough.
 #[derive(Debug, Args)]
@@ -54,6 +55,9 @@ pub struct RuleArgs {
     /// Allow an object to be deleted or replaced whose loss must be confirmed
     #[arg(long, value_name = "ADDRESS")]
     pub confirm: Vec<Address>,
+    /// Ask every webhook on the wire: one that is published and does not answer is drift
+    #[arg(long)]
+    pub probe: bool,
     /// Allow the plan with this digest to exceed the thresholds of `[policy]`
     #[arg(long, value_name = "DIGEST")]
     pub approve: Option<String>,
@@ -72,12 +76,14 @@ impl RuleArgs {
         let wanted = desired.tenants.values().flat_map(|tenant| tenant.resources.keys());
         let recorded = session.locks.values().flat_map(|lock| lock.resources.keys());
         let known: BTreeSet<String> = wanted.chain(recorded).map(Address::to_string).collect();
-        let Some(unknown) = self
-            .recreate
-            .iter()
-            .chain(&self.confirm)
-            .find(|address| !known.contains(&address.to_string()))
-        else {
+        // What was confirmed may be gone by now: the same command finishes what it began.
+        let was = |address: &&Address| {
+            let tenant = desired.tenants.get(address.tenant());
+            tenant.is_some_and(|tenant| tenant.status == Status::Deprovisioned || tenant.knew(address))
+        };
+        let is_unknown = |address: &&Address| !known.contains(&address.to_string());
+        let confirmed = self.confirm.iter().filter(|address| !was(address));
+        let Some(unknown) = self.recreate.iter().chain(confirmed).find(is_unknown) else {
             return Ok(());
         };
         let failure = Failure::new(Exit::Usage, format!("there is no `{unknown}`"));
@@ -128,13 +134,9 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let accounts = survey::open_accounts(&session, &desired).await?;
     live.says("observing");
     live.counts(&accounts);
-    let survey = survey::survey(
-        &session,
-        desired,
-        &accounts.observers(),
-        &args.rules.rules(&session, &args.tenants),
-    )
-    .await;
+    let observers = accounts.observers().asking_webhooks(args.rules.probe);
+    let rules = args.rules.rules(&session, &args.tenants);
+    let survey = survey::survey(&session, desired, &observers, &rules).await;
     let tallies = accounts.tallies();
     accounts.close().await;
     drop(live);
@@ -144,7 +146,7 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     }
     progress::print_ledger(global, args.format, &tallies)?;
     if let Some(file) = &args.out {
-        write(file, &session, &survey)?;
+        write(file, document(&session, &survey), args.rules.probe)?;
     }
     let exit = Exit::of_problems(&survey.plan.problems);
     Ok(match exit {
@@ -175,8 +177,12 @@ fn document(session: &Session, survey: &Survey) -> Value {
 }
 
 #[expect(clippy::disallowed_methods, reason = "edge: this is where a plan is written")]
-fn write(file: &std::path::Path, session: &Session, survey: &Survey) -> Result<(), Failure> {
-    let text = format!("{:#}\n", document(session, survey));
+fn write(file: &std::path::Path, mut document: Value, probed: bool) -> Result<(), Failure> {
+    // What webhooks answered is part of what the plan was made from: apply asks them, too.
+    if let (true, Some(fields)) = (probed, document.as_object_mut()) {
+        fields.insert("probed".to_owned(), json!(true));
+    }
+    let text = format!("{document:#}\n");
     std::fs::write(file, text)
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display())))
 }

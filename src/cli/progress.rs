@@ -16,7 +16,7 @@ use super::report::{self, Failure};
 use crate::apply::Progress;
 use crate::platform::Step;
 use crate::platform::http::ledger::{Ledger, Tally};
-use crate::render::{self, DIM, GREEN, RED, counted, styled};
+use crate::render::{self, CYAN, DIM, GREEN, RED, counted, styled};
 use crate::resource::Address;
 
 /// How often the line is drawn anew.
@@ -177,6 +177,12 @@ impl Progress for Lines<'_> {
             styled(RED, "failed     "),
             step.as_str()
         ));
+    }
+
+    fn waits(&self, address: &Address, _step: Step, why: &str) {
+        self.count(&self.ended, 1);
+        let waits = styled(CYAN, "waits      ");
+        self.live.above().line(&format!("  {waits} {address}: {why}"));
     }
 }
 

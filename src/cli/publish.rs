@@ -78,7 +78,7 @@ fn place_taken(session: &Session, there: &BTreeMap<String, Lockfile>, ours: &[Lo
 
 fn not_begun(error: &RepoError) -> Failure {
     let exit = match error {
-        RepoError::Overtaken { .. } | RepoError::PlaceTaken(_) => Exit::Stale,
+        RepoError::Overtaken { .. } | RepoError::TakenBack { .. } | RepoError::PlaceTaken(_) => Exit::Stale,
         RepoError::Refused { .. } => Exit::Configuration,
         _ => Exit::Platform,
     };
@@ -162,6 +162,10 @@ fn changed<'a>(session: &'a Session, hold: &Hold) -> Vec<&'a Lockfile> {
 fn not_published(session: &Session, error: RepoError) -> Failure {
     if !matches!(session.store, LockStore::Remote(_)) || matches!(error, RepoError::Overtaken { .. }) {
         return error.into();
+    }
+    if let RepoError::TakenBack { .. } = error {
+        let recorded = format!("what this run did is recorded only in this clone: {error}");
+        return Failure::from(error).with_message(recorded);
     }
     let mend = error.hint().unwrap_or("mend that");
     Failure::new(

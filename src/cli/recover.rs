@@ -166,7 +166,12 @@ fn recovered(
     let session = &run.session;
     let tenant = survey::of_tenant(desired, &args.tenant)?;
     let empty = Lockfile::new(&*args.tenant);
-    if let Some(address) = taken.keys().find(|address| !tenant.resources.contains_key(*address)) {
+    let recorded = |address: &Address| {
+        let lock = session.locks.get(&args.tenant);
+        lock.is_some_and(|lock| lock.resources.contains_key(address))
+    };
+    let known = |address: &Address| tenant.resources.contains_key(address) || recorded(address);
+    if let Some(address) = taken.keys().find(|address| !known(address)) {
         return Err(Failure::new(
             Exit::Usage,
             format!("tenant `{}` has no `{address}`", args.tenant),

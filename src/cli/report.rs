@@ -35,6 +35,14 @@ impl Failure {
         self
     }
 
+    /// The same, said otherwise.
+    pub fn with_message(self, message: impl Into<String>) -> Self {
+        Self {
+            message: Some(message.into()),
+            ..self
+        }
+    }
+
     /// Findings that were already collected.
     pub fn problems(problems: Vec<Problem>) -> Self {
         Self {
@@ -63,7 +71,7 @@ impl From<RepoError> for Failure {
             | RepoError::Unreachable { .. }
             | RepoError::RemoteLocked { .. }
             | RepoError::Lost { .. } => Exit::Platform,
-            RepoError::Overtaken { .. } | RepoError::PlaceTaken(_) => Exit::Stale,
+            RepoError::Overtaken { .. } | RepoError::TakenBack { .. } | RepoError::PlaceTaken(_) => Exit::Stale,
             RepoError::Git(_) | RepoError::Io { .. } | RepoError::IndexLocked(_) | RepoError::RefLocked(_) => {
                 Exit::Failed
             }
@@ -80,6 +88,9 @@ impl From<RepoError> for Failure {
             | RepoError::Detached => Exit::Configuration,
         };
         let failure = Failure::new(exit, error.to_string());
+        if let RepoError::Io { error, .. } = &error {
+            return failure.hint(disk(error.kind()));
+        }
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -101,8 +112,18 @@ impl From<std::io::Error> for Failure {
         // Whoever reads our output may stop reading; that is no failure of ours.
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Failure::silent(Exit::Done),
-            _ => Failure::new(Exit::Failed, error.to_string()),
+            kind => Failure::new(Exit::Failed, error.to_string()).hint(disk(kind)),
         }
+    }
+}
+
+/// What to do where a file cannot be read or written.
+pub fn disk(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match kind {
+        StorageFull | QuotaExceeded => "free some disk space and run again",
+        ReadOnlyFilesystem | PermissionDenied => "let it be written, or work in another clone; then run again",
+        _ => "see what stands there, and run again",
     }
 }
 

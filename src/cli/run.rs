@@ -11,7 +11,7 @@ use super::Global;
 use super::accounts::Accounts;
 use super::claim::{Hold, Patience};
 use super::publish::{self, Kept};
-use super::report::Failure;
+use super::report::{Failure, disk};
 use super::session::{At, Fetch, Session};
 use super::sharing;
 use super::survey::{self, Survey};
@@ -37,6 +37,8 @@ pub struct Run {
     pub id: Uuid,
     /// What is applied.
     pub commit: String,
+    /// Whether webhooks are asked on the wire whether they answer.
+    pub probes: bool,
 }
 
 /// Whether what was found before anything is written concerns the whole run: a wrong file, or a threshold. A platform that
@@ -114,8 +116,8 @@ impl Opening {
         refuse_uncommitted(&session, global)?;
         // Somebody may have finished a run between reading the lockfiles and taking the lease.
         let (mut session, _) = session.again(global, applied(global), selected)?;
-        let commit = session.repo.head()?;
-        session.warnings.extend(refuse_unpushed(&session, &commit)?);
+        let (commit, told) = refuse_unpushed(&session, session.repo.head()?)?;
+        session.warnings.extend(told);
         let desired = survey::wanted(&session, selected)?;
         if !rollback {
             refuse_older(&session, &commit, &desired)?;
@@ -148,6 +150,7 @@ impl Opening {
             hold: self.hold,
             id: self.id,
             commit: self.commit,
+            probes: false,
         };
         (run, self.desired)
     }
@@ -188,7 +191,8 @@ impl Run {
 
     /// Asks and plans.
     pub async fn survey(&self, desired: DesiredState, rules: &Rules) -> Survey {
-        survey::survey_with_patience(&self.session, desired, &self.accounts.observers(), rules).await
+        let observers = self.accounts.observers().asking_webhooks(self.probes);
+        survey::survey_with_patience(&self.session, desired, &observers, rules).await
     }
 
     /// Carries a plan out, with a journal that stays until the lockfiles are committed.
@@ -205,10 +209,7 @@ impl Run {
         let folder = self.session.journals.clone();
         let outside = self.session.repo.outside().clone();
         let journal = Journal::start(&folder, self.id, outside).map_err(|error| {
-            Failure::new(
-                Exit::Failed,
-                format!("cannot write the journal in `{}`: {error}", folder.display()),
-            )
+            Failure::new(Exit::Failed, format!("cannot write the journal: {error}")).hint(disk(error.kind()))
         })?;
         let name = self.session.name().to_owned();
         let registry = self.session.workspace.registry.clone();
@@ -344,26 +345,34 @@ pub fn now() -> Timestamp {
     now.round(jiff::Unit::Second).unwrap_or(now)
 }
 
-/// Where there is a remote only what it holds is applied; that it holds something newer is said.
-fn refuse_unpushed(session: &Session, commit: &str) -> Result<Option<Problem>, Failure> {
+/// Where there is a remote only what it holds is applied; that it holds something newer is said. The commit it is then is
+/// the one that is checked out, or the remote's where the branch was forced back and nothing but records is different.
+fn refuse_unpushed(session: &Session, commit: String) -> Result<(String, Option<Problem>), Failure> {
     let Some(wanted) = &session.wanted else {
-        return Ok(None);
+        return Ok((commit, None));
     };
     let (remote, branch) = (wanted.remote.name().to_owned(), wanted.branch.clone());
     let Some(tip) = session.repo.known_tip(wanted) else {
         return Err(RepoError::Unpushed { remote, branch }.into());
     };
-    if !session.repo.contains(&tip, commit) {
+    let newer = session.repo.differing(&commit, &tip)?;
+    if !session.repo.contains(&tip, &commit) {
+        if newer.is_empty() && session.repo.merge_base(&commit, &tip)?.is_some() {
+            let why =
+                format!("`{branch}` here holds records that `{remote}` does not: the remote's branch was forced back");
+            let hint = format!("git reset --keep {remote}/{branch}");
+            return Ok((tip, Some(Problem::warning(why).hint(hint))));
+        }
         return Err(RepoError::Unpushed { remote, branch }.into());
     }
-    let newer = session.repo.differing(commit, &tip)?;
-    Ok((!newer.is_empty()).then(|| {
+    let told = (!newer.is_empty()).then(|| {
         let paths = listed(newer.iter().take(5).map(String::as_str));
         Problem::warning(format!(
             "`{branch}` of the remote `{remote}` holds newer files ({paths}); what is checked out is applied"
         ))
         .hint("git pull")
-    }))
+    });
+    Ok((commit, told))
 }
 
 /// What was applied from a commit that comes after the one to apply would be undone.

@@ -70,7 +70,7 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
         sandbox.lie(seed);
     }
     let file = url_file(&session.repo)?;
-    std::fs::write(&file, sandbox.url())?;
+    std::fs::write(&file, sandbox.url()).map_err(crate::outside::naming(&file))?;
     let mut out = output::stdout();
     writeln!(
         out,

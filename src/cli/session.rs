@@ -219,6 +219,7 @@ impl Session {
             problems.extend(fold(&repo, base.as_deref(), leftover, &mut locks)?);
         }
         problems.extend(confirm::check(&workspace, &locks));
+        problems.extend(newcomers(&workspace, &texts, &locks));
         unknown_tenants(&repo, &workspace, &locks, selected)?;
         let notes = workspace
             .versions
@@ -435,6 +436,18 @@ fn all_in_sandbox(workspace: &mut Workspace) {
     for account in workspace.settings.accounts.values_mut() {
         account.sandbox = true;
     }
+}
+
+/// Tenants that would come to a version that takes no new ones. Of one whose lockfile cannot be read that is not known.
+fn newcomers(
+    workspace: &Workspace,
+    texts: &BTreeMap<String, Arc<str>>,
+    locks: &BTreeMap<String, Lockfile>,
+) -> Vec<Problem> {
+    workspace::check::newcomers(workspace, |tenant| match locks.get(&tenant.name) {
+        Some(lock) => lock.is_on(&tenant.file.product, &tenant.file.version),
+        None => texts.contains_key(&tenant.name),
+    })
 }
 
 /// Tenants whose file is gone while their objects exist. Nothing is ever deleted because of that.

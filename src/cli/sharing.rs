@@ -36,6 +36,7 @@ impl Run {
             hold,
             id,
             commit,
+            probes,
         } = self;
         let (session, hold) = match widened {
             Ok(disturbed) => {
@@ -47,6 +48,7 @@ impl Run {
                         hold,
                         id,
                         commit,
+                        probes,
                     };
                     return Ok((run, survey));
                 }
@@ -67,6 +69,7 @@ impl Run {
         };
         let opening = Opening::held(global, wanted, session, hold, id)?;
         let (mut run, desired) = opening.reached().await?;
+        run.probes = probes;
         let survey = run.survey(desired, &rules(&run.session)).await;
         if !run.touches(&survey) {
             run.hold.narrow(&run.session, SHARED);

@@ -11,8 +11,10 @@ use super::plan::Format;
 use super::report::Failure;
 use super::session::{At, Session};
 use super::{Global, survey};
+use crate::desired::DesiredTenant;
 use crate::exit::Exit;
 use crate::lockfile::Lockfile;
+use crate::problem::listed;
 use crate::record;
 use crate::render::{BOLD, styled};
 use crate::resource::{Address, SHARED};
@@ -53,12 +55,30 @@ pub fn run(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
                 writeln!(out, "{}", styled(BOLD, title))?;
                 match records.get(key) {
                     Some(Value::Object(record)) => write_record(&mut out, record, order)?,
-                    _ => writeln!(out, "  none yet: run `upa apply {}`", args.tenant)?,
+                    _ => writeln!(out, "  {}", nothing_yet(tenant, lock))?,
                 }
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// Why there is no request of the version that Git names.
+fn nothing_yet(tenant: &DesiredTenant, lock: &Lockfile) -> String {
+    let others = lock
+        .versions
+        .iter()
+        .map(|(version, known)| format!("{} {version}", known.product));
+    let others: Vec<String> = others.collect();
+    if others.is_empty() {
+        return format!("none yet: run `upa apply {}`", tenant.name);
+    }
+    format!(
+        "none yet for {} {}: what is recorded is of {}",
+        tenant.product,
+        tenant.version,
+        listed(others.iter().map(String::as_str))
+    )
 }
 
 /// What tenants share, each with its users.

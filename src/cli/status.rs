@@ -79,7 +79,7 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
 fn row(session: &Session, name: &str, tenant: Option<&Tenant>, lock: Option<&Lockfile>) -> Vec<String> {
     let none = || "-".to_owned();
     let recorded = lock.and_then(|lock| match tenant {
-        Some(tenant) => lock.versions.get(&tenant.file.version),
+        Some(tenant) => lock.provisioned(&tenant.file.product, &tenant.file.version),
         None => lock.versions.values().next(),
     });
     let newest = tenant

@@ -8,6 +8,7 @@ use super::Global;
 use super::report::Failure;
 use super::session::Fetch;
 use crate::exit::Exit;
+use crate::outside::naming;
 use crate::problem::Problem;
 use crate::repo::{Remote, Repo, RepoError, Target};
 use crate::trust;
@@ -187,9 +188,9 @@ pub fn encrypted(
         if let Some(text) = theirs {
             let whole = folder.path().join(&path);
             if let Some(parent) = whole.parent() {
-                std::fs::create_dir_all(parent)?;
+                std::fs::create_dir_all(parent).map_err(naming(parent))?;
             }
-            std::fs::write(whole, text)?;
+            std::fs::write(&whole, text).map_err(naming(&whole))?;
         }
     }
     Ok((Some(folder), told))

@@ -21,7 +21,7 @@ use values::{InFile, Values, only_if};
 use crate::gates::{self, Gate};
 use crate::lockfile::Lockfile;
 use crate::problem::{ENOUGH, Place, Problem};
-use crate::resource::{Address, Kind, SHARED};
+use crate::resource::{Address, Kind, Owner, SHARED};
 use crate::symbol::{Symbol, symbols};
 use crate::template::{self, Guard};
 use crate::workspace::drift::{self, PlacedRule};
@@ -190,6 +190,16 @@ impl DesiredTenant {
             secrets: BTreeMap::new(),
             confirmed: None,
         }
+    }
+
+    /// Whether an address may have been one of its objects: its version has such a resource.
+    pub fn knew(&self, address: &Address) -> bool {
+        let on_version = match &address.owner {
+            Owner::Version { version, .. } => *version == self.version,
+            Owner::Tenant { .. } => true,
+            Owner::Shared { .. } => false,
+        };
+        on_version && self.known.contains(&address.resource)
     }
 
     /// Whether it stands for what several tenants share.

@@ -7,7 +7,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
-use crate::outside::{self, Outside};
+use crate::outside::{self, Outside, naming};
 
 /// Held while a run works.
 pub struct Lease {
@@ -26,21 +26,23 @@ impl Lease {
     /// Takes the lease, or says who has it.
     #[expect(clippy::disallowed_methods, reason = "edge: this is where the lease is kept")]
     pub fn take(folder: &Path) -> Result<Self, Taken> {
-        std::fs::create_dir_all(folder).map_err(Taken::Failed)?;
+        let path = folder.join("lease");
+        let failed = |error| Taken::Failed(naming(&path)(error));
+        std::fs::create_dir_all(folder).map_err(|error| Taken::Failed(naming(folder)(error)))?;
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
-            .open(folder.join("lease"))
-            .map_err(Taken::Failed)?;
+            .open(&path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {
                 let written = file
                     .set_len(0)
                     .and_then(|()| file.rewind())
                     .and_then(|()| write!(file, "process {}", std::process::id()));
-                written.map_err(Taken::Failed)?;
+                written.map_err(failed)?;
                 Ok(Self {
                     file,
                     folder: folder.to_owned(),
@@ -51,7 +53,7 @@ impl Lease {
                 let _ = file.read_to_string(&mut who);
                 Err(Taken::ByAnother(who))
             }
-            Err(TryLockError::Error(error)) => Err(Taken::Failed(error)),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
@@ -64,7 +66,7 @@ impl Lease {
             Ok(name) if !name.is_empty() => name,
             _ => {
                 let name = outside::random_id().to_string();
-                std::fs::write(&path, &name)?;
+                std::fs::write(&path, &name).map_err(naming(&path))?;
                 name
             }
         };

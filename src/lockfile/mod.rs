@@ -360,6 +360,17 @@ impl Lockfile {
         self.resources.iter().filter(|(_, locked)| locked.is_unproven())
     }
 
+    /// What is remembered of a version of a product.
+    pub fn provisioned(&self, product: &str, version: &str) -> Option<&Provisioned> {
+        self.versions.get(version).filter(|known| known.product == product)
+    }
+
+    /// Whether the tenant is on a version of a product, or on its way to it: what was taken down leaves only a record.
+    pub fn is_on(&self, product: &str, version: &str) -> bool {
+        let left = |known: &Provisioned| known.request.purpose == Purpose::Deprovision && self.resources.is_empty();
+        self.provisioned(product, version).is_some_and(|known| !left(known))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty() && self.resources.is_empty()
     }

@@ -99,6 +99,11 @@ pub enum Silence {
     Broke(String),
 }
 
+/// An error of a file names the file: a full or a read-only disk says only what it is.
+pub fn naming(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+}
+
 /// The world as it is.
 pub fn real() -> Arc<dyn Outside> {
     Arc::new(Real::default())

@@ -100,6 +100,10 @@ pub enum Reason {
     ReferenceChanged,
     /// Nothing to write, but it does not run as it should.
     NotRunning,
+    /// Nothing is made: something is waited for that has not come about yet.
+    Awaited,
+    /// It is published, and its webhooks do not answer.
+    Silent,
     /// It does not carry the mark that says whose it is.
     Unmarked,
     /// It stood still because Git said so, and now Git says that it should not.
@@ -140,6 +144,8 @@ impl Reason {
             Reason::Changed => "it differs",
             Reason::ReferenceChanged => "what it refers to gets a new id",
             Reason::NotRunning => "it does not run as it is",
+            Reason::Awaited => "it is waited for",
+            Reason::Silent => "it is published, and does not answer",
             Reason::Unmarked => "it lacks the mark that says whose it is",
             Reason::Resumed => "Git wants it to run again",
             Reason::Suspended => "the tenant is suspended",
@@ -299,7 +305,10 @@ impl Change {
                 Reason::Resumed | Reason::Suspended => false,
                 reason => {
                     self.mover == Some(Mover::Platform)
-                        || matches!(reason, Reason::NotRunning | Reason::Restarted | Reason::Unmarked)
+                        || matches!(
+                            reason,
+                            Reason::NotRunning | Reason::Restarted | Reason::Silent | Reason::Unmarked
+                        )
                 }
             },
             Action::Adopt

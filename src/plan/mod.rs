@@ -10,6 +10,7 @@ pub mod decide;
 pub mod drift;
 pub mod losses;
 pub mod order;
+pub mod originals;
 pub mod places;
 pub mod policy;
 mod shared;
@@ -79,6 +80,19 @@ impl ObservedState {
             .collect()
     }
 
+    /// The accounts of whose webhooks it is not known whether they answer.
+    pub fn deaf(&self) -> impl Iterator<Item = Problem> {
+        self.accounts.iter().filter_map(|(account, answer)| {
+            let why = answer.deaf.as_ref()?;
+            Some(
+                Problem::warning(format!(
+                    "account `{account}`: whether its webhooks answer is not known: {why}"
+                ))
+                .hint("check `webhook_url` in upa.toml, and what stands before the platform"),
+            )
+        })
+    }
+
     /// Whose an account is, where its platform told it.
     pub fn owner(&self, account: &str) -> Option<&str> {
         self.accounts.get(account)?.owner.as_deref()
@@ -106,7 +120,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     };
     let mut failed_accounts = BTreeSet::new();
     // Whoever has another's lockfile is not planned from it: whatever would be said of its objects would mislead.
-    let copied = shared_bases(basis.locks);
+    let copied = shared_bases(basis);
     let is_copy = |tenant: &str| copied.iter().any(|problem| problem.tenant.as_deref() == Some(tenant));
     // What tenants refer to comes first; its owner is no tenant.
     let everybody = basis.desired.tenants.get(SHARED);
@@ -116,7 +130,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     let owners = basis.observed.owners();
     let mut places = Places::of(basis.desired, originals, &owners, basis.registry);
     places.forget_begun(&basis.rules.recreate);
-    let conflicts = places.conflicts();
+    let conflicts = originals::explained(basis, &marked, places.conflicts());
     for tenant in everybody.into_iter().chain(tenants) {
         plan.tenants += usize::from(!tenant.is_shared());
         if is_copy(&tenant.name) {
@@ -148,16 +162,12 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
             plan.due.insert(tenant.name.clone());
         }
     }
-    for account in failed_accounts {
-        if let Some(failure) = basis
-            .observed
-            .accounts
-            .get(&account)
-            .and_then(|answer| answer.failure.as_ref())
-        {
-            plan.problems.push(failure.problem(&account));
-        }
-    }
+    // What follows from it is told behind it.
+    let causes = failed_accounts.iter().filter_map(|account| {
+        let failure = basis.observed.accounts.get(account)?.failure.as_ref()?;
+        Some(failure.problem(account))
+    });
+    plan.problems.splice(..0, causes.collect::<Vec<_>>());
     let rules = basis.desired.tenants.values().flat_map(|tenant| &tenant.drift);
     plan.problems.extend(drift::unknown(basis.bases));
     plan.problems.extend(clocks::findings(basis.observed));
@@ -165,6 +175,7 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         plan.problems.extend(drift::expired(rules, basis.rules.today()));
     }
     plan.problems.extend(copied);
+    plan.problems.extend(basis.observed.deaf());
     shared::withhold(basis, &mut plan);
     plan.problems.extend(masterless(basis, &marked));
     plan.problems
@@ -225,20 +236,25 @@ fn marked(observed: &ObservedState) -> Marked<'_> {
 }
 
 /// Two lockfiles with one base would share every webhook path: somebody copied one.
-fn shared_bases(locks: &BTreeMap<String, Lockfile>) -> Vec<Problem> {
+fn shared_bases(basis: &Basis<'_>) -> Vec<Problem> {
     let mut seen = BTreeMap::new();
     let mut problems = Vec::new();
-    for (tenant, lock) in locks {
+    for (tenant, lock) in basis.locks {
         for (version, provisioned) in &lock.versions {
             if let Some(other) = seen.insert(provisioned.base, tenant).filter(|other| *other != tenant) {
+                // Marks say which of the two is the copy.
+                let is_other = originals::has_own(basis, tenant) && !originals::has_own(basis, other);
+                let (other, tenant) = if is_other { (tenant, other) } else { (other, tenant) };
                 problems.push(
                     Problem::error(
                         Class::Configuration,
-                        format!("tenants `{other}` and `{tenant}` would share their webhook paths ({version}): their lockfiles record the same base"),
+                        format!("tenants `{other}` and `{tenant}` would share their webhook paths ({version}): their lockfiles record the same base, so the one of `{tenant}` is a copy; without it `upa apply` assigns new paths"),
                     )
                     .at(Place::file(format!("tenants/{tenant}.lock")))
                     .tenant(&**tenant)
-                    .hint("one of the lockfiles was copied from the other: remove the copy, and `upa apply` assigns new paths"),
+                    .hint(format!(
+                        "git rm -q tenants/{tenant}.lock && git commit -m 'Remove a copied lockfile'"
+                    )),
                 );
             }
         }

@@ -250,7 +250,7 @@ pub trait Platform: Send + Sync {
         false
     }
 
-    /// Where an observed object is reached: method and URL path.
+    /// Where an observed object is reached, if a probe can tell that it is: method and URL path.
     fn listening(&self, _kind: &Kind, _observed: &Value) -> Vec<(String, String)> {
         Vec::new()
     }
@@ -262,6 +262,8 @@ pub trait Platform: Send + Sync {
 pub enum Activity {
     /// What is there runs.
     Running,
+    /// What is there was published, and one of its webhooks does not answer. Seen only where that is asked for.
+    Silent,
     /// An older version of what is there runs.
     Outdated,
     Stopped,
@@ -269,6 +271,13 @@ pub enum Activity {
     Archived,
     /// Objects of this kind do not run.
     NotApplicable,
+}
+
+impl Activity {
+    /// Whether it must be taken down before it is deleted.
+    pub fn is_published(self) -> bool {
+        matches!(self, Activity::Running | Activity::Silent | Activity::Outdated)
+    }
 }
 
 /// An object as its platform shows it.
@@ -322,6 +331,8 @@ pub struct Question {
     pub credentials: bool,
     /// Whether every kind is to be listed to its end, whatever that costs.
     pub whole: bool,
+    /// Whether the webhooks of what is ours are asked whether they answer. That runs nothing and needs no key.
+    pub webhooks: bool,
 }
 
 /// An object that may be there although nobody knows its id.
@@ -357,6 +368,8 @@ pub struct Answer {
     pub waited: Duration,
     /// What its clock said beside this one, where it told it.
     pub clock: Option<Clock>,
+    /// Why it is not known whether its webhooks answer, where that was asked and could not be told.
+    pub deaf: Option<String>,
     /// Why the account could not be read, if so.
     pub failure: Option<PlatformError>,
 }

@@ -1,6 +1,6 @@
 //! Which platforms there are, and how one of their accounts is reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use super::definition::{CATALOG, Definition};
@@ -12,6 +12,7 @@ use super::{Account, Executor, KindFacts, Observer, Platform};
 use crate::problem::{Place, Problem};
 use crate::resource::Kind;
 use crate::workspace::Files;
+use crate::workspace::toml::Toml;
 
 type Parsed = Result<Arc<Definition>, Vec<Problem>>;
 
@@ -38,6 +39,8 @@ impl<T: Observer + Executor> Connection for T {}
 #[derive(Clone)]
 pub struct Registry {
     platforms: BTreeMap<String, (Known, Arc<dyn Platform>)>,
+    /// The platforms of the workspace's own files that cannot be used.
+    broken: BTreeSet<String>,
 }
 
 impl Registry {
@@ -46,16 +49,22 @@ impl Registry {
         let n8n: Arc<dyn Platform> = Arc::new(N8n);
         let mut registry = Self {
             platforms: BTreeMap::from([("n8n".to_owned(), (Known::N8n, n8n))]),
+            broken: BTreeSet::new(),
         };
         let mut problems = Vec::new();
         for (file, definition) in &*BUILT_IN {
             registry.add(file, definition.clone(), &mut problems);
         }
         for path in files.in_folder("platforms/", ".toml") {
+            let before = problems.len();
             match files.text(path) {
                 Some(Ok(text)) => registry.add(path, Definition::parse(path, text).map(Arc::new), &mut problems),
                 Some(Err(problem)) => problems.push(problem),
                 None => {}
+            }
+            if problems.len() > before {
+                let text = files.text(path).and_then(Result::ok);
+                registry.broken.extend(meant(path, text));
             }
         }
         (registry, problems)
@@ -78,6 +87,11 @@ impl Registry {
             }
             Err(found) => problems.extend(found),
         }
+    }
+
+    /// Whether the workspace has a definition of a platform that cannot be used: what follows from that need not be said.
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
     }
 
     pub fn platform(&self, name: &str) -> Option<&dyn Platform> {
@@ -113,4 +127,12 @@ impl Registry {
             }
         })
     }
+}
+
+/// The platforms that a definition which cannot be used is probably of: by its file, and by what it says.
+fn meant(path: &str, text: Option<&Arc<str>>) -> BTreeSet<String> {
+    let stem = path.trim_start_matches("platforms/").trim_end_matches(".toml");
+    let toml = text.and_then(|text| Toml::parse(path, text).ok());
+    let said = toml.and_then(|toml| Some(toml.value.get("platform")?.as_str()?.to_owned()));
+    said.into_iter().chain([stem.to_owned()]).collect()
 }

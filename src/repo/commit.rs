@@ -9,7 +9,7 @@ use git2::build::TreeUpdateBuilder;
 use git2::{Commit, ErrorCode, FileMode, Oid, Signature, Time};
 
 use super::{Repo, RepoError};
-use crate::outside::{self, Deed};
+use crate::outside::{self, Deed, naming};
 
 /// How often a branch that somebody else moves is tried again.
 const MOST_TRIES: u32 = 40;
@@ -212,8 +212,8 @@ impl Repo {
 /// Replaces a file whole or not at all, also when the process is killed. The new file grows where nobody looks.
 #[expect(clippy::disallowed_methods, reason = "edge: this is where the work tree is written")]
 fn replace(private: &Path, target: &Path, text: &str) -> std::io::Result<()> {
-    std::fs::create_dir_all(private)?;
-    let mut file = tempfile::NamedTempFile::new_in(private)?;
+    std::fs::create_dir_all(private).map_err(naming(private))?;
+    let mut file = tempfile::NamedTempFile::new_in(private).map_err(naming(private))?;
     file.write_all(text.as_bytes())?;
     let permissions = std::fs::metadata(target).map(|facts| facts.permissions());
     match permissions {

@@ -68,6 +68,15 @@ pub enum RepoError {
     Lost { remote: String, branch: String },
     #[error("`{path}` was changed on the remote while this run worked (commit {commit}); nothing was written over it")]
     Overtaken { path: String, commit: String },
+    #[error(
+        "commit {commit}, which this run built upon, is not in `{branch}` of the remote `{remote}` any more: the branch was forced back, and `{path}` was not recorded there since"
+    )]
+    TakenBack {
+        remote: String,
+        branch: String,
+        path: String,
+        commit: String,
+    },
     #[error("another run recorded the same object meanwhile: {0}")]
     PlaceTaken(String),
     #[error("the commit that is checked out is not in `{branch}` of the remote `{remote}`")]
@@ -111,6 +120,9 @@ impl RepoError {
                 "somebody forces pushes onto that branch, or a hook of the server undoes them; mend that, then run again"
             }
             RepoError::Overtaken { .. } => "another run took over: `upa plan` shows what is left",
+            RepoError::TakenBack { .. } => {
+                "run `upa apply` in this clone, which holds the only record; where it is lost: `upa recover TENANT`"
+            }
             RepoError::PlaceTaken(_) => "`upa plan` shows whose it is",
             RepoError::Unpushed { .. } => "push it first, and have it merged: only what the remote holds is applied",
             RepoError::Busy(_) => "run again when the other run is done",

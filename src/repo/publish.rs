@@ -139,7 +139,7 @@ impl Repo {
         for tries in 0..MOST_TRIES {
             let tip = self.seen(target);
             if let (Some(base), Some(tip)) = (base, &tip) {
-                self.refuse_overtaken(base, tip, files)?;
+                self.refuse_overtaken(target, (base, tip), files)?;
                 if base != tip {
                     lands(tip)?;
                 }
@@ -228,7 +228,12 @@ impl Repo {
     }
 
     /// Stops where a file is no longer as it was in the commit ours was made from.
-    fn refuse_overtaken(&self, base: &str, tip: &str, files: &BTreeMap<String, String>) -> Result<(), RepoError> {
+    fn refuse_overtaken(
+        &self,
+        target: &Target,
+        (base, tip): (&str, &str),
+        files: &BTreeMap<String, String>,
+    ) -> Result<(), RepoError> {
         if base == tip {
             return Ok(());
         }
@@ -239,6 +244,15 @@ impl Repo {
         for (path, ours) in files {
             let there = self.committed(&now, path)?;
             if there.as_ref() != Some(ours) && there != self.committed(&before, path)? {
+                // No other run wrote it: the branch was forced back behind what this one built upon.
+                if self.taken_back(base, tip, path)? {
+                    return Err(RepoError::TakenBack {
+                        remote: target.remote.name().to_owned(),
+                        branch: target.branch.clone(),
+                        path: path.clone(),
+                        commit: base.get(..10).unwrap_or(base).to_owned(),
+                    });
+                }
                 return Err(RepoError::Overtaken {
                     path: path.clone(),
                     commit: tip.get(..10).unwrap_or(tip).to_owned(),

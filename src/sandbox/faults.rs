@@ -44,7 +44,7 @@ pub struct Fault {
     /// [`Kind::Endless`] and [`Kind::Flood`]: how many there are.
     #[serde(default = "few")]
     pub count: usize,
-    /// For [`Kind::Hidden`] and [`Kind::Vanished`]: the platform's own ids.
+    /// For [`Kind::Hidden`], [`Kind::Vanished`] and [`Kind::Deaf`]: the platform's own ids.
     #[serde(default)]
     pub ids: Vec<String>,
     /// For [`Kind::Clock`]: how far the platform's clock is ahead, in seconds; negative: behind.
@@ -104,6 +104,9 @@ pub enum Kind {
     Flood,
     /// A list goes on for ever: behind its objects come others that nobody made, [`Fault::count`] on each page.
     Endless,
+    /// An n8n forgets the webhooks of these workflows, which stay published: they are there again once these are
+    /// unpublished and published.
+    Deaf,
     /// The platform's clock is wrong. Goes together with other faults, and is not used up.
     Clock,
 }
@@ -140,6 +143,7 @@ pub enum Twist {
         everywhere: bool,
     },
     Expire,
+    Deaf(Vec<String>),
 }
 
 impl Twist {
@@ -297,6 +301,7 @@ impl Fault {
             Kind::OddId => Effect::Spoil(Spoil::Ids(self.body.clone().unwrap_or_default())),
             Kind::Flood => Effect::Spoil(Spoil::Flood(self.count)),
             Kind::Endless => Effect::Twist(Twist::Endless(self.count)),
+            Kind::Deaf => Effect::Twist(Twist::Deaf(self.ids.clone())),
         }
     }
 

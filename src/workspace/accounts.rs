@@ -21,6 +21,9 @@ pub(super) fn check(settings: &Settings, toml: &Toml, registry: &Registry) -> Ve
     for (name, account) in &settings.accounts {
         let at = |key: &str| toml.value_place(&pointer(["accounts", name, key]));
         let platform_name = account.platform.as_deref().unwrap_or(name);
+        if registry.is_broken(platform_name) {
+            continue;
+        }
         let Some(platform) = registry.platform(platform_name) else {
             let known: Vec<&str> = registry.names().collect();
             let problem = Problem::configuration(format!("account `{name}`: there is no platform `{platform_name}`"))

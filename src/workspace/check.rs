@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::secret::SecretRef;
-use super::toml::pointer;
+use super::toml::{Toml, pointer};
 use super::version::{ResourceSpec, Scope};
 use super::{
     Files, Status, Tenant, Version, VersionFile, Workspace, conditions, drift, gates, inputs, integrations, names,
@@ -27,7 +27,7 @@ pub fn version(version: &Version, registry: &Registry) -> Vec<Problem> {
         }
     }
     for (name, slot) in &version.file.credentials {
-        if registry.platform(&slot.platform).is_none() {
+        if registry.platform(&slot.platform).is_none() && !registry.is_broken(&slot.platform) {
             let place = version.toml.value_place(&pointer(["credentials", name, "platform"]));
             let problem =
                 Problem::configuration(format!("credential `{name}`: there is no platform `{}`", slot.platform));
@@ -60,27 +60,43 @@ pub fn inputs_schema(version: &VersionFile) -> Value {
 
 /// Checks the workspace as a whole.
 pub fn check(workspace: &Workspace, files: &Files) -> Vec<Problem> {
-    let mut problems = Vec::new();
     let own = secret_rules::own(&workspace.settings);
-    // A tenant whose file cannot be read, or is gone and its lockfile is not, still owns its secrets.
-    let known = [".toml", ".lock"].into_iter().flat_map(|suffix| {
-        let paths = files.in_folder("tenants/", suffix);
-        paths.map(move |path| path.trim_start_matches("tenants/").trim_end_matches(suffix))
-    });
-    let names: BTreeSet<&str> = known.collect();
-    for tenant in workspace.tenants.values() {
-        problems.extend(
-            check_tenant(workspace, tenant, files, (&names, &own))
-                .into_iter()
-                .map(|problem| problem.tenant(&*tenant.name)),
-        );
-    }
+    let names = all_names(files);
+    let tenants = workspace.tenants.values();
+    let mut problems: Vec<Problem> = tenants
+        .flat_map(|tenant| check_tenant(workspace, tenant, files, (&names, &own)))
+        .collect();
     problems.extend(adopted_twice(workspace));
     problems.extend(credentials_used_twice(workspace));
     problems
 }
 
+/// Checks one tenant that need not be part of the workspace.
+pub fn alone(workspace: &Workspace, tenant: &Tenant, files: &Files) -> Vec<Problem> {
+    let own = secret_rules::own(&workspace.settings);
+    check_tenant(workspace, tenant, files, (&all_names(files), &own))
+}
+
+/// The names of all tenants: one whose file cannot be read, or is gone and its lockfile is not, still owns its secrets.
+fn all_names(files: &Files) -> BTreeSet<&str> {
+    let known = [".toml", ".lock"].into_iter().flat_map(|suffix| {
+        let paths = files.in_folder("tenants/", suffix);
+        paths.map(move |path| path.trim_start_matches("tenants/").trim_end_matches(suffix))
+    });
+    known.collect()
+}
+
 fn check_tenant(
+    workspace: &Workspace,
+    tenant: &Tenant,
+    files: &Files,
+    all: (&BTreeSet<&str>, &BTreeSet<SecretRef>),
+) -> Vec<Problem> {
+    let found = on_its_version(workspace, tenant, files, all);
+    found.into_iter().map(|problem| problem.tenant(&*tenant.name)).collect()
+}
+
+fn on_its_version(
     workspace: &Workspace,
     tenant: &Tenant,
     files: &Files,
@@ -91,16 +107,15 @@ fn check_tenant(
         return Vec::new();
     }
     let Some(version) = workspace.version_of(tenant) else {
-        // A version whose own file is broken has its own problems already.
-        let path = Version::path(&tenant.file.product, &tenant.file.version);
-        return if files.entries.contains_key(&path) {
-            Vec::new()
-        } else {
-            vec![unknown_version(workspace, tenant)]
-        };
+        return unknown_version(
+            workspace,
+            (&tenant.file.product, &tenant.file.version),
+            &tenant.toml,
+            files,
+        );
     };
     let mut problems = Vec::new();
-    if !version.file.stage.admits(tenant.file.tier) {
+    if !version.file.stage.keeps(tenant.file.tier) {
         problems.push(
             Problem::configuration(format!(
                 "`{}` {} is not released for tier `{}`: its stage is `{}`",
@@ -159,25 +174,50 @@ fn check_adopted(tenant: &Tenant, version: &Version) -> Vec<Problem> {
     problems
 }
 
-fn unknown_version(workspace: &Workspace, tenant: &Tenant) -> Problem {
-    let products: BTreeSet<&str> = workspace.versions.keys().map(|(product, _)| product.as_str()).collect();
-    let (product, version) = (&*tenant.file.product, &*tenant.file.version);
+/// What can be said of the version of a tenant whose file cannot be understood otherwise.
+pub fn version_by_name(workspace: &Workspace, toml: &Toml, files: &Files) -> Vec<Problem> {
+    let text = |key: &str| toml.value.get(key).and_then(Value::as_str);
+    let deprovisioned = Status::Deprovisioned.to_string();
+    let stays = text("status").is_none_or(|status| did_you_mean(status, [&*deprovisioned]).is_none());
+    match (text("product"), text("version")) {
+        (Some(product), Some(version)) if stays => unknown_version(workspace, (product, version), toml, files),
+        _ => Vec::new(),
+    }
+}
+
+/// That a tenant's version does not exist; nothing where its file is there and broken, which has its own problems.
+fn unknown_version(
+    workspace: &Workspace,
+    (product, version): (&str, &str),
+    toml: &Toml,
+    files: &Files,
+) -> Vec<Problem> {
+    if files.entries.contains_key(&Version::path(product, version)) {
+        return Vec::new();
+    }
+    // One whose file is broken is known by its folder.
+    let paths = files
+        .under("versions/")
+        .filter_map(|path| path.strip_prefix("versions/")?.split('/').next());
+    let folders = paths.filter(|folder| !folder.ends_with(".toml"));
+    let named = workspace.versions.keys().map(|(product, _)| product.as_str());
+    let products: BTreeSet<&str> = named.chain(folders).collect();
     if !products.contains(product) {
         let problem =
-            Problem::configuration(format!("there is no product `{product}`")).at(tenant.toml.value_place("/product"));
-        return match did_you_mean(product, products.iter().copied()) {
+            Problem::configuration(format!("there is no product `{product}`")).at(toml.value_place("/product"));
+        return vec![match did_you_mean(product, products.iter().copied()) {
             Some(word) => problem.hint(format!("did you mean `{word}`?")),
             None => problem.hint(format!("known products: {}", listed(products))),
-        };
+        }];
     }
     let versions = workspace
         .versions
         .keys()
         .filter(|(known, _)| known == product)
         .map(|(_, version)| version.as_str());
-    Problem::configuration(format!("`{product}` has no version `{version}`"))
-        .at(tenant.toml.value_place("/version"))
-        .hint(format!("its versions: {}", listed(versions)))
+    let problem = Problem::configuration(format!("`{product}` has no version `{version}`"));
+    let problem = problem.at(toml.value_place("/version"));
+    vec![problem.hint(format!("its versions: {}", listed(versions)))]
 }
 
 fn check_credentials(tenant: &Tenant, version: &Version) -> Vec<Problem> {
@@ -348,6 +388,34 @@ fn credentials_used_twice(workspace: &Workspace) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Tenants that would come to a version that takes no new ones. `is_on` tells whether a tenant is recorded on its version.
+pub fn newcomers(workspace: &Workspace, is_on: impl Fn(&Tenant) -> bool) -> Vec<Problem> {
+    let refused = living(workspace).filter(|(tenant, version)| {
+        let (stage, tier) = (version.file.stage, tenant.file.tier);
+        stage.keeps(tier) && !stage.admits(tier) && !is_on(tenant)
+    });
+    refused
+        .map(|(tenant, version)| {
+            let (product, name) = (&tenant.file.product, &tenant.file.version);
+            let others = workspace
+                .versions
+                .values()
+                .filter(|other| other.file.product == *product && other.file.stage.admits(tenant.file.tier));
+            let others: Vec<&str> = others.map(|other| other.file.version.as_str()).collect();
+            let problem = Problem::configuration(format!(
+                "`{product}` {name} is {}, which takes no new tenants, and tenant `{}` is not on it",
+                version.file.stage.as_str(),
+                tenant.name
+            ));
+            let problem = problem.at(tenant.toml.value_place("/version")).tenant(&*tenant.name);
+            match others.is_empty() {
+                true => problem.hint("release another version of the product first"),
+                false => problem.hint(format!("versions that take tenants of this tier: {}", listed(others))),
+            }
+        })
+        .collect()
 }
 
 /// A tenant file that vanished: named by whoever holds its lockfile.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::schema::{self, Schema};
+use super::salvage::{self, Doubt, Reading, Salvaged};
+use super::schema::Schema;
 use super::secret_rules::SecretRules;
 use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
@@ -26,16 +27,17 @@ pub fn load(files: &Files) -> Loaded {
     let (registry, mut problems) = Registry::load(files);
     let settings = settings(files, &registry, &mut problems);
     let versions = versions(files, &registry, &mut problems);
-    let tenants = tenants(files, &mut problems);
+    let (tenants, wrong) = tenants(files, &mut problems);
     let usable = settings.is_some();
     let workspace = Workspace {
         origin: files.origin.clone(),
-        settings: settings.unwrap_or_else(|| stand_in(&registry, &tenants)),
+        settings: settings.unwrap_or_else(|| stand_in(&registry, &tenants, &wrong)),
         registry,
         tenants,
         versions,
     };
     problems.extend(check::check(&workspace, files));
+    problems.extend(wrong.iter().flat_map(|wrong| wrong.check(&workspace, files)));
     problems.extend(hidden_text::check(&workspace, files));
     problems.sort_by(|a, b| place_key(a).cmp(&place_key(b)));
     problems.dedup();
@@ -45,9 +47,34 @@ pub fn load(files: &Files) -> Loaded {
     }
 }
 
+/// A tenant whose file violates its schema.
+enum Wrong {
+    /// As far as it can be understood.
+    Guessed(Box<Tenant>, Doubt),
+    /// Not at all; the name, and the file.
+    Unknown(String, Toml),
+}
+
+impl Wrong {
+    /// What else is wrong with it, as far as that can be told.
+    fn check(&self, workspace: &Workspace, files: &Files) -> Vec<Problem> {
+        match self {
+            Wrong::Guessed(tenant, doubt) => doubt.certain(check::alone(workspace, tenant, files)),
+            Wrong::Unknown(name, toml) => {
+                let found = check::version_by_name(workspace, toml, files);
+                found.into_iter().map(|problem| problem.tenant(&**name)).collect()
+            }
+        }
+    }
+}
+
 /// Settings in which every account exists, so that a broken `upa.toml` hides no finding in another file.
-fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>) -> Settings {
-    let named = tenants.values().flat_map(|tenant| &tenant.file.accounts);
+fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>, wrong: &[Wrong]) -> Settings {
+    let guessed = wrong.iter().filter_map(|wrong| match wrong {
+        Wrong::Guessed(tenant, _) => Some(&**tenant),
+        Wrong::Unknown(..) => None,
+    });
+    let named = tenants.values().chain(guessed).flat_map(|tenant| &tenant.file.accounts);
     let named = named.map(|(platform, account)| (account.clone(), platform.clone()));
     let defaults = registry.names().map(|name| (name.to_owned(), name.to_owned()));
     Settings {
@@ -71,11 +98,14 @@ fn stand_in(registry: &Registry, tenants: &BTreeMap<String, Tenant>) -> Settings
     }
 }
 
-fn place_key(problem: &Problem) -> (&str, usize) {
-    problem
-        .place
-        .as_ref()
-        .map_or(("", 0), |place| (&place.file, place.line))
+/// Findings stand in the order in which one may follow from another: tenants are on versions, which are made of platforms.
+fn place_key(problem: &Problem) -> (usize, &str, usize) {
+    let Some(place) = &problem.place else {
+        return (0, "", 0);
+    };
+    let folders = ["upa.toml", "platforms/", "versions/", "templates/", "tenants/"];
+    let rank = folders.iter().position(|folder| place.file.starts_with(folder));
+    (rank.map_or(0, |rank| rank + 1), &place.file, place.line)
 }
 
 fn toml(files: &Files, path: &str, problems: &mut Vec<Problem>) -> Option<Toml> {
@@ -101,13 +131,15 @@ fn settings(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
         return None;
     }
     let toml = toml(files, "upa.toml", problems)?;
-    match schema::read::<Settings>(&SETTINGS, &toml) {
-        Ok(settings) => {
+    match salvage::read::<Settings>(&SETTINGS, &toml, &[]) {
+        Reading::Whole(settings) => {
             problems.extend(accounts::check(&settings, &toml, registry));
             Some(settings)
         }
-        Err(found) => {
+        Reading::Wrong(found, rest) => {
             problems.extend(found);
+            let more = rest.map(|rest| rest.doubt.certain(accounts::check(&rest.file, &rest.toml, registry)));
+            problems.extend(more.unwrap_or_default());
             None
         }
     }
@@ -134,8 +166,9 @@ pub fn is_all_sandbox(files: &Files) -> bool {
     })
 }
 
-fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenant> {
+fn tenants(files: &Files, problems: &mut Vec<Problem>) -> (BTreeMap<String, Tenant>, Vec<Wrong>) {
     let mut tenants = BTreeMap::new();
+    let mut wrong = Vec::new();
     problems.extend(overlooked(files));
     for path in files.in_folder("tenants/", ".toml") {
         let name = path.trim_start_matches("tenants/").trim_end_matches(".toml");
@@ -151,15 +184,26 @@ fn tenants(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Tenan
         let Some(toml) = toml(files, path, problems) else {
             continue;
         };
-        match schema::read::<TenantFile>(&TENANT, &toml) {
-            Ok(file) => {
-                let name = name.to_owned();
-                tenants.insert(name.clone(), Tenant { name, file, toml });
+        let owned = name.to_owned();
+        match salvage::read::<TenantFile>(&TENANT, &toml, &["product", "version", "status"]) {
+            Reading::Whole(file) => {
+                let name = owned.clone();
+                tenants.insert(owned, Tenant { name, file, toml });
             }
-            Err(found) => problems.extend(found.into_iter().map(|problem| problem.tenant(name))),
+            Reading::Wrong(found, rest) => {
+                problems.extend(found.into_iter().map(|problem| problem.tenant(name)));
+                wrong.push(match rest {
+                    Some(rest) => {
+                        let Salvaged { file, toml, doubt } = *rest;
+                        let name = owned;
+                        Wrong::Guessed(Box::new(Tenant { name, file, toml }), doubt)
+                    }
+                    None => Wrong::Unknown(owned, toml),
+                });
+            }
         }
     }
-    tenants
+    (tenants, wrong)
 }
 
 /// Files that somebody put where they would be overlooked: a tenant who is nobody's must not go unnoticed.
@@ -194,25 +238,22 @@ fn versions(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
         let Some(toml) = toml(files, path, problems) else {
             continue;
         };
-        let file = match schema::read::<VersionFile>(&VERSION, &toml) {
-            Ok(file) => file,
-            Err(found) => {
+        let file = match salvage::read::<VersionFile>(&VERSION, &toml, &["product", "version", "resources"]) {
+            Reading::Whole(file) => file,
+            Reading::Wrong(found, rest) => {
                 problems.extend(found);
+                if let Some(Salvaged { file, toml, doubt }) = rest.map(|rest| *rest) {
+                    let more = match misplaced(path, &file, &toml) {
+                        Some(problem) => vec![problem],
+                        None => version(files, registry, file, toml).1,
+                    };
+                    problems.extend(doubt.certain(more));
+                }
                 continue;
             }
         };
-        let expected = Version::path(&file.product, &file.version);
-        if path != expected {
-            problems.push(
-                Problem::configuration(format!(
-                    "`{}` `{}` belongs into `{expected}`",
-                    file.product, file.version
-                ))
-                .at(toml.key("/product"))
-                .hint(format!(
-                    "rename the file, or change `product` and `version` to fit `{path}`"
-                )),
-            );
+        if let Some(problem) = misplaced(path, &file, &toml) {
+            problems.push(problem);
             continue;
         }
         let (version, found) = version(files, registry, file, toml);
@@ -220,6 +261,18 @@ fn versions(files: &Files, registry: &Registry, problems: &mut Vec<Problem>) -> 
         versions.insert((version.file.product.clone(), version.file.version.clone()), version);
     }
     versions
+}
+
+/// A version whose file is not where its product and its name say.
+fn misplaced(path: &str, file: &VersionFile, toml: &Toml) -> Option<Problem> {
+    let expected = Version::path(&file.product, &file.version);
+    let problem = || {
+        let why = format!("`{}` `{}` belongs into `{expected}`", file.product, file.version);
+        Problem::configuration(why).at(toml.key("/product")).hint(format!(
+            "rename the file, or change `product` and `version` to fit `{path}`"
+        ))
+    };
+    (path != expected).then(problem)
 }
 
 /// Reads the templates of a version and makes them safe.
@@ -351,6 +404,9 @@ fn check_kinds(version: &Version, registry: &Registry) -> Vec<Problem> {
                 .value_place(&super::toml::pointer(["resources", name, "kind"]))
         };
         let kind = Kind::new(&*resource.kind);
+        if registry.is_broken(kind.platform()) {
+            continue;
+        }
         match registry.of_kind(&kind) {
             None => {
                 let known: Vec<&str> = registry.names().collect();

@@ -14,6 +14,7 @@ pub mod integrations;
 pub mod load;
 mod names;
 pub mod release;
+pub mod salvage;
 pub mod schema;
 mod schema_cost;
 pub mod secret;

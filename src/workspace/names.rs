@@ -115,9 +115,20 @@ impl template::Scope for Names<'_> {
                 }
                 let spec = file.resources.get(*name);
                 let kind = spec.map(|spec| Kind::new(&*spec.kind));
+                if kind
+                    .as_ref()
+                    .is_some_and(|kind| self.registry.is_broken(kind.platform()))
+                {
+                    return Ok(Value::from("x"));
+                }
                 let facts = kind.and_then(|kind| self.registry.of_kind(&kind)?.facts(&kind));
                 let outs = facts.map(|facts| facts.outs).unwrap_or_default();
                 match (*field, below) {
+                    ("out", [out, ..]) if self.spec.is_none() && outs.get(*out).is_some_and(|out| out.secret) => {
+                        Err(format!(
+                            "`{path}` is secret, and `[record]` is what `upa show` prints; leave it out of `[record]`"
+                        ))
+                    }
                     ("out", [out, ..]) if !outs.is_empty() => self.one_of(path, out, outs.keys().map(String::as_str)),
                     ("id", []) => Ok(Value::from("x")),
                     _ if outs.is_empty() => self.one_of(path, field, ["id"]),

@@ -69,6 +69,23 @@ impl Schema {
         enough(&toml.file, told.flat_map(|error| self.word(error, toml, base)))
     }
 
+    /// What of a value violates the schema; `None` where that is too much to check.
+    pub(super) fn violations<'v>(&'v self, value: &'v Value) -> Option<Vec<ValidationError<'v>>> {
+        schema_cost::of_value(&self.schema, value).ok()?;
+        Some(self.validator.iter_errors(value).collect())
+    }
+
+    /// The values that would have been right at a violation, where they are listed.
+    pub(super) fn choices(&self, error: &ValidationError<'_>) -> Vec<Value> {
+        match error.kind() {
+            ValidationErrorKind::Enum { options } => options.as_array().cloned().unwrap_or_default(),
+            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                self.constants(error.schema_path().as_str())
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The table itself is missing: everything it requires is.
     fn missing(&self, toml: &Toml, base: &str) -> Vec<Problem> {
         let empty = Value::Object(serde_json::Map::new());
@@ -195,7 +212,7 @@ impl Schema {
     }
 
     /// The `properties` beside the `additionalProperties` that was violated.
-    fn known_keys(&self, schema_path: &str) -> Vec<String> {
+    pub(super) fn known_keys(&self, schema_path: &str) -> Vec<String> {
         let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
         // References are resolved by the validator; what stands in the path is the referring place.
         let mut table = self.schema.clone();
@@ -225,17 +242,7 @@ impl Schema {
 
     fn no_variant(&self, error: &ValidationError<'_>, name: &str) -> Problem {
         let found = error.instance();
-        // A choice between constants is an enumeration whose values carry a description.
-        let choices: Vec<Value> = self
-            .schema_at(error.schema_path().as_str())
-            .and_then(Value::as_array)
-            .map(|variants| {
-                variants
-                    .iter()
-                    .filter_map(|variant| variant.get("const").cloned())
-                    .collect()
-            })
-            .unwrap_or_default();
+        let choices = self.constants(error.schema_path().as_str());
         if !choices.is_empty() {
             return enumeration(name, found, &Value::Array(choices));
         }
@@ -244,6 +251,13 @@ impl Schema {
             shown(found)
         ))
         .hint(self.meaning(error.schema_path().as_str()))
+    }
+
+    /// A choice between constants is an enumeration whose values carry a description.
+    fn constants(&self, schema_path: &str) -> Vec<Value> {
+        let variants = self.schema_at(schema_path).and_then(Value::as_array);
+        let constant = |variant: &Value| variant.get("const").cloned();
+        variants.into_iter().flatten().filter_map(constant).collect()
     }
 
     fn schema_at(&self, schema_path: &str) -> Option<&Value> {

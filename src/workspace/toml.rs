@@ -1,7 +1,7 @@
 //! TOML as JSON values, with the place of every key kept, so that a finding can point at its line.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -120,6 +120,65 @@ impl Toml {
             let place = self.value_place(&pointer(keys.iter().map(String::as_str)));
             (format!("`{}`: {}", keys.join("."), error.inner()), place)
         })
+    }
+
+    /// The lines on which a key and everything below it stand.
+    pub(super) fn lines_of(&self, pointer: &str) -> RangeInclusive<usize> {
+        let below = format!("{pointer}/");
+        let spans = self
+            .spans
+            .iter()
+            .filter(|(at, _)| *at == pointer || at.starts_with(&below));
+        let line = |at: usize| self.lines.partition_point(|begin| *begin <= at);
+        let first = spans
+            .clone()
+            .map(|(_, (key, value))| line(key.start.min(value.start)))
+            .min();
+        let last = spans.map(|(_, (key, value))| line(key.end.max(value.end))).max();
+        first.unwrap_or(1)..=last.unwrap_or(0)
+    }
+
+    /// Gives a key of a table another name; it keeps its place in the file.
+    pub(super) fn rename(&mut self, table: &str, from: &str, to: &str) {
+        let Some(map) = self.value.pointer_mut(table).and_then(Value::as_object_mut) else {
+            return;
+        };
+        if map.contains_key(to) {
+            return;
+        }
+        if let Some(value) = map.remove(from) {
+            map.insert(to.to_owned(), value);
+        }
+        let (from, to) = (
+            format!("{table}{}", self::pointer([from])),
+            format!("{table}{}", self::pointer([to])),
+        );
+        let moved = self.spans.iter().filter_map(|(at, spans)| {
+            let rest = at
+                .strip_prefix(&from)
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            Some((format!("{to}{rest}"), spans.clone()))
+        });
+        let moved: Vec<_> = moved.collect();
+        self.spans.extend(moved);
+    }
+
+    /// Puts another value in the place of one.
+    pub(super) fn replace(&mut self, pointer: &str, by: Value) {
+        if let Some(value) = self.value.pointer_mut(pointer) {
+            *value = by;
+        }
+    }
+
+    /// Takes a key out of its table.
+    pub(super) fn remove(&mut self, pointer: &str) {
+        let Some((table, key)) = pointer.rsplit_once('/') else {
+            return;
+        };
+        let key = key.replace("~1", "/").replace("~0", "~");
+        if let Some(map) = self.value.pointer_mut(table).and_then(Value::as_object_mut) {
+            map.remove(&key);
+        }
     }
 
     fn place(&self, pointer: &str, pick: impl Fn(&(Range<usize>, Range<usize>)) -> Range<usize>) -> Place {

@@ -67,18 +67,23 @@ pub enum Stage {
     Demo,
     /// Everybody.
     Released,
-    /// Nobody new; those who are on it stay.
+    /// No new tenants; those who are on it stay.
     Retired,
 }
 
 impl Stage {
-    /// Whether tenants of a tier may be on a version of this stage.
-    pub fn admits(self, tier: Tier) -> bool {
+    /// Whether tenants of a tier may be on a version of this stage. Of a retired one that is said of those who are on it.
+    pub fn keeps(self, tier: Tier) -> bool {
         match self {
             Stage::Draft => tier == Tier::Template,
             Stage::Demo => tier <= Tier::Demo,
             Stage::Released | Stage::Retired => true,
         }
+    }
+
+    /// Whether a tenant of a tier who is not on a version of this stage may come to it.
+    pub fn admits(self, tier: Tier) -> bool {
+        self != Stage::Retired && self.keeps(tier)
     }
 
     pub fn as_str(self) -> &'static str {

@@ -44,10 +44,10 @@ fn a_platform_that_is_down_holds_back_only_its_tenants() {
           about 20 API calls
     digest sha256:[DIGEST]
     --- stderr
-    error: tenant `ana` was not planned: account `n8n-real` could not be read
     error: account `n8n-real`: GET /api/v1/workflows: cannot connect: Connection refused (os error 111)
      |
     help: check `accounts.n8n-real.base_url` in upa.toml and whether the platform is up, then run again
+    error: tenant `ana` was not planned: account `n8n-real` could not be read
     2 errors
     "#);
     let run = space.upa_with(&["apply", "--yes"], &key).exits(4);
@@ -72,10 +72,10 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         --- stdout
         No changes; 1 tenant could not be planned.
         --- stderr
-        error: tenant `ana` was not planned: account `n8n-real` could not be read
         error: account `n8n-real`: connect: the environment variable N8N_KEY is not set
          |
         help: `accounts.n8n-real.credentials` in upa.toml names it: set it in the environment of this command
+        error: tenant `ana` was not planned: account `n8n-real` could not be read
         2 errors
         "#);
         assert_snapshot!(space.upa_with(&["plan", "ana"], &[("N8N_KEY", "wrong-key")]).exits(6), @r#"
@@ -83,10 +83,10 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         --- stdout
         No changes; 1 tenant could not be planned.
         --- stderr
-        error: tenant `ana` was not planned: account `n8n-real` could not be read
         error: account `n8n-real`: GET /api/v1/workflows: Unauthorized (401)
          |
         help: check the key that `accounts.n8n-real.credentials` in upa.toml names: it is wrong, expired or of another instance
+        error: tenant `ana` was not planned: account `n8n-real` could not be read
         2 errors
         "#);
         assert_snapshot!(space.upa_with(&["plan", "ana"], &[("N8N_KEY", &only("tag:list"))]).exits(6), @r#"
@@ -94,10 +94,10 @@ fn a_key_that_is_missing_wrong_or_too_weak() {
         --- stdout
         No changes; 1 tenant could not be planned.
         --- stderr
-        error: tenant `ana` was not planned: account `n8n-real` could not be read
         error: account `n8n-real`: GET /api/v1/workflows: Forbidden (403)
          |
         help: the key lacks a scope for this call: add the scope, or use a key that has it
+        error: tenant `ana` was not planned: account `n8n-real` could not be read
         2 errors
         "#);
         // The others proceed.

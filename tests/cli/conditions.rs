@@ -420,24 +420,6 @@ fn what_cannot_be_repeated() {
     assert_snapshot!(run, @r#"
     exit 5
     --- stderr
-    error: `templates/duo/v1/main.json` was edited without a release: revision 2 has another
-    --> templates/duo/v1/main.json
-     |
-    help: run `upa release duo v1`, then commit
-    error: `<%= resources.domain.id %>`: `domain` is one object for each of `inputs.domain`, so it has no single id
-     --> templates/duo/v1/main.json:2:12
-      |
-    2 |   "name": "<%= resources.domain.id %> <%= each.value %>"
-      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-    help: an object that is repeated cannot be referred to
-    error: `<%= each.value %>`: `each.value` is not defined
-     --> templates/duo/v1/main.json:2:39
-      |
-    2 |   "name": "<%= resources.domain.id %> <%= each.value %>"
-      |                                       ^^^^^^^^^^^^^^^^^
-      |
-    help: only a resource with `each` has it
     error: `voice` is one object for all tenants, so no tenant's list can repeat it
       --> versions/duo/v1.toml:17:8
        |
@@ -459,6 +441,24 @@ fn what_cannot_be_repeated() {
        |        ^^^^^^^^^^^^^^^
        |
     help: did you mean `domains`?
+    error: `templates/duo/v1/main.json` was edited without a release: revision 2 has another
+    --> templates/duo/v1/main.json
+     |
+    help: run `upa release duo v1`, then commit
+    error: `<%= resources.domain.id %>`: `domain` is one object for each of `inputs.domain`, so it has no single id
+     --> templates/duo/v1/main.json:2:12
+      |
+    2 |   "name": "<%= resources.domain.id %> <%= each.value %>"
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+    help: an object that is repeated cannot be referred to
+    error: `<%= each.value %>`: `each.value` is not defined
+     --> templates/duo/v1/main.json:2:39
+      |
+    2 |   "name": "<%= resources.domain.id %> <%= each.value %>"
+      |                                       ^^^^^^^^^^^^^^^^^
+      |
+    help: only a resource with `each` has it
     6 errors
     "#);
     let space = Space::with(&["ana"]);

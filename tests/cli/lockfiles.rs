@@ -77,10 +77,10 @@ fn a_copied_lockfile() {
     --- stdout
     No changes; 1 tenant could not be planned.
     --- stderr
-    error: tenants `ana` and `bo` would share their webhook paths (v1): their lockfiles record the same base
+    error: tenants `ana` and `bo` would share their webhook paths (v1): their lockfiles record the same base, so the one of `bo` is a copy; without it `upa apply` assigns new paths
     --> tenants/bo.lock
      |
-    help: one of the lockfiles was copied from the other: remove the copy, and `upa apply` assigns new paths
+    help: git rm -q tenants/bo.lock && git commit -m 'Remove a copied lockfile'
     "#);
 }
 

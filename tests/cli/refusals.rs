@@ -31,24 +31,6 @@ fn unknown_keys_in_every_kind_of_file() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: unknown key `lisst` in `resource.contact`
-     --> platforms/crm.toml:6:1
-      |
-    6 | lisst = "GET /contacts"
-      | ^^^^^
-      |
-    help: did you mean `list`?
-    error: `operator` is missing
-    --> tenants/ana.toml
-     |
-    help: add `operator = …`
-    error: unknown key `oparator`
-     --> tenants/ana.toml:5:1
-      |
-    5 | oparator = "ana@example.test"
-      | ^^^^^^^^
-      |
-    help: did you mean `operator`?
     error: unknown key `base_ur1` in `accounts.vapi`
      --> upa.toml:8:1
       |
@@ -56,6 +38,27 @@ fn unknown_keys_in_every_kind_of_file() {
       | ^^^^^^^^
       |
     help: did you mean `base_url`?
+    error: account `vapi`: `base_url` is not a URL: expected `https://…`
+     --> upa.toml:8:12
+      |
+    8 | base_ur1 = "x"
+      |            ^^^
+      |
+    help: write the address of the platform: `https://…`
+    error: unknown key `lisst` in `resource.contact`
+     --> platforms/crm.toml:6:1
+      |
+    6 | lisst = "GET /contacts"
+      | ^^^^^
+      |
+    help: did you mean `list`?
+    error: a list must say where the objects are in the answer
+     --> platforms/crm.toml:6:9
+      |
+    6 | lisst = "GET /contacts"
+      |         ^^^^^^^^^^^^^^^
+      |
+    help: write `{ call = "GET /things", items = "…" }` (empty: the answer itself)
     error: `stage` is missing
     --> versions/bot/v1.toml
      |
@@ -67,7 +70,18 @@ fn unknown_keys_in_every_kind_of_file() {
       | ^^^^^^
       |
     help: did you mean `stage`?
-    6 errors
+    error: `operator` is missing
+    --> tenants/ana.toml
+     |
+    help: add `operator = …`
+    error: unknown key `oparator`
+     --> tenants/ana.toml:5:1
+      |
+    5 | oparator = "ana@example.test"
+      | ^^^^^^^^
+      |
+    help: did you mean `operator`?
+    8 errors
     "#);
 }
 
@@ -85,20 +99,6 @@ fn values_of_the_wrong_type() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: `status` must be one of active, suspended, deprovisioned, not 3
-     --> tenants/ana.toml:4:10
-      |
-    4 | status = 3
-      |          ^
-      |
-    help: choose one of them
-    error: `tier` must be one of template, demo, client, not "cliente"
-     --> tenants/bo.toml:3:8
-      |
-    3 | tier = "cliente"
-      |        ^^^^^^^^^
-      |
-    help: did you mean `client`?
     error: `accounts.vapi.sandbox` must be a boolean, not a string
      --> upa.toml:8:11
       |
@@ -113,6 +113,20 @@ fn values_of_the_wrong_type() {
       |            ^^^^^
       |
     help: write a whole number, without quotes
+    error: `status` must be one of active, suspended, deprovisioned, not 3
+     --> tenants/ana.toml:4:10
+      |
+    4 | status = 3
+      |          ^
+      |
+    help: choose one of them
+    error: `tier` must be one of template, demo, client, not "cliente"
+     --> tenants/bo.toml:3:8
+      |
+    3 | tier = "cliente"
+      |        ^^^^^^^^^
+      |
+    help: did you mean `client`?
     4 errors
     "#);
 }

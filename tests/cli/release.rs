@@ -43,6 +43,7 @@ fn a_release_changes_the_revision_and_the_digests() {
 #[test]
 fn what_the_version_file_says_is_part_of_the_revision_and_its_stage_is_not() {
     let space = Space::with(&["ana"]);
+    space.apply();
     space.edit(
         VERSION_FILE,
         "stage = \"released\"",

@@ -30,6 +30,10 @@ fn a_secret_that_stands_in_the_workspace_is_refused_and_not_repeated() {
     assert_snapshot!(run, @r#"
     exit 5
     --- stderr
+    error: `workspace.fingerprint_key`: a secret has no `envv`
+    --> upa.toml:3
+     |
+    help: did you mean `env`?
     error: `inputs.hook_secret`: a secret never stands in the workspace, only where it is
     --> tenants/ana.toml:9
      |
@@ -41,10 +45,6 @@ fn a_secret_that_stands_in_the_workspace_is_refused_and_not_repeated() {
       |                        ^^^^^^^^^^^^^^
       |
     help: name a file outside the workspace: `/run/secrets/…`
-    error: `workspace.fingerprint_key`: a secret has no `envv`
-    --> upa.toml:3
-     |
-    help: did you mean `env`?
     3 errors
     "#);
     for (form, why) in [

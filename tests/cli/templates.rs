@@ -23,13 +23,6 @@ fn templates_that_are_missing_or_broken() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: not valid JSON: expected value
-     --> templates/bot/v1/answer.json:3:13
-      |
-    3 |   "nodes": [,]
-      |             ^
-      |
-    help: export the document again, or check it with a JSON tool
     error: there is no template `templates/bot/v1/recrd.json`
       --> versions/bot/v1.toml:22:12
        |
@@ -44,6 +37,13 @@ fn templates_that_are_missing_or_broken() {
        |            ^^^^^^^^^^^^^^^^^^^
        |
     help: a template is a file in that folder
+    error: not valid JSON: expected value
+     --> templates/bot/v1/answer.json:3:13
+      |
+    3 |   "nodes": [,]
+      |             ^
+      |
+    help: export the document again, or check it with a JSON tool
     3 errors
     "#);
 }
@@ -120,20 +120,6 @@ fn kinds_and_platforms_that_nobody_knows() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
-    error: `<%= webhooks.inbound.url %>`: `webhooks.inbound.url` is not defined
-     --> templates/bot/v1/assistant.json:5:13
-      |
-    5 |     "url": "<%= webhooks.inbound.url %>"
-      |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-    help: known here: none
-    error: upa.toml has no account for `vapi`, which the version uses
-     --> tenants/ana.toml:2:11
-      |
-    2 | version = "v1"
-      |           ^^^^
-      |
-    help: add `[accounts.vapi]` to upa.toml
     error: account `vapy`: there is no platform `vapy`
      --> upa.toml:7:1
       |
@@ -162,6 +148,20 @@ fn kinds_and_platforms_that_nobody_knows() {
        |        ^^^^^^^^^^^^^^^
        |
     help: did you mean `vapi.assistant`?
+    error: `<%= webhooks.inbound.url %>`: `webhooks.inbound.url` is not defined
+     --> templates/bot/v1/assistant.json:5:13
+      |
+    5 |     "url": "<%= webhooks.inbound.url %>"
+      |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+    help: known here: none
+    error: upa.toml has no account for `vapi`, which the version uses
+     --> tenants/ana.toml:2:11
+      |
+    2 | version = "v1"
+      |           ^^^^
+      |
+    help: add `[accounts.vapi]` to upa.toml
     6 errors
     "#);
 }
@@ -306,6 +306,20 @@ fn templates_that_were_edited_added_or_removed_without_a_release() {
     assert_snapshot!(space.refused(), @r#"
     exit 5
     --- stderr
+    error: there is no template `templates/bot/v1/record.json`
+      --> versions/bot/v1.toml:22:12
+       |
+    22 | template = "record.json"
+       |            ^^^^^^^^^^^^^
+       |
+    help: files there: answer.json, assistant.json, notes.md
+    error: `templates/bot/v1/record.json` is part of revision 1 and is missing
+      --> versions/bot/v1.toml:32:1
+       |
+    32 | "record.json" = "sha256:[DIGEST]"
+       | ^^^^^^^^^^^^^
+       |
+    help: restore it with git, or run `upa release bot v1`, then commit
     error: node "Record it": it calls workflow `[ID]`, which is not part of this version
       --> templates/bot/v1/answer.json:64:15
        |
@@ -321,20 +335,6 @@ fn templates_that_were_edited_added_or_removed_without_a_release() {
     --> templates/bot/v1/notes.md
      |
     help: run `upa release bot v1`, then commit
-    error: there is no template `templates/bot/v1/record.json`
-      --> versions/bot/v1.toml:22:12
-       |
-    22 | template = "record.json"
-       |            ^^^^^^^^^^^^^
-       |
-    help: files there: answer.json, assistant.json, notes.md
-    error: `templates/bot/v1/record.json` is part of revision 1 and is missing
-      --> versions/bot/v1.toml:32:1
-       |
-    32 | "record.json" = "sha256:[DIGEST]"
-       | ^^^^^^^^^^^^^
-       |
-    help: restore it with git, or run `upa release bot v1`, then commit
     5 errors
     "#);
 }

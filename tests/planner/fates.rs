@@ -1,9 +1,10 @@
 //! What happens to objects behind upa's back, and what it means for others: of their tenant and of other tenants.
 
 use proptest::prelude::*;
-use upa::plan::{Action, Mover};
-use upa::platform::{Activity, Reading, Unread};
+use upa::plan::{Action, Mover, Reason};
+use upa::platform::{Activity, Reading, Step, Unread};
 use upa::resource::Address;
+use upa::workspace::Status;
 
 use crate::world::{self, World, disturb};
 
@@ -57,6 +58,43 @@ fn after(fates: &[(&str, Fate)]) -> World {
         ));
     }
     world
+}
+
+/// What was heard on the wire is part of what was observed: the plan itself asks nothing.
+#[test]
+fn what_is_published_and_does_not_answer_is_published_anew() {
+    let mut world = World::settled(2);
+    let address: Address = "client-0000@v2.0/inbound-call".parse().unwrap();
+    world.object(&address).activity = Activity::Silent;
+    let changes = world.plan().changes;
+    assert_eq!(changes.len(), 1, "{changes:#?}");
+    let change = &changes[0];
+    assert_eq!((&change.address, change.action), (&address, Action::Update));
+    assert_eq!(change.reason, Reason::Silent);
+    assert_eq!(change.steps, [Step::Unpublish, Step::Publish]);
+    assert!(change.is_drift());
+}
+
+/// Where it is to be gone, or not to run, it is only taken down.
+#[test]
+fn what_does_not_answer_and_is_not_to_run_is_taken_down() {
+    let mut world = World::settled(1);
+    let address: Address = "client-0000@v2.0/inbound-call".parse().unwrap();
+    world.object(&address).activity = Activity::Silent;
+    world.desired.tenants.get_mut("client-0000").unwrap().status = Status::Suspended;
+    for resource in world
+        .desired
+        .tenants
+        .get_mut("client-0000")
+        .unwrap()
+        .resources
+        .values_mut()
+    {
+        resource.runs = false;
+    }
+    let changes = world.plan().changes;
+    let change = changes.iter().find(|change| change.address == address).unwrap();
+    assert_eq!(change.steps, [Step::Unpublish]);
 }
 
 /// A tab was deleted, and with it the titles of its columns: a range in no tab cannot even be read.

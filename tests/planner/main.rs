@@ -252,9 +252,10 @@ fn a_recorded_object_that_is_gone_while_another_carries_its_mark_asks_a_person()
     let plan = world.plan();
     assert_eq!(plan.changes, []);
     assert!(
-        plan.problems
-            .iter()
-            .any(|problem| problem.class == Class::Decision && problem.message.contains("(another) carries its mark")),
+        plan.problems.iter().any(|problem| problem.class == Class::Decision
+            && problem
+                .message
+                .contains("carries its mark, which is \"client-0000@v2.0/crm-sync\" (another)")),
         "{:#?}",
         plan.problems
     );

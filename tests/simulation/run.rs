@@ -34,6 +34,7 @@ impl Progress for Quiet {
     fn started(&self, _: &Address, _: Step) {}
     fn done(&self, _: &Address, _: Step, _: Option<&str>) {}
     fn failed(&self, _: &Address, _: Step, _: &str) {}
+    fn waits(&self, _: &Address, _: Step, _: &str) {}
 }
 
 /// What a clone knows.

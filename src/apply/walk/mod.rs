@@ -217,7 +217,7 @@ impl Walk<'_> {
         self.outcome.problems.push(
             problem
                 .tenant(&*self.desired.name)
-                .hint("free some disk space and run again"),
+                .hint("free some disk space, or let it be written, and run again"),
         );
     }
 
@@ -307,6 +307,11 @@ impl Walk<'_> {
             Ok(receipt) => {
                 let note = receipt.note.as_deref().map(|note| self.redacted(note));
                 self.context.progress.done(&change.address, job.step, note.as_deref());
+            }
+            Err(error) if error.kind == ErrorKind::Waiting => {
+                self.context
+                    .progress
+                    .waits(&change.address, job.step, &error.to_string());
             }
             Err(error) => self
                 .context

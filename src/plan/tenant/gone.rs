@@ -9,7 +9,8 @@ use crate::lockfile::{Locked, Lockfile};
 use crate::plan::change::{Action, Change, Door, Reason, Work};
 use crate::plan::decide::{self, Decision, Found};
 use crate::plan::losses::{self, Loss};
-use crate::platform::{Activity, KindFacts, Reading, Rival, Search, Step};
+use crate::plan::originals;
+use crate::platform::{KindFacts, Reading, Rival, Search, Step};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::{Address, Kind, Owner};
 use crate::workspace::Status;
@@ -69,6 +70,9 @@ impl<'a> Pass<'a> {
             Decision::Delete => Action::Delete,
             // What it replaced is still to be deleted.
             Decision::Forget if !locked.retiring.is_empty() => Action::Delete,
+            Decision::Forget if !deleting && self.original(address, locked).is_some() => {
+                return self.stop_gone(address, &reading);
+            }
             Decision::Forget => Action::Forget,
             Decision::Stop(_) if lost => return self.stop_at_lost(address, &locked.kind),
             Decision::Stop(_) => return self.stop_gone(address, &reading),
@@ -78,7 +82,7 @@ impl<'a> Pass<'a> {
             Reading::Present(object) => Some(&**object),
             Reading::Absent | Reading::Unreadable(_) => None,
         };
-        let runs = object.is_some_and(|object| matches!(object.activity, Activity::Running | Activity::Outdated));
+        let runs = object.is_some_and(|object| object.activity.is_published());
         let mut steps = Vec::new();
         if action == Action::Delete && !locked.retiring.is_empty() {
             steps.push(Step::Retire);
@@ -275,6 +279,16 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) fn stop_gone(&mut self, address: &Address, reading: &Reading) {
+        let locked = self.lock.resources.get(address);
+        if let Some(object) = locked.and_then(|locked| self.original(address, locked)) {
+            let recorded = locked.and_then(Locked::id).unwrap_or_default();
+            let why = format!(
+                "{address} should go, but the recorded object ({recorded}) is not the one that carries its mark, which is \"{}\" ({})",
+                object.title, object.id
+            );
+            let problem = Problem::error(Class::Decision, why).at(self.tenant.place.clone());
+            return self.refuse(problem.hint(originals::command(address, object)));
+        }
         let problem = match reading {
             Reading::Present(object) => Problem::error(
                 Class::Decision,

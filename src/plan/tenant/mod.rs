@@ -403,7 +403,7 @@ impl<'a> Pass<'a> {
 /// Where an object answers now.
 fn listening(platform: &dyn Platform, kind: &Kind, object: &Object) -> Vec<(String, String)> {
     match object.activity {
-        Activity::Running | Activity::Outdated => platform.listening(kind, &object.document),
+        Activity::Running | Activity::Silent | Activity::Outdated => platform.listening(kind, &object.document),
         Activity::Stopped | Activity::Archived | Activity::NotApplicable => Vec::new(),
     }
 }

@@ -6,7 +6,8 @@ use super::Pass;
 use crate::desired::Resource;
 use crate::lockfile::Locked;
 use crate::plan::decide::Why;
-use crate::platform::{Cause, KindFacts, Reading, Rival, Search, Step};
+use crate::plan::originals;
+use crate::platform::{Cause, KindFacts, Object, Reading, Rival, Search, Step};
 use crate::problem::{Class, Problem, listed};
 use crate::resource::Address;
 
@@ -69,13 +70,16 @@ impl Pass<'_> {
     /// Creating a third would be wrong in both cases.
     pub(super) fn stop_at_double(&mut self, resource: &Resource, locked: Option<&Locked>) -> bool {
         let mark = resource.address.mark(self.basis.workspace);
-        let Some([first, ..]) = self
+        let Some([first, others @ ..]) = self
             .marked
             .get(&(resource.account.as_str(), mark.as_str()))
             .map(Vec::as_slice)
         else {
             return false;
         };
+        if others.is_empty() && self.stop_at_original(resource, locked) {
+            return true;
+        }
         let recorded = locked.and_then(Locked::id).unwrap_or_default();
         let tenant = &self.tenant.name;
         let problem = Problem::error(
@@ -120,8 +124,34 @@ impl Pass<'_> {
         })
     }
 
+    /// The one object that carries the mark of an address, where another one is recorded for it.
+    pub(super) fn original(&self, address: &Address, locked: &Locked) -> Option<&Object> {
+        originals::original(self.basis.workspace, self.marked, address, Some(locked))
+    }
+
+    /// The recorded object cannot be had, or is another's, and the one that carries the mark is there: making a second one
+    /// would be wrong.
+    pub(super) fn stop_at_original(&mut self, resource: &Resource, locked: Option<&Locked>) -> bool {
+        let address = &resource.address;
+        let Some(object) = locked.and_then(|locked| self.original(address, locked)) else {
+            return false;
+        };
+        let recorded = locked.and_then(Locked::id).unwrap_or_default();
+        let why = format!(
+            "{address}: the recorded object ({recorded}) is not the one that carries its mark, which is \"{}\" ({}): the lockfile was changed by hand, or the object is a copy made by hand whose original was deleted",
+            object.title, object.id
+        );
+        let problem = Problem::error(Class::Decision, why).at(resource.place.clone());
+        self.refuse(problem.hint(originals::command(address, object)));
+        true
+    }
+
     pub(super) fn stop(&mut self, resource: &Resource, why: Why, reading: &Reading) {
         let address = &resource.address;
+        let locked = self.lock.resources.get(address);
+        if why != Why::Unowned && self.stop_at_original(resource, locked) {
+            return;
+        }
         if let (Why::Unowned, Reading::Present(object)) = (why, reading)
             && self
                 .places

@@ -133,6 +133,9 @@ impl<'a> Pass<'a> {
                 Reason::NotRunning if object.is_some_and(|object| object.activity == Activity::NotApplicable) => {
                     Reason::Unmarked
                 }
+                Reason::NotRunning if object.is_some_and(|object| object.activity == Activity::Silent) => {
+                    Reason::Silent
+                }
                 reason => reason,
             },
         };
@@ -229,8 +232,10 @@ impl<'a> Pass<'a> {
                     steps.push(Step::Publish);
                 }
             }
+            // Publishing what is published already need not bring its webhooks back.
+            (true, Activity::Silent) => steps.extend([Step::Unpublish, Step::Publish]),
             (true, Activity::Outdated | Activity::Stopped | Activity::Archived) => steps.push(Step::Publish),
-            (false, Activity::Running | Activity::Outdated) => steps.insert(0, Step::Unpublish),
+            (false, Activity::Running | Activity::Silent | Activity::Outdated) => steps.insert(0, Step::Unpublish),
             (false, Activity::Stopped | Activity::Archived) => {}
         }
         steps
@@ -278,6 +283,7 @@ impl<'a> Pass<'a> {
         let written = self.facts(&resource.kind).is_some_and(|facts| !facts.drafts);
         match action {
             Action::Move => Reason::Renamed,
+            Action::Wait => Reason::Awaited,
             Action::Create if *lock == Lock::Applied => Reason::DeletedOnPlatform,
             Action::Create if *lock == Lock::Pending => Reason::Unfinished,
             Action::Create if self.was_removed(resource) => Reason::Resumed,

@@ -48,7 +48,8 @@ use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
 use crate::template::Guard;
-use crate::workspace::schema::{self, Schema};
+use crate::workspace::salvage::{self, Reading};
+use crate::workspace::schema::Schema;
 use crate::workspace::toml::Toml;
 
 /// The definitions that are built in: file name and text.
@@ -162,7 +163,19 @@ impl Definition {
     /// Reads and checks a definition.
     pub fn parse(file: &str, text: &Arc<str>) -> Result<Self, Vec<Problem>> {
         let toml = Toml::parse(file, text)?;
-        let read: DefinitionFile = schema::read(&SCHEMA, &toml)?;
+        match salvage::read::<DefinitionFile>(&SCHEMA, &toml, &[]) {
+            Reading::Whole(read) => Self::compile(read, toml),
+            Reading::Wrong(mut found, rest) => {
+                let more = rest.map(|rest| (Self::compile(rest.file, rest.toml).err(), rest.doubt));
+                if let Some((Some(more), doubt)) = more {
+                    found.extend(doubt.certain(more));
+                }
+                Err(found)
+            }
+        }
+    }
+
+    fn compile(read: DefinitionFile, toml: Toml) -> Result<Self, Vec<Problem>> {
         let mut findings = Findings {
             toml: &toml,
             problems: Vec::new(),

@@ -12,6 +12,7 @@ pub mod execute;
 pub mod export;
 pub mod keep;
 mod list;
+mod listen;
 pub mod nodes;
 pub mod observe;
 pub mod probe;

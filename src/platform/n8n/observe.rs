@@ -18,6 +18,8 @@ impl Observer for Api {
         self.client.forget_clock();
         if let Err(error) = self.ask(question, &mut answer).await {
             answer.failure = Some(error);
+        } else if question.webhooks {
+            self.listen(question, &mut answer).await;
         }
         answer.clock = self.client.clock();
         answer

@@ -41,6 +41,17 @@ pub(super) struct Found {
     missing: Vec<String>,
 }
 
+impl Found {
+    /// Of what the platform says it does not have nothing is known.
+    fn doubt_missing(&mut self, why: &str) {
+        for id in std::mem::take(&mut self.missing) {
+            let why = format!("it is said not to exist, and whether another carries its mark could not be seen: {why}");
+            self.objects
+                .push((id, Reading::Unreadable(Unread::new(Cause::SaidMissing, why))));
+        }
+    }
+}
+
 /// What a list showed, by the objects' own ids.
 #[derive(Default)]
 pub(super) struct Listed {
@@ -266,20 +277,14 @@ impl Rest {
             }
         }
         found.complete &= doubt.is_none();
-        for (own, live) in listed.iter().flat_map(|listed| &listed.objects) {
-            let id = ids::of(kind, &group.inputs, own);
-            if object::carried(kind, live) == Carried::Nothing {
-                continue;
-            }
-            let object = self.object(kind, &id, live, known);
-            let ours = object
-                .mark
-                .as_ref()
-                .is_some_and(|mark| mark.starts_with(&question.mark_prefix));
-            if ours && !group.ids.contains(id.as_str()) {
-                found.objects.push((id, Reading::Present(Box::new(object))));
-            }
-        }
+        let seen_whole = listed.is_some() && found.complete;
+        let elsewhere = match found.missing.is_empty() || seen_whole || !kind.is_marked() {
+            true => None,
+            false => self.elsewhere(group, &mut found).await?,
+        };
+        found
+            .objects
+            .extend(self.unrecorded(group, question, elsewhere.as_ref().or(listed.as_ref())));
         for (index, wanted) in group.wanted.iter().enumerate() {
             let search = match &doubt {
                 Some(why) => Search::Unknown(why.clone()),
@@ -288,6 +293,45 @@ impl Rest {
             found.searches.push((index, search));
         }
         Ok(found)
+    }
+
+    /// The whole list of a group of which something recorded is not there: another object may carry its mark. Where the list
+    /// cannot be had nothing is known of what is missing.
+    async fn elsewhere(&self, group: &Group<'_>, found: &mut Found) -> Result<Option<Listed>, PlatformError> {
+        match self.listed(group, true, &mut Found::default()).await {
+            Ok((listed, None)) => Ok(listed),
+            Err(error) if is_of_the_account(&error) => Err(error),
+            // The platform has no such list: what it says of each object is all there is.
+            Err(error) if error.kind == ErrorKind::Missing => Ok(None),
+            Ok((_, Some(why))) => {
+                found.doubt_missing(&why);
+                Ok(None)
+            }
+            Err(error) => {
+                found.doubt_missing(&error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// The objects in a list that carry one of our marks and are not recorded.
+    fn unrecorded(&self, group: &Group<'_>, question: &Question, listed: Option<&Listed>) -> Vec<(String, Reading)> {
+        let kind = group.definition;
+        let shorts = Shorts::of(question, kind.is_tagged());
+        let mut marked = Vec::new();
+        for (own, live) in listed.into_iter().flat_map(|listed| &listed.objects) {
+            let id = ids::of(kind, &group.inputs, own);
+            if object::carried(kind, live) == Carried::Nothing {
+                continue;
+            }
+            let object = self.object(kind, &id, live, |carried: &Carried| shorts.whole(carried));
+            let mark = object.mark.as_ref();
+            let ours = mark.is_some_and(|mark| mark.starts_with(&question.mark_prefix));
+            if ours && !group.ids.contains(id.as_str()) {
+                marked.push((id, Reading::Present(Box::new(object))));
+            }
+        }
+        marked
     }
 
     /// The objects of a group, where a list is worth it; and why what it shows cannot be believed, if so: then what is

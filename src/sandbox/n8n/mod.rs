@@ -159,13 +159,22 @@ fn distort(answer: &mut Answer, twist: &Twist) {
                 data.extend((0..*count).map(made_up));
             }
         }
-        Twist::Skip | Twist::Stale | Twist::Expire => return,
+        Twist::Skip | Twist::Stale | Twist::Expire | Twist::Deaf(_) => return,
     }
     answer.body = body.to_string().into_bytes();
 }
 
 impl N8n {
     fn answer(&self, request: &Request) -> Answer {
+        if let Some(Twist::Deaf(ids)) = &request.twist {
+            let forgotten = self.transaction(true, Moment::now(), |rows| {
+                ids.iter().try_for_each(|id| publication::forget_hooks(rows, id))?;
+                Ok(Answer::empty(204))
+            });
+            if let Err(refusal) = forgotten {
+                return refusal.answer();
+            }
+        }
         if let Some(path) = request.path.strip_prefix("/api/v1") {
             return self.api(request, path);
         }

@@ -134,6 +134,12 @@ pub fn forget(rows: &Rows, workflow: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Forgets where a published workflow listens; it stays published.
+pub fn forget_hooks(rows: &Rows, workflow: &str) -> Result<(), StoreError> {
+    let held = Live::load(rows, workflow)?.map(|live| live.hooks).unwrap_or_default();
+    hook::release(rows, workflow, &held, &[])
+}
+
 /// The synchronous mode takes a workflow down when the version to publish cannot start.
 pub fn take_down(rows: &Rows, workflow: &mut Workflow, reason: String) -> Result<Refusal, StoreError> {
     workflow.index.active_version = None;
