@@ -71,8 +71,8 @@ pub fn recover(ground: Ground<'_>) -> Recovery {
     for resource in ground.tenant.resources.values() {
         let locked = ground.lock.resources.get(&resource.address);
         // Of what was begun and never found a person may know which it is.
-        let named =
-            || ground.taken.contains_key(&resource.address) && locked.is_some_and(|locked| locked.id().is_none());
+        let open = |locked: &Locked| locked.id().is_none() || locked.is_unproven();
+        let named = || ground.taken.contains_key(&resource.address) && locked.is_some_and(open);
         if locked.is_none() || named() || is_wrong(&ground, &marked, &resource.address) {
             recovery.wanted(&ground, &marked, resource);
         }

@@ -149,6 +149,21 @@ fn any_answer_may_be_lost_and_no_person_is_needed() {
                 "demo/sheet-access"
             ])
         );
+        // Doctor names them too, and what it says to type makes one upa's own.
+        let doctor = space.upa(&["doctor", "--quick", "--format", "json"]);
+        let findings = doctor.json()["findings"].as_array().unwrap().clone();
+        let of = |address: &str| {
+            let mut found = findings.iter();
+            found.find(|finding| {
+                finding["message"]
+                    .as_str()
+                    .is_some_and(|text| text.starts_with(address))
+            })
+        };
+        let hint = of("welcs/sheet-access").unwrap()["hint"].as_str().unwrap().to_owned();
+        space.upa(&hint.split(' ').skip(1).collect::<Vec<_>>()).exits(0);
+        space.apply();
+        assert!(!unproven(&space, "welcs").contains("welcs/sheet-access"));
         // They are named, and the way down leaves them.
         let status = space.upa(&["status"]).exits(0);
         assert!(status.stdout.contains("welcs/calls-tab"), "{status}");

@@ -14,6 +14,7 @@ use crate::lease::local::{Lease, Taken};
 use crate::lease::remote;
 use crate::lockfile::{Lockfile, RequestState};
 use crate::outside;
+use crate::plan::Reason;
 use crate::problem::{Class, Problem, listed};
 use crate::resource::Address;
 
@@ -113,6 +114,7 @@ pub(super) fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
             .filter(|(_, locked)| locked.pending.as_ref().is_some_and(|pending| !is_alive(&pending.run)));
         let pending: BTreeSet<&Address> = pending.map(|(address, _)| address).collect();
         findings.extend(unfinished(tenant, lock, &pending));
+        findings.extend(unproven(tenant, lock));
         for (version, known) in &lock.versions {
             let missed = known.reopened.iter().filter(|(_, deadline)| now > **deadline);
             findings.extend(missed.map(|(gate, deadline)| {
@@ -140,6 +142,20 @@ pub(super) fn unsettled(session: &Session, claims: &[Claim]) -> Vec<Problem> {
         }
     }
     findings
+}
+
+/// Objects that a tenant uses and that nothing proves to be upa's.
+fn unproven(tenant: &str, lock: &Lockfile) -> Vec<Problem> {
+    let found = lock.unproven().map(|(address, locked)| {
+        let (kind, id) = (&locked.kind, locked.id().unwrap_or_default());
+        let message = format!(
+            "{address}: {kind} {id} is used: {}; look at it, and take it over if it is this tenant's alone",
+            Reason::Unproven.words()
+        );
+        let hint = format!("upa recover {tenant} --take {address}={id}");
+        Problem::warning(message).tenant(tenant).hint(hint)
+    });
+    found.collect()
 }
 
 /// Changes of a tenant that were begun and are not finished: those that failed, each with why, and those that were cut off.
