@@ -24,6 +24,7 @@
 //! | [`endpoint`] | which addresses a key may travel to, and which stay on this machine | pure |
 //! | [`outside`] | time, chance, the network, the `git` program, what must survive a crash: behind one trait | effect |
 //! | [`number`] | numbers by their exact value, and what doubles make of them | pure |
+//! | [`message`] | texts for people, by which nothing can be decided | pure |
 //! | [`visible`] | texts of strangers as they may be shown | pure |
 //! | [`sandbox`] | every platform, imitated on loopback | effect |
 //! | [`cli`] | one file per subcommand; each body is the pipeline | effect |
@@ -53,6 +54,7 @@ pub mod journal;
 pub mod lease;
 pub mod lockfile;
 pub mod lockstore;
+pub mod message;
 pub mod number;
 pub mod observe;
 pub mod orphans;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::message::Message;
+
 /// Whether work can go on in spite of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,6 +38,18 @@ pub enum Class {
     Policy,
     /// Anything else that failed (exit 1).
     Failure,
+}
+
+/// What other code must tell a finding by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// A template was edited without a release.
+    Unreleased,
+    /// The version file was edited without a release.
+    Redefined,
+    /// A tenant was not planned because an account could not be read.
+    AccountNotRead,
 }
 
 /// A place in a file, with the text, so that the line can be shown without reading the file again.
@@ -102,24 +116,27 @@ impl Place {
 pub const ENOUGH: usize = 100;
 
 /// Something a person must know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Problem {
     pub severity: Severity,
     pub class: Class,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// The tenant it concerns; `None` concerns the whole workspace.
     pub tenant: Option<String>,
     /// What is wrong and why: lowercase, no full stop.
-    pub message: String,
+    pub message: Message,
     pub place: Option<Place>,
     /// What to type or write next.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    fn new(severity: Severity, class: Class, message: impl Into<String>) -> Self {
+    fn new(severity: Severity, class: Class, message: impl Into<Message>) -> Self {
         Self {
             severity,
             class,
+            code: None,
             tenant: None,
             message: message.into(),
             place: None,
@@ -128,17 +145,17 @@ impl Problem {
     }
 
     /// An error of some class.
-    pub fn error(class: Class, message: impl Into<String>) -> Self {
+    pub fn error(class: Class, message: impl Into<Message>) -> Self {
         Self::new(Severity::Error, class, message)
     }
 
     /// An error in a file.
-    pub fn configuration(message: impl Into<String>) -> Self {
+    pub fn configuration(message: impl Into<Message>) -> Self {
         Self::error(Class::Configuration, message)
     }
 
     /// Something to read that stops nothing.
-    pub fn warning(message: impl Into<String>) -> Self {
+    pub fn warning(message: impl Into<Message>) -> Self {
         Self::new(Severity::Warning, Class::Failure, message)
     }
 
@@ -148,6 +165,28 @@ impl Problem {
             severity: Severity::Warning,
             ..self
         }
+    }
+
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    pub fn is(&self, code: Code) -> bool {
+        self.code == Some(code)
+    }
+
+    /// Whether something is not released that a person is about to release.
+    pub fn is_unreleased(&self) -> bool {
+        self.is(Code::Unreleased) || self.is(Code::Redefined)
+    }
+
+    /// Whether a person would read the same twice.
+    pub fn repeats(&self, other: &Problem) -> bool {
+        let shown = |problem: &Problem| (problem.message.to_string(), problem.hint.clone());
+        (self.severity, self.class, &self.tenant, &self.place)
+            == (other.severity, other.class, &other.tenant, &other.place)
+            && shown(self) == shown(other)
     }
 
     pub fn at(mut self, place: Place) -> Self {

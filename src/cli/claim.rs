@@ -77,9 +77,11 @@ impl<'a> Patience<'a> {
                 Err(Refused::Busy(failure)) => failure,
             };
             let Some(left) = self.left() else { return Err(busy) };
-            if told != busy.message {
-                told.clone_from(&busy.message);
-                (self.tell)(&format!("waiting: {}", told.as_deref().unwrap_or_default()));
+            // For whom is said once, and again when it is another.
+            let now = busy.message.map(|message| message.to_string()).unwrap_or_default();
+            if told.as_ref() != Some(&now) {
+                (self.tell)(&format!("waiting: {now}"));
+                told = Some(now);
             }
             // Of several that wait not all ask at the same moment.
             tokio::time::sleep(outside::between(pause / 2, pause).min(left)).await;

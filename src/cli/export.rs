@@ -173,7 +173,7 @@ async fn ask(session: &Session, args: &ExportArgs, kind: &Kind) -> Result<Answer
 fn found<'a>(answer: &'a Answer, args: &ExportArgs, kind: &Kind) -> Result<&'a Object, Failure> {
     let why = match answer.objects.get(&(kind.clone(), args.id.clone())) {
         Some(Reading::Present(object)) => return Ok(object),
-        Some(Reading::Unreadable(unread)) => unread.why.clone(),
+        Some(Reading::Unreadable(unread)) => unread.why.to_string(),
         Some(Reading::Absent) | None => "it does not exist".to_owned(),
     };
     let what = format!(

@@ -154,7 +154,10 @@ async fn delete_all(run: &Run, args: &OrphansArgs, chosen: &[&Orphan]) -> Result
             Err(error) => {
                 let problem = error.problem(&orphan.account);
                 let message = format!("{} {}: {}", orphan.kind, orphan.id, problem.message);
-                problems.push(Problem { message, ..problem });
+                problems.push(Problem {
+                    message: message.into(),
+                    ..problem
+                });
             }
         }
     }

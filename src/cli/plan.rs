@@ -112,7 +112,7 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     let result = plan(global, args).await;
     // A program that reads the plan is told in its own language why there is none.
     if let (Format::Json, Err(failure)) = (args.format, &result) {
-        let document = render::json::no_plan(&failure.problems, failure.message.as_deref());
+        let document = render::json::no_plan(&failure.problems, failure.message.as_ref());
         report::heard(writeln!(output::stdout(), "{}", visible::json(&document)))?;
     }
     result

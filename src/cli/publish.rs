@@ -73,7 +73,7 @@ fn place_taken(session: &Session, there: &BTreeMap<String, Lockfile>, ours: &[Lo
     let owners = BTreeMap::new();
     let conflicts = Places::of(&desired, there, &owners, &session.workspace.registry).conflicts();
     let mut found = conflicts.into_iter().filter(|(address, _)| is_ours(address));
-    found.next().map(|(_, problem)| problem.message)
+    found.next().map(|(_, problem)| problem.message.to_string())
 }
 
 fn not_begun(error: &RepoError) -> Failure {

@@ -51,7 +51,6 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
     };
     // Whatever else is wrong with the version must be mended first; that it is not released is why we are here.
     let folder = Version::folder(&args.product, &args.version);
-    let unreleased = release::unreleased(version);
     let concerns = |problem: &Problem| {
         problem
             .place
@@ -61,7 +60,7 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
     let others: Vec<Problem> = loaded
         .problems
         .into_iter()
-        .filter(|problem| problem.is_error() && concerns(problem) && !unreleased.contains(problem))
+        .filter(|problem| problem.is_error() && concerns(problem) && !problem.is_unreleased())
         .collect();
     if !others.is_empty() {
         return Err(Failure::problems(others));
@@ -75,7 +74,7 @@ pub fn run(global: &Global, args: &ReleaseArgs) -> Result<Exit, Failure> {
         )?,
         Some((revision, text)) => {
             write(&repo, &path, &text)?;
-            for problem in &unreleased {
+            for problem in &release::unreleased(version) {
                 if let Some(place) = &problem.place {
                     writeln!(out, "  {}", place.file)?;
                 }

@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use crate::exit::Exit;
 use crate::journal;
+use crate::message::Message;
 use crate::problem::{Place, Problem, Severity};
 use crate::repo::RepoError;
 use crate::visible::{on_one_line, shown, unhidden};
@@ -15,13 +16,13 @@ use crate::visible::{on_one_line, shown, unhidden};
 pub struct Failure {
     pub exit: Exit,
     pub problems: Vec<Problem>,
-    pub message: Option<String>,
+    pub message: Option<Message>,
     pub hint: Option<String>,
 }
 
 impl Failure {
     /// A message without a place in a file.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub fn new(exit: Exit, message: impl Into<Message>) -> Self {
         Self {
             exit,
             problems: Vec::new(),
@@ -36,7 +37,7 @@ impl Failure {
     }
 
     /// The same, said otherwise.
-    pub fn with_message(self, message: impl Into<String>) -> Self {
+    pub fn with_message(self, message: impl Into<Message>) -> Self {
         Self {
             message: Some(message.into()),
             ..self
@@ -139,7 +140,7 @@ pub fn heard(written: std::io::Result<()>) -> Result<(), Failure> {
 pub fn failure(failure: &Failure) -> String {
     let mut text = problems(&failure.problems);
     if let Some(message) = &failure.message {
-        let _ = writeln!(text, "error: {}", indented(message));
+        let _ = writeln!(text, "error: {}", indented(&message.to_string()));
     }
     if let Some(hint) = &failure.hint {
         let _ = writeln!(text, "hint: {}", indented(hint));
@@ -166,7 +167,8 @@ fn one(problem: &Problem) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(unhidden(&problem.message));
+    let message = problem.message.to_string();
+    let title = level.primary_title(unhidden(&message));
     let place = problem.place.as_ref();
     let path = place.map(|place| on_one_line(&place.file)).unwrap_or_default();
     let excerpt = place.and_then(|place| Some((place, excerpt(place)?)));

@@ -106,7 +106,7 @@ fn by_ci(global: &Global, repo: &Repo, files: &Files, fetch: Fetch) -> Result<Op
         Some(remote) => match by_remote(global, repo, Some(remote.clone()), fetch) {
             Ok(Some(found)) => return Ok(Some(found)),
             Ok(None) => format!("the remote `{remote}` has no default branch"),
-            Err(failure) => failure.message.unwrap_or_default(),
+            Err(failure) => failure.message.unwrap_or_default().to_string(),
         },
     };
     // What is all in the sandbox needs no key and reaches nothing.

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::resource::Address;
 use crate::symbol::{self, Unknown};
 use crate::template::{Piece, expression};
-use crate::workspace::{self, Entry, Files, Version, Workspace, release};
+use crate::workspace::{self, Entry, Files, Version, Workspace};
 
 /// A field that differs, and the object it is read from.
 #[derive(Debug, Clone)]
@@ -188,7 +188,7 @@ impl State {
             let error = problems.iter().find(|problem| problem.is_error());
             error.map_or_else(
                 || "the workspace cannot be read".to_owned(),
-                |error| error.message.clone(),
+                |error| error.message.to_string(),
             )
         };
         let Some(mut workspace) = loaded.workspace else {
@@ -200,11 +200,10 @@ impl State {
             return Err(first(&[loaded.problems, problems].concat()));
         };
         // That an edited template is not released yet is what the person is told to do next.
-        let unreleased: Vec<Problem> = workspace.versions.values().flat_map(release::unreleased).collect();
         let errors = loaded.problems.iter().chain(&problems);
-        let errors = errors.filter(|problem| problem.is_error() && !unreleased.contains(problem));
+        let errors = errors.filter(|problem| problem.is_error() && !problem.is_unreleased());
         Ok(Self {
-            errors: errors.map(|problem| problem.message.clone()).collect(),
+            errors: errors.map(|problem| problem.message.to_string()).collect(),
             workspace,
             desired,
         })

@@ -232,7 +232,7 @@ mod tests {
         ] {
             let problems = read(&text.replace(from, to)).unwrap_err();
             assert!(
-                problems.iter().any(|p| p.message.contains(message)),
+                problems.iter().any(|p| p.message.to_string().contains(message)),
                 "{message}: {problems:?}"
             );
         }

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::message::Message;
 use crate::problem::{Class, Problem};
 
 /// The name of the call when no call was made yet: the account could not be opened.
 pub const CONNECT: &str = "connect";
 
 /// What went wrong, classed by what to do next.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("{call}: {}", shortened(why))]
 pub struct PlatformError {
     pub kind: ErrorKind,
     /// Method and path, without host, query and secrets.
     pub call: String,
     /// The platform's own words where it had any.
-    pub why: String,
+    pub why: Message,
     /// The status of the answer, when there was one.
     pub status: Option<u16>,
     /// The whole answer, when it was JSON: some platforms say in it what a status cannot. It is never printed.
@@ -31,8 +32,8 @@ pub struct PlatformError {
 }
 
 /// A platform may answer with a book. It is cut only where it is shown: a secret that was cut is no longer recognised.
-fn shortened(why: &str) -> String {
-    why.chars().take(1000).collect()
+fn shortened(why: &Message) -> String {
+    why.to_string().chars().take(1000).collect()
 }
 
 /// Everything but the answer, which may hold anything.
@@ -85,7 +86,7 @@ pub enum ErrorKind {
 }
 
 impl PlatformError {
-    pub fn new(kind: ErrorKind, call: impl Into<String>, why: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, call: impl Into<String>, why: impl Into<Message>) -> Self {
         Self {
             kind,
             call: call.into(),
@@ -105,7 +106,7 @@ impl PlatformError {
     }
 
     /// A secret of the account could not be had.
-    pub fn locked(why: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn locked(why: impl Into<Message>, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
             ..Self::new(ErrorKind::Unauthorised, CONNECT, why)

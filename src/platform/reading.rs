@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::Object;
+use crate::message::Message;
 
 /// What could be learnt about one id.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Reading {
     Present(Box<Object>),
     /// Proven not to be there.
@@ -15,10 +16,10 @@ pub enum Reading {
 }
 
 /// Why nothing is known. The cause decides; the words may be a platform's, and are for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Unread {
     pub cause: Cause,
-    pub why: String,
+    pub why: Message,
 }
 
 /// What kept an object from being known.
@@ -40,18 +41,18 @@ impl Reading {
 }
 
 impl Unread {
-    pub fn new(cause: Cause, why: impl Into<String>) -> Self {
+    pub fn new(cause: Cause, why: impl Into<Message>) -> Self {
         Self { cause, why: why.into() }
     }
 
     /// For no cause that decides anything.
-    pub fn because(why: impl Into<String>) -> Self {
+    pub fn because(why: impl Into<Message>) -> Self {
         Self::new(Cause::NotRead, why)
     }
 }
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
+        self.why.fmt(f)
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::Facts;
 use crate::desired::DesiredState;
+use crate::message::Message;
 use crate::plan::{Action, Change, Kept, Plan};
 use crate::problem::Problem;
 use crate::symbol::{self, Unknown};
@@ -55,7 +56,7 @@ fn secrets(desired: &DesiredState) -> Map<String, Value> {
 }
 
 /// What is printed where no plan could be made.
-pub fn no_plan(problems: &[Problem], message: Option<&str>) -> Value {
+pub fn no_plan(problems: &[Problem], message: Option<&Message>) -> Value {
     json!({ "format": FORMAT, "digest": null, "problems": problems, "message": message })
 }
 

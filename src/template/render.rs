@@ -265,7 +265,11 @@ mod tests {
         let template = json!(vec!["<%= inputs.text %><%= inputs.text %>"; 10_000]);
         let faults = render(&template, &large, &Guard::default()).unwrap_err();
         assert_eq!(faults.len(), 1, "{:?}", faults.first());
-        assert!(faults[0].why.contains("more than 32 MiB"), "{}", faults[0].why);
+        assert!(
+            faults[0].why.to_string().contains("more than 32 MiB"),
+            "{}",
+            faults[0].why
+        );
         let fine = json!(vec!["<%= inputs.text %>"; 10]);
         assert!(render(&fine, &large, &Guard::default()).is_ok());
     }

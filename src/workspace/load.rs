@@ -13,7 +13,7 @@ use super::{
     release,
 };
 use crate::platform::{Registry, Template, Templates};
-use crate::problem::{Place, Problem, did_you_mean, listed};
+use crate::problem::{Code, Place, Problem, did_you_mean, listed};
 use crate::resource::{Kind, is_tenant_name};
 use crate::template::{self, Source};
 
@@ -40,7 +40,7 @@ pub fn load(files: &Files) -> Loaded {
     problems.extend(wrong.iter().flat_map(|wrong| wrong.check(&workspace, files)));
     problems.extend(hidden_text::check(&workspace, files));
     problems.sort_by(|a, b| place_key(a).cmp(&place_key(b)));
-    problems.dedup();
+    problems.dedup_by(|later, earlier| later.repeats(earlier));
     Loaded {
         workspace: usable.then_some(workspace),
         problems,
@@ -332,10 +332,11 @@ fn version(files: &Files, registry: &Registry, file: VersionFile, toml: Toml) ->
         let place = problem.place.as_ref();
         problem.is_error() && place.is_some_and(|place| place.file == version.toml.file)
     };
-    if let Some(edited) = release::redefined(&version)
-        && problems.iter().any(|problem| wrong(problem) && *problem != edited)
+    if problems
+        .iter()
+        .any(|problem| wrong(problem) && !problem.is(Code::Redefined))
     {
-        problems.retain(|problem| *problem != edited);
+        problems.retain(|problem| !problem.is(Code::Redefined));
     }
     (version, problems)
 }

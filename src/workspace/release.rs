@@ -7,7 +7,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::Version;
 use crate::digest::Digest;
-use crate::problem::{Place, Problem};
+use crate::problem::{Code, Place, Problem};
 
 /// The digest of every file in a version's template folder.
 pub fn digests(version: &Version) -> BTreeMap<String, String> {
@@ -43,7 +43,9 @@ pub fn redefined(version: &Version) -> Option<Problem> {
             file.revision
         ),
     };
-    let problem = Problem::configuration(message).at(version.toml.key("/definition"));
+    let problem = Problem::configuration(message)
+        .code(Code::Redefined)
+        .at(version.toml.key("/definition"));
     Some(problem.hint(command(version)))
 }
 
@@ -73,6 +75,7 @@ pub fn unreleased(version: &Version) -> Vec<Problem> {
             ""
         };
         let problem = Problem::configuration(format!("`{folder}{name}` {message} {}{has}", file.revision));
+        let problem = problem.code(Code::Unreleased);
         problems.push(problem.at(Place::file(format!("{folder}{name}"))).hint(command.clone()));
     }
     // A file that is there and cannot be used has its own problem already.
@@ -83,6 +86,7 @@ pub fn unreleased(version: &Version) -> Vec<Problem> {
             "`{folder}{name}` is part of revision {} and is missing",
             file.revision
         ));
+        let problem = problem.code(Code::Unreleased);
         problems.push(problem.at(place).hint(format!("restore it with git, or {command}")));
     }
     problems

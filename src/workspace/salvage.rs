@@ -202,10 +202,9 @@ mod tests {
         );
         let salvaged = salvaged.unwrap();
         let at = |pointer: &str| Problem::configuration("x").at(salvaged.toml.key(pointer));
-        assert_eq!(
-            salvaged.doubt.certain(vec![at("/credentials/b"), at("/version")]),
-            [at("/version")]
-        );
+        let certain = salvaged.doubt.certain(vec![at("/credentials/b"), at("/version")]);
+        let places: Vec<_> = certain.into_iter().map(|problem| problem.place).collect();
+        assert_eq!(places, [at("/version").place]);
     }
 
     #[test]

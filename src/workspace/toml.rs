@@ -349,7 +349,10 @@ mod tests {
         let text: Arc<str> = Arc::from("<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> x\n");
         let problems = Toml::parse("t.toml", &text).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].message.contains("merge conflict"), "{problems:?}");
+        assert!(
+            problems[0].message.to_string().contains("merge conflict"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn a_field_or_argument_the_vendor_does_not_have_is_refused_with_its_line() {
         assert!(
             mistakes
                 .iter()
-                .any(|found| found.line == line && found.message.contains(word)),
+                .any(|found| found.line == line && found.message.to_string().contains(word)),
             "{text}: {mistakes:?}"
         );
     }

@@ -162,7 +162,12 @@ fn what_lies_below_an_object_that_is_replaced_is_not_gone() {
     assert!(befall(&mut world, &header, Fate::Unreadable));
     let plan = world.plan();
     assert_eq!(plan.changes, []);
-    let unread = |problem: &upa::problem::Problem| problem.message.starts_with(&format!("{header} could not be read"));
+    let unread = |problem: &upa::problem::Problem| {
+        problem
+            .message
+            .to_string()
+            .starts_with(&format!("{header} could not be read"))
+    };
     assert!(plan.problems.iter().any(unread), "{:#?}", plan.problems);
 }
 

@@ -114,7 +114,7 @@ fn a_platform_that_cannot_be_read_plans_nothing_and_says_it_once() {
     let accounts = plan
         .problems
         .iter()
-        .filter(|problem| problem.message.contains("cannot connect"))
+        .filter(|problem| problem.message.to_string().contains("cannot connect"))
         .count();
     assert_eq!(accounts, 1, "{:#?}", plan.problems);
     assert_eq!(plan.blocked().len(), 3);
@@ -136,7 +136,7 @@ fn a_copied_lockfile_is_found() {
     assert!(
         problems
             .iter()
-            .any(|problem| problem.message.contains("would share their webhook paths")),
+            .any(|problem| problem.message.to_string().contains("would share their webhook paths")),
         "{problems:#?}"
     );
 }
@@ -167,7 +167,7 @@ fn somebody_else_listening_at_our_path_stops_the_publication() {
     assert!(
         problems
             .iter()
-            .any(|problem| problem.message.contains("listens at its webhook `inbound`")),
+            .any(|problem| problem.message.to_string().contains("listens at its webhook `inbound`")),
         "{problems:#?}"
     );
 }
@@ -255,6 +255,7 @@ fn a_recorded_object_that_is_gone_while_another_carries_its_mark_asks_a_person()
         plan.problems.iter().any(|problem| problem.class == Class::Decision
             && problem
                 .message
+                .to_string()
                 .contains("carries its mark, which is \"client-0000@v2.0/crm-sync\" (another)")),
         "{:#?}",
         plan.problems
@@ -357,7 +358,11 @@ fn a_lost_creation_that_nobody_wants_is_asked_about_where_nothing_tells() {
         tenant.status = Status::Deprovisioned;
         tenant.resources.clear();
         let said = |problem: &upa::problem::Problem| {
-            problem.class == Class::Decision && problem.message.starts_with(&format!("{address} should go, and"))
+            problem.class == Class::Decision
+                && problem
+                    .message
+                    .to_string()
+                    .starts_with(&format!("{address} should go, and"))
         };
         assert_eq!(world.plan().problems.iter().any(said), asked, "{name}");
         // A person looked.
@@ -373,9 +378,13 @@ fn objects_of_a_tenant_that_was_removed_with_its_lockfile_are_named() {
     world.desired.tenants.remove("client-0001");
     let plan = world.plan();
     assert_eq!(plan.changes, []);
-    let warnings: Vec<&str> = plan.problems.iter().map(|problem| problem.message.as_str()).collect();
+    let warnings: Vec<String> = plan
+        .problems
+        .iter()
+        .map(|problem| problem.message.to_string())
+        .collect();
     for of_account in ["2 in account `google`", "7 in account `n8n`", "1 in account `vapi`"] {
-        let one = |warning: &&&str| warning.starts_with(&format!("{of_account} carry this workspace's mark"));
+        let one = |warning: &&String| warning.starts_with(&format!("{of_account} carry this workspace's mark"));
         assert_eq!(warnings.iter().filter(one).count(), 1, "{of_account}: {warnings:#?}");
     }
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
@@ -450,7 +459,7 @@ fn what_a_rule_leaves_is_no_change_until_its_day() {
         let warnings = plan
             .problems
             .iter()
-            .filter(|problem| problem.message.contains("somebody changed `name`"));
+            .filter(|problem| problem.message.to_string().contains("somebody changed `name`"));
         assert_eq!(
             warnings.count(),
             if rule.contains("warn") { addresses.len() } else { 0 }
@@ -461,7 +470,7 @@ fn what_a_rule_leaves_is_no_change_until_its_day() {
         let ended = plan
             .problems
             .iter()
-            .filter(|problem| problem.message.contains("ended on 2026-12-31"));
+            .filter(|problem| problem.message.to_string().contains("ended on 2026-12-31"));
         assert_eq!(ended.count(), 1, "once, not once for each tenant: {:#?}", plan.problems);
     }
 }

@@ -276,7 +276,7 @@ fn about(plan: &Plan, tenant: &str) -> (Vec<Change>, Vec<String>) {
         .filter(|problem| problem.tenant.as_deref() == Some(tenant));
     (
         changes.cloned().collect(),
-        problems.map(|problem| problem.message.clone()).collect(),
+        problems.map(|problem| problem.message.to_string()).collect(),
     )
 }
 
@@ -308,7 +308,11 @@ fn hold(case: &Case) -> Result<(), TestCaseError> {
         let (changes, said) = about(&plan, tenant);
         let collides = plan.problems.iter().any(|problem| {
             let is_own = problem.tenant.as_deref() == Some(tenant) && problem.class == Class::Configuration;
-            is_own && problem.message.starts_with(&format!("{} and ", address(tenant)))
+            is_own
+                && problem
+                    .message
+                    .to_string()
+                    .starts_with(&format!("{} and ", address(tenant)))
         });
         prop_assert_eq!(collides, refused.contains(&number), "{}: {:?}", tenant, said);
         if collides {

@@ -163,7 +163,7 @@ fn it_is_not_deleted_before_those_who_may_use_it() {
     assert!(
         plan.problems
             .iter()
-            .any(|problem| !problem.is_error() && problem.message.contains("may have used it: bo")),
+            .any(|problem| !problem.is_error() && problem.message.to_string().contains("may have used it: bo")),
         "{:#?}",
         plan.problems
     );

@@ -92,7 +92,10 @@ impl Lost {
             return Ok(change.action);
         }
         let name = self.address.to_string();
-        let problem = plan.problems.iter().find(|problem| problem.message.contains(&name));
+        let problem = plan
+            .problems
+            .iter()
+            .find(|problem| problem.message.to_string().contains(&name));
         Err(problem.unwrap_or_else(|| panic!("nothing is said: {plan:#?}")).class)
     }
 }

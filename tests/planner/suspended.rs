@@ -36,8 +36,11 @@ fn turned(from: &str, to: &str) -> World {
     world
 }
 
-fn messages(plan: &Plan) -> Vec<&str> {
-    plan.problems.iter().map(|problem| problem.message.as_str()).collect()
+fn messages(plan: &Plan) -> Vec<String> {
+    plan.problems
+        .iter()
+        .map(|problem| problem.message.to_string())
+        .collect()
 }
 
 fn address(name: &str) -> Address {

@@ -204,7 +204,7 @@ async fn plan(global: Global) -> Result<String, Failure> {
         .problems
         .iter()
         .filter(|problem| problem.is_error())
-        .map(|problem| problem.message.clone());
+        .map(|problem| problem.message.to_string());
     let changes = survey.plan.changes.iter().map(|change| {
         let fields: Vec<&str> = change.fields.iter().map(|field| field.field.as_str()).collect();
         format!(

@@ -174,7 +174,7 @@ impl Walk<'_> {
                 self.outcome.failures.push((change.address.clone(), why));
                 let problem = error.problem(&change.account).tenant(&*self.desired.name);
                 self.outcome.problems.push(Problem {
-                    message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message),
+                    message: format!("{}: {}: {}", change.address, node.1.as_str(), problem.message).into(),
                     ..problem
                 });
             } else {
@@ -300,7 +300,7 @@ impl Walk<'_> {
             )),
         };
         let result = result.map_err(|error| PlatformError {
-            why: self.redacted(&error.why),
+            why: self.redacted(&error.why.to_string()).into(),
             ..error
         });
         match &result {

@@ -63,7 +63,7 @@ pub async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
     drop(live);
     // What files say of themselves may come up twice.
     let mut seen = BTreeSet::new();
-    findings.retain(|problem| seen.insert(problem.message.clone()));
+    findings.retain(|problem| seen.insert(problem.message.to_string()));
     let mut out = output::stdout();
     if let Format::Json = args.format {
         report::heard(writeln!(out, "{}", visible::json(&json!({ "findings": findings }))))?;

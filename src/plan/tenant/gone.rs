@@ -37,7 +37,6 @@ impl<'a> Pass<'a> {
         if let (Reading::Unreadable(_), Some(answer)) = (&reading, self.basis.observed.accounts.get(&locked.account))
             && answer.failure.is_some()
         {
-            self.out.failed_accounts.insert(locked.account.clone());
             return self.account_failed(&locked.account);
         }
         let mark = address.mark(self.basis.workspace);
@@ -148,7 +147,8 @@ impl<'a> Pass<'a> {
     /// The record of an object that nothing proves to be upa's goes, and the object stays.
     fn leave(&mut self, address: &Address, locked: &Locked) {
         let id = locked.id().unwrap_or_default();
-        let is_gone = self.basis.observed.reading(&locked.account, &locked.kind, id) == Reading::Absent;
+        let reading = self.basis.observed.reading(&locked.account, &locked.kind, id);
+        let is_gone = matches!(reading, Reading::Absent);
         if !is_gone {
             let kind = &locked.kind;
             let problem = Problem::warning(format!(

@@ -5,7 +5,7 @@ use crate::desired::Resource;
 use crate::lockfile::{Locked, Look};
 use crate::plan::decide::Lock;
 use crate::platform::{Cause, Clock, Object, Reading, Search, Unread};
-use crate::problem::{Class, Problem, listed};
+use crate::problem::{Class, Code, Problem, listed};
 use crate::resource::{Address, Kind};
 
 impl<'a> Pass<'a> {
@@ -98,7 +98,6 @@ impl<'a> Pass<'a> {
                 .is_some_and(|answer| answer.failure.is_some())
         {
             // One finding per account says it for all its objects.
-            self.out.failed_accounts.insert(resource.account.clone());
             self.account_failed(&resource.account);
             return None;
         }
@@ -141,8 +140,8 @@ impl<'a> Pass<'a> {
             format!("tenant `{}`", self.tenant.name)
         };
         let message = format!("{who} was not planned: account `{account}` could not be read");
-        if !self.out.problems.iter().any(|problem| problem.message == message) {
-            self.refuse(Problem::error(class, message));
+        if self.out.failed_accounts.insert(account.to_owned()) {
+            self.refuse(Problem::error(class, message).code(Code::AccountNotRead));
         }
     }
 
@@ -185,7 +184,7 @@ impl<'a> Pass<'a> {
         match matching.as_slice() {
             [object] => Reading::Present(Box::new((**object).clone())),
             [] if self.searched(account, address).is_some() => match self.searched(account, address) {
-                Some(Search::Unknown(why)) => Reading::Unreadable(Unread::because(why.as_str())),
+                Some(Search::Unknown(why)) => Reading::Unreadable(Unread::because(why.to_string())),
                 _ => Reading::Absent,
             },
             [] if self.basis.observed.is_complete(account, kind) => Reading::Absent,

@@ -63,7 +63,7 @@ impl<'a> Pass<'a> {
                 .tenant(&*self.tenant.name)
                 .at(place)
                 .hint(hint);
-            if !self.out.problems.contains(&problem) {
+            if !self.out.problems.iter().any(|known| known.repeats(&problem)) {
                 self.refuse(problem);
             }
         }

@@ -96,7 +96,10 @@ pub(super) mod tests {
             .unwrap_err();
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         assert_eq!(mistakes.first().unwrap().line, 3);
-        assert!(mistakes.first().unwrap().message.contains("nme"), "{mistakes:?}");
+        assert!(
+            mistakes.first().unwrap().message.to_string().contains("nme"),
+            "{mistakes:?}"
+        );
         assert!(schema().read("query($id: Int!) { box(id: $id) { name } }").is_err());
         assert!(schema().read("query { box { name } }").is_err());
         assert!(

@@ -465,7 +465,7 @@ mod tests {
         ] {
             let problems = parse(&base.replacen(from, to, 1)).unwrap_err();
             assert!(
-                problems.iter().any(|p| p.message.contains(message)),
+                problems.iter().any(|p| p.message.to_string().contains(message)),
                 "{message}: {problems:#?}"
             );
         }

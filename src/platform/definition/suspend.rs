@@ -197,7 +197,7 @@ mod tests {
             Ok(definition) => Ok(definition.kinds["thing"].suspend.clone()),
             Err(problems) => Err(problems
                 .into_iter()
-                .map(|problem| problem.message)
+                .map(|problem| problem.message.to_string())
                 .collect::<Vec<_>>()
                 .join("; ")),
         }

@@ -215,7 +215,7 @@ impl Client {
                 Next::Wait(pause, cause) => (pause, cause),
                 Next::Stop => return Err(error),
                 Next::TooLong(time) => {
-                    error.why = format!("{}; it asks to wait {}", error.why, retry::spoken(time));
+                    error.why = format!("{}; it asks to wait {}", error.why, retry::spoken(time)).into();
                     return Err(error);
                 }
             };
@@ -347,7 +347,7 @@ impl Client {
     fn clean(&self, error: PlatformError) -> PlatformError {
         PlatformError {
             call: self.redact(&error.call),
-            why: self.redact(&error.why),
+            why: self.redact(&error.why.to_string()).into(),
             ..error
         }
     }

@@ -160,11 +160,8 @@ impl Api {
             match self.delete(&job.id).await {
                 Ok(_) => break,
                 Err(error) if error.kind == ErrorKind::Missing => break,
-                Err(error)
-                    if error.kind == ErrorKind::Conflict
-                        && error.why.contains("still being unpublished")
-                        && started.elapsed() < UNPUBLISHING =>
-                {
+                // It is still being unpublished, or somebody is at it: both take a moment.
+                Err(error) if error.kind == ErrorKind::Conflict && started.elapsed() < UNPUBLISHING => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 // Unclear: what is there now decides.

@@ -47,7 +47,7 @@ impl Api {
                 }
                 Some(why) => {
                     let unknown = question.wanted.iter().filter(|wanted| wanted.kind == kind);
-                    let unknown = unknown.map(|wanted| (wanted.address.clone(), Search::Unknown(why.to_owned())));
+                    let unknown = unknown.map(|wanted| (wanted.address.clone(), Search::Unknown(why.into())));
                     answer.searches.extend(unknown);
                 }
             }

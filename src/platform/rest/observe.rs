@@ -221,7 +221,7 @@ impl Rest {
                     }
                     None => {
                         let search = match wanted.document {
-                            Value::Null => Search::Unknown("nobody knows any more where it was to be".to_owned()),
+                            Value::Null => Search::Unknown("nobody knows any more where it was to be".into()),
                             _ => Search::Nothing,
                         };
                         answer.searches.insert(wanted.address.clone(), search);
@@ -287,7 +287,7 @@ impl Rest {
             .extend(self.unrecorded(group, question, elsewhere.as_ref().or(listed.as_ref())));
         for (index, wanted) in group.wanted.iter().enumerate() {
             let search = match &doubt {
-                Some(why) => Search::Unknown(why.clone()),
+                Some(why) => Search::Unknown(why.as_str().into()),
                 None => self.search(group, wanted, listed.as_ref(), &mut found).await?,
             };
             found.searches.push((index, search));

@@ -59,7 +59,7 @@ impl Rest {
                 "an earlier run tried to create it and was cut off; only its natural key ({}) would tell it apart, and \
                  the document does not say all of that",
                 listed_words(parts)
-            )));
+            ).into()));
         }
         for list in [&kind.find, &kind.clash].into_iter().flatten() {
             match self.matching(kind, list, &scope, listed).await {
@@ -68,7 +68,9 @@ impl Rest {
                 Err(error)
                     if wanted.document.is_null() && error.kind == ErrorKind::Refused && error.status.is_none() =>
                 {
-                    return Ok(Search::Unknown(format!("it cannot be looked for: {}", error.why)));
+                    return Ok(Search::Unknown(
+                        format!("it cannot be looked for: {}", error.why).into(),
+                    ));
                 }
                 Err(error) => return Err(error),
             }

@@ -188,7 +188,7 @@ impl Rest {
         let code = errors.code(body).cloned();
         let proves_nothing = body.is_null() && call.is_read();
         if let Some(message) = errors.message(body) {
-            error.why = format!("{} ({status})", self.client.redact(&message));
+            error.why = format!("{} ({status})", self.client.redact(&message)).into();
         }
         let said = code.as_ref().and_then(|code| self.kind_of(call, code));
         match said.or_else(|| self.kind_of(call, &Value::from(status))) {

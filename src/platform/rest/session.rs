@@ -290,7 +290,8 @@ async fn ask(rest: &Rest, call: &Call, body: Body) -> Result<Value, PlatformErro
                 error.why = match said {
                     Some(said) => format!("signing in was refused: {}", rest.client.redact(&said)),
                     None => format!("signing in was refused: {}", error.why),
-                };
+                }
+                .into();
                 error.kind = ErrorKind::Unauthorised;
             }
             Err(error)

@@ -40,7 +40,10 @@ pub fn named(name: &str) -> Option<Target> {
 /// Findings can be printed, say something, and bring nothing to the terminal that acts on it.
 fn sound(problems: &[Problem]) {
     for problem in problems {
-        assert!(!problem.message.trim().is_empty(), "no message: {problem:?}");
+        assert!(
+            !problem.message.to_string().trim().is_empty(),
+            "no message: {problem:?}"
+        );
         assert!(
             problem.hint.as_ref().is_none_or(|hint| !hint.trim().is_empty()),
             "an empty hint: {problem:?}"

@@ -115,7 +115,7 @@ impl Version {
         self.ready()
             .into_values()
             .flat_map(|ready| ready.warnings)
-            .map(|warning| warning.message)
+            .map(|warning| warning.message.to_string())
             .collect()
     }
 }

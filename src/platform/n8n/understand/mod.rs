@@ -91,7 +91,7 @@ impl<'a> Pass<'a> {
     }
 
     fn warn(&mut self, warning: Problem) {
-        if !self.out.warnings.contains(&warning) {
+        if !self.out.warnings.iter().any(|known| known.repeats(&warning)) {
             self.out.warnings.push(warning);
         }
     }

@@ -93,7 +93,7 @@ async fn a_grant_that_is_refused_is_asked_for_once() {
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unauthorised);
     assert!(
-        error.why.contains("revoked") && !error.why.contains("the-refresh-1"),
+        error.why.to_string().contains("revoked") && !error.why.to_string().contains("the-refresh-1"),
         "{error}"
     );
     assert_eq!(server.seen().len(), 1);
@@ -153,8 +153,14 @@ async fn a_key_that_is_no_service_account_is_said() {
     let rest = rest(&server, definition, &[("key", "not-json-canary")]).unwrap();
     let error = read(&rest, "7").await.unwrap_err();
     assert!(
-        error.why.contains("not the JSON key of a Google service account"),
+        error
+            .why
+            .to_string()
+            .contains("not the JSON key of a Google service account"),
         "{error}"
     );
-    assert!(!error.why.contains("canary") && server.seen().is_empty(), "{error}");
+    assert!(
+        !error.why.to_string().contains("canary") && server.seen().is_empty(),
+        "{error}"
+    );
 }
