@@ -7,6 +7,25 @@ use serde::Serialize;
 
 /// A text that can be shown and put into another text, and nothing else: it cannot be compared or searched, so that what is
 /// known must be said by a value beside it.
+///
+/// The compiler proves it:
+///
+/// ```compile_fail
+/// let text = upa::message::Message::from("it does not exist");
+/// let _ = text == upa::message::Message::from("it does not exist");
+/// ```
+/// ```compile_fail
+/// let text = upa::message::Message::from("it does not exist");
+/// let _ = text.contains("does not exist");
+/// ```
+/// ```compile_fail
+/// let text = upa::message::Message::from("it does not exist");
+/// let _: &str = text.as_ref();
+/// ```
+/// ```
+/// let text = upa::message::Message::from("it does not exist");
+/// assert_eq!(format!("{text}"), "it does not exist");
+/// ```
 #[derive(Clone, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Message(String);
@@ -28,24 +47,3 @@ impl fmt::Debug for Message {
         fmt::Debug::fmt(&self.0, f)
     }
 }
-
-/// The compiler proves that no code can decide by a text:
-///
-/// ```compile_fail
-/// let text = upa::message::Message::from("it does not exist");
-/// let _ = text == upa::message::Message::from("it does not exist");
-/// ```
-/// ```compile_fail
-/// let text = upa::message::Message::from("it does not exist");
-/// let _ = text.contains("does not exist");
-/// ```
-/// ```compile_fail
-/// let text = upa::message::Message::from("it does not exist");
-/// let _: &str = text.as_ref();
-/// ```
-/// ```
-/// let text = upa::message::Message::from("it does not exist");
-/// assert_eq!(format!("{text}"), "it does not exist");
-/// ```
-#[allow(dead_code, reason = "its documentation is a test")]
-fn shown_only() {}

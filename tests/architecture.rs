@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Modules (files or folders of `src`) that are values and functions over them.
-const PURE: [&str; 43] = [
+const PURE: [&str; 44] = [
+    "message.rs",
     "desired",
     "digest.rs",
     "endpoint.rs",
@@ -206,7 +207,8 @@ fn files_stay_short_and_say_what_they_are() {
 }
 
 /// The rooms from the ground up: a room names only rooms that stand before it.
-const LAYERS: [&str; 33] = [
+const LAYERS: [&str; 34] = [
+    "message",
     "number",
     "problem",
     "endpoint",

@@ -168,7 +168,7 @@ mod tests {
         let lines: Vec<usize> = source
             .beyond_doubles()
             .into_iter()
-            .map(|found| found.place.unwrap().line as usize)
+            .map(|found| found.place.unwrap().line)
             .collect();
         assert_eq!(lines, [3]);
     }

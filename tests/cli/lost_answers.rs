@@ -318,17 +318,6 @@ fn a_tool_with_our_own_address_is_ours_and_goes_with_the_client() {
         {
             args.extend(["--confirm", address]);
         }
-        println!(
-            "{}",
-            space
-                .read("tenants/welcs.lock")
-                .split("booking-tool")
-                .nth(1)
-                .unwrap()
-                .split("\n\n")
-                .next()
-                .unwrap()
-        );
         let run = space.upa(&args);
         assert_eq!(made(server, "vapi/tool").len(), 0, "{run}");
     });

@@ -54,6 +54,7 @@ fn statuses_say_whether_there_are_changes() {
         "move": 0,
         "replace": 0,
         "update": 0,
+        "use": 0,
         "wait": 0
       },
       "digest": "sha256:[DIGEST]",

@@ -215,7 +215,7 @@ fn a_branch_that_is_forced_back_while_apply_works() {
             let forced = origin.git(&["rev-parse", "main"]);
             let run = space.finish(child).exits(12);
             assert!(run.stdout.contains("Applied:"), "{run}");
-            assert!(run.stderr.contains("nothing was written over it"), "{run}");
+            assert!(run.stderr.contains("is recorded only in this clone"), "{run}");
             assert_eq!(origin.git(&["rev-parse", "main"]), forced);
             server.ok("DELETE", "/_sandbox/faults", None);
             // Elsewhere nobody knows what it did: a person is asked, and nothing is made twice.

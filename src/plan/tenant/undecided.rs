@@ -231,8 +231,10 @@ impl Pass<'_> {
             .hint("correct its id in `[adopt]`, or remove it"),
         };
         let problem = problem.at(resource.place.clone());
-        // What a person says is there is perhaps misspelt: nothing of a new tenant is made around it.
-        match resource.adopt.is_some() && !self.lock.resources.contains_key(address) {
+        // What a person says is there is perhaps misspelt, and a list that was not read to its end says nothing of its kind:
+        // nothing of a new tenant is made around it.
+        let unread = resource.adopt.is_some() || matches!(reading, Reading::Unreadable(_));
+        match unread && !self.lock.resources.contains_key(address) {
             true => self.refuse(problem),
             false => self.doubt(address, problem),
         }
