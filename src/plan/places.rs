@@ -353,7 +353,8 @@ fn what(place: &ObjectPlace) -> String {
     }
 }
 
-/// Another address began to make it, was cut off, and Git does not want it there any more: whether it was made is not known.
+/// Another address began to make it, was cut off, and Git does not want it there any more: whether it was made its own plan
+/// finds out.
 fn undecided(place: &ObjectPlace, address: &Address, claims: &Claims<'_>, rivals: &[&Address]) -> Problem {
     let names: Vec<String> = rivals.iter().map(ToString::to_string).collect();
     let names = listed(names.iter().map(String::as_str));
@@ -361,9 +362,15 @@ fn undecided(place: &ObjectPlace, address: &Address, claims: &Claims<'_>, rivals
         "{address} is to be {}, which an earlier run may have made for {names}",
         what(place)
     );
-    let problem = Problem::error(Class::Decision, why).tenant(address.tenant());
+    let problem = Problem::error(Class::Platform, why).tenant(address.tenant());
+    let tenants: BTreeSet<&str> = rivals.iter().map(|rival| rival.tenant()).collect();
+    let tenants: Vec<&str> = tenants.into_iter().filter(|tenant| *tenant != SHARED).collect();
     let answers: Vec<String> = rivals.iter().map(|rival| format!("--recreate {rival}")).collect();
-    let hint = format!("look there; once nothing of that is left: {}", answers.join(" "));
+    let hint = format!(
+        "`upa apply {}` finds out; once it is known that nothing of that is left: {}",
+        tenants.join(" "),
+        answers.join(" ")
+    );
     match claims.wanted.get(address) {
         Some(resource) => problem.at(resource.place.clone()).hint(hint),
         None => problem

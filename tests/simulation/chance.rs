@@ -31,6 +31,8 @@ pub struct Life {
     /// How often a person had to answer, and how many objects were named to one and left.
     pub asked: usize,
     pub named: usize,
+    /// How many objects are used in the end that nothing proves to be ours.
+    pub unproven: usize,
 }
 
 impl Life {
@@ -66,9 +68,13 @@ pub async fn live(seed: u64) -> Life {
         moves: 0,
         asked: 0,
         named: 0,
+        unproven: 0,
     };
     if world.roll(3) == 0 {
         demand(&world);
+    }
+    if world.roll(2) == 0 {
+        super::strangers::settle(&world).await;
     }
     // In some worlds there are fewer studios than tenants.
     let crowded = world.roll(3) == 0;
@@ -120,6 +126,11 @@ pub async fn live(seed: u64) -> Life {
             life.faults += process.struck.load(std::sync::atomic::Ordering::SeqCst);
         }
         remember(&world);
+        if world.roll(2) == 0 {
+            for tenant in TENANTS {
+                super::strangers::make(&world, tenant).await;
+            }
+        }
         if ended[0] == Ended::Died && world.roll(3) == 0 {
             world.note("the disk is lost");
             one.lose();
@@ -139,6 +150,7 @@ pub async fn live(seed: u64) -> Life {
     }
     life.wrong.extend(check(&world, &Clone::of(&world, "one")).await);
     life.asked = world.asked.load(std::sync::atomic::Ordering::SeqCst);
+    life.unproven = super::strangers::unproven(&world);
     life.named = world.named.load(std::sync::atomic::Ordering::SeqCst);
     life
 }
@@ -209,7 +221,7 @@ async fn deed(world: &Arc<World>, crowded: bool) {
 /// Somebody takes away or changes something on a platform, whether it is recorded yet or not.
 async fn drift(world: &Arc<World>) {
     let mut things = things(world).await;
-    things.retain(|thing| thing.kind != "n8n.workflow");
+    things.retain(|thing| thing.kind != "n8n.workflow" && !thing.is_anothers());
     if things.is_empty() {
         return;
     }

@@ -31,6 +31,11 @@ impl Thing {
     pub fn mark(&self) -> Option<String> {
         Some(MARK.captures(&self.text)?[1].to_owned())
     }
+
+    /// Whether another workspace has marked it.
+    pub fn is_anothers(&self) -> bool {
+        self.text.contains("upa:other/")
+    }
 }
 
 /// The kinds whose objects carry a mark as text.
@@ -114,6 +119,11 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
     let mut wrong = Vec::new();
     let (things, locks, wanted) = (things(world).await, locks(world), wanted(world));
 
+    let unproven: BTreeMap<String, String> = locks
+        .values()
+        .flat_map(Lockfile::unproven)
+        .filter_map(|(address, locked)| Some((address.to_string(), locked.id()?.to_owned())))
+        .collect();
     // One object for each address, and it is the recorded one; none that nobody records.
     let mut by_mark: BTreeMap<String, Vec<&Thing>> = BTreeMap::new();
     for thing in &things {
@@ -122,8 +132,10 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
             .map(|found| found.get(1).unwrap().as_str())
             .collect();
         match marks.into_iter().collect::<Vec<_>>()[..] {
-            // Made by hand, and nothing of ours.
-            [] if thing.text.contains("by hand") => {}
+            // Made by hand or by another workspace, and nothing of ours.
+            [] if thing.text.contains("by hand") || thing.is_anothers() => {}
+            // It is used, and nothing proves that it is ours: it gets no mark either.
+            [] if unproven.values().any(|id| *id == thing.id) => {}
             [] => wrong.push(format!("orphan without a mark: {} {}", thing.kind, thing.id)),
             [mark] => by_mark.entry(mark.to_owned()).or_default().push(thing),
             _ => wrong.push(format!("several marks: {} {}", thing.kind, thing.id)),
@@ -147,7 +159,12 @@ pub async fn check(world: &Arc<World>, clone: &Clone) -> Vec<String> {
         }
     }
     wrong.extend(super::studios::unlike(world).await);
-    for (address, runs) in wanted.iter().filter(|(address, _)| !super::studios::is_limits(address)) {
+    wrong.extend(super::strangers::wronged(world, &wanted.keys().cloned().collect()).await);
+    let carries_mark = |address: &str| {
+        let markless = super::studios::is_limits(address) || address.ends_with("/sign");
+        !markless && !unproven.contains_key(address)
+    };
+    for (address, runs) in wanted.iter().filter(|(address, _)| carries_mark(address)) {
         match by_mark.get(address).and_then(|things| things.first()) {
             None => wrong.push(format!("{address} is wanted, and is not there")),
             Some(thing) if thing.kind == "n8n.workflow" => {

@@ -23,6 +23,7 @@ mod process;
 mod product;
 mod run;
 mod scenario;
+mod strangers;
 mod studios;
 mod world;
 
@@ -212,7 +213,7 @@ fn by_chance() {
     let (first, seeds) = (number("UPA_SIMULATE_FIRST", 0), number("UPA_SIMULATE_SEEDS", SEEDS));
     chance::prepare();
     let failures: Mutex<Vec<String>> = Mutex::default();
-    let totals: Mutex<[usize; 7]> = Mutex::default();
+    let totals: Mutex<[usize; 8]> = Mutex::default();
     std::thread::scope(|scope| {
         for thread in 0..THREADS as u64 {
             let (failures, totals) = (&failures, &totals);
@@ -228,6 +229,7 @@ fn by_chance() {
                         life.moves,
                         life.asked,
                         life.named,
+                        life.unproven,
                     ];
                     totals.iter_mut().zip(came).for_each(|(total, came)| *total += came);
                     if !life.wrong.is_empty() {
@@ -242,9 +244,9 @@ fn by_chance() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    let [runs, deaths, faults, collisions, moves, asked, named] = totals.into_inner().unwrap();
+    let [runs, deaths, faults, collisions, moves, asked, named, unproven] = totals.into_inner().unwrap();
     println!(
-        "{seeds} seeds of {SEEDS}, from {first}: {runs} runs, {deaths} deaths, {faults} faults, {collisions} collisions, {moves} moves, {asked} questions to people, {named} objects named and left; {} failed",
+        "{seeds} seeds of {SEEDS}, from {first}: {runs} runs, {deaths} deaths, {faults} faults, {collisions} collisions, {moves} moves, {asked} questions to people, {named} objects named and left, {unproven} unproven; {} failed",
         failures.len()
     );
     failures.iter().for_each(|failure| println!("{failure}"));

@@ -20,6 +20,11 @@ static UNWANTED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(text).unwrap()
 });
 
+static ALREADY: LazyLock<Regex> = LazyLock::new(|| {
+    let text = r#"(?P<tenant>[a-z]+)@v1/sign: there is one like it already, and nothing says that it is upa's: "[^"]*" \((?P<id>[^)]+)\)"#;
+    Regex::new(text).unwrap()
+});
+
 static LEFT: LazyLock<Regex> = LazyLock::new(|| {
     let text = r"(?P<tenant>[a-z]+)@v1/(?P<resource>[a-z]+): (an earlier run may have made this pine|pine\.[a-z]+ [^ ]+ stays)";
     Regex::new(text).unwrap()
@@ -70,6 +75,10 @@ pub async fn answer(world: &World, said: &str) -> BTreeSet<String> {
     }
     if !asked.is_empty() {
         world.commit("what was asked is answered");
+    }
+    for question in ALREADY.captures_iter(said) {
+        super::strangers::give_way(world, &question["id"]).await;
+        asked.insert(question["tenant"].to_owned());
     }
     for question in UNWANTED.captures_iter(said) {
         let address = &question["address"];
@@ -138,7 +147,8 @@ async fn delete_unmarked(world: &World, kind: &str, tenant: &str) {
     let objects = world.look("GET", &path, None).await;
     for object in objects.as_array().unwrap() {
         let text = object.to_string();
-        if text.contains(&format!("{tenant}-{kind}")) && !text.contains("upa:sim/") {
+        let theirs = text.contains("upa:sim/") || text.contains("by hand");
+        if text.contains(&format!("{tenant}-{kind}")) && !theirs {
             world.note(format!("a person deletes {}", object["id"]));
             let id = object["id"].as_str().unwrap();
             world.look("DELETE", &format!("{path}?id={id}"), None).await;

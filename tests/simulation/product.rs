@@ -56,6 +56,10 @@ kind = "pine.label"
 template = "common.json"
 scope = "account"
 
+[resources.sign]
+kind = "pine.sign"
+template = "sign.json"
+
 [resources.limits]
 kind = "pine.limits"
 template = "limits.json"
@@ -77,6 +81,17 @@ create = "PUT /studios/{studio}/limits"
 read   = "GET /studios/{studio}/limits"
 update = "create"
 delete = "DELETE /studios/{studio}/limits"
+"#;
+
+/// Nothing tells whose one is but its name, which people may give to one of theirs.
+const SIGN_KIND: &str = r#"
+[resource.sign]
+list   = { call = "GET /signs", items = "items" }
+find   = { where = { name = "{spec.name}" } }
+create = { call = "POST /signs", exists = [409] }
+read   = "GET /signs/{id}"
+update = "PUT /signs/{id}"
+delete = "DELETE /signs/{id}"
 "#;
 
 /// One more resource, for those who add it.
@@ -112,7 +127,7 @@ pub fn pine() -> String {
                 .any(|kind| part.starts_with(kind))
         });
         let text = used.fold(head, |text, part| format!("{text}\n[resource.{part}"));
-        format!("{text}{LIMITS_KIND}")
+        format!("{text}{LIMITS_KIND}{SIGN_KIND}")
     });
     TEXT.clone()
 }
@@ -172,6 +187,10 @@ pub fn files(key: &str, fingerprints: &str) -> Files {
             json!({"title": "<%= tenant.name %>", "questions": [{"name": "q", "text": "?"}], "hook": {"url": "https://x.example", "password": "<%= inputs.secret %>"}}),
         ),
         ("common", json!({"name": "common", "colours": ["blue"], "code": "PT"})),
+        (
+            "sign",
+            json!({"name": "<%= tenant.name %>-sign", "words": "<%= inputs.greeting %>"}),
+        ),
         (
             "limits",
             json!({"studio": "<%= inputs.studio %>", "calls": 100, "whose": "<%= tenant.name %>"}),

@@ -58,6 +58,8 @@ pub struct World {
     pub recreate: Mutex<BTreeSet<Address>>,
     /// The objects that runs named and left as they are: tenant and resource.
     pub left: Mutex<BTreeSet<(String, String)>>,
+    /// What others have on the same accounts, as they made it.
+    pub theirs: Mutex<BTreeSet<String>>,
     /// How often a person had to answer, and how many objects were named to one.
     pub asked: AtomicUsize,
     pub named: AtomicUsize,
@@ -119,6 +121,7 @@ impl World {
             forgotten: Mutex::default(),
             recreate: Mutex::default(),
             left: Mutex::default(),
+            theirs: Mutex::default(),
             asked: AtomicUsize::new(0),
             named: AtomicUsize::new(0),
         });
@@ -145,6 +148,7 @@ impl World {
             forgotten: Mutex::new(self.forgotten.lock().unwrap().clone()),
             recreate: Mutex::new(self.recreate.lock().unwrap().clone()),
             left: Mutex::new(self.left.lock().unwrap().clone()),
+            theirs: Mutex::new(self.theirs.lock().unwrap().clone()),
             asked: AtomicUsize::new(0),
             named: AtomicUsize::new(0),
         })

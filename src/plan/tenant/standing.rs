@@ -25,7 +25,9 @@ impl<'a> Pass<'a> {
         // Without a look nothing tells it from what was there before.
         let tried = pending.step == Step::Create && pending.id.is_none() && pending.look.is_some();
         let costly = facts.costs || facts.asks_when_lost;
-        if !tried || costly || self.basis.rules.recreate.contains(&resource.address) {
+        // What is made with its mark in it, and has none, was made by another.
+        let born_marked = facts.marked && !facts.marked_by_call;
+        if !tried || costly || born_marked || self.basis.rules.recreate.contains(&resource.address) {
             return None;
         }
         let searched: &'a Search = self.searched(&resource.account, &resource.address)?;

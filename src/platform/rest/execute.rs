@@ -256,8 +256,13 @@ impl Rest {
                 ..Receipt::default()
             });
         }
-        let why = format!("{} · it is not upa's, so it is not touched", error.why);
-        Err(PlatformError::new(ErrorKind::Ambiguous, error.call, why))
+        if kind.is_born_marked() {
+            let why = format!("{} · it is not upa's, so it is not touched", error.why);
+            return Err(PlatformError::new(ErrorKind::Ambiguous, error.call, why));
+        }
+        // The look before found nothing: an earlier try of this call made it, or a person did meanwhile.
+        let why = format!("{} · the next run looks whose it is", error.why);
+        Err(PlatformError::new(ErrorKind::Conflict, error.call, why).after_write())
     }
 
     /// The own id of the object that carries the job's mark; or that has its natural key, when it was created just now.
