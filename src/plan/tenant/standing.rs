@@ -115,6 +115,18 @@ impl<'a> Pass<'a> {
         let natural = platform.natural(&resource.kind, &wanted);
         if natural.is_some() && natural != platform.natural(&resource.kind, &self.placed_as(platform, resource, object))
         {
+            let problem = Problem::warning(format!(
+                "{}: Git wants another than \"{}\" ({}), which stays on the platform: {}",
+                resource.address,
+                object.title,
+                object.id,
+                Reason::Unproven.words()
+            ));
+            self.refuse(
+                problem
+                    .at(resource.place.clone())
+                    .hint("look at it there, and delete it if it is this tenant's"),
+            );
             return false;
         }
         let fields = platform.compare(&resource.kind, &wanted, &object.document, &[]);
