@@ -151,7 +151,7 @@ fn wanted(workspace: &str, resource: &Resource, locked: Option<&Locked>, values:
         kind: resource.kind.clone(),
         mark: resource.address.mark(workspace),
         document: symbol::resolve(&resource.document, &|symbol| values.of(symbol), Unknown::Keep),
-        natural: None,
+        natural: pending.and_then(|pending| pending.natural.clone()),
         tried: pending.and_then(tried).filter(|_| !locked.is_some_and(is_told)),
         attempt: pending.map(|pending| pending.attempt.to_string()),
     })

@@ -71,7 +71,17 @@ pub fn recover(ground: Ground<'_>) -> Recovery {
     for resource in ground.tenant.resources.values() {
         let locked = ground.lock.resources.get(&resource.address);
         // Of what was begun and never found a person may know which it is.
-        let open = |locked: &Locked| locked.id().is_none() || locked.is_unproven();
+        let open = |locked: &Locked| {
+            let is_there = |id: &str| {
+                matches!(
+                    ground.observed.reading(&locked.account, &locked.kind, id),
+                    Reading::Present(_)
+                )
+            };
+            let facts = ground.registry.facts(&locked.kind).unwrap_or_default();
+            let wrong = !facts.marked && locked.id().is_some_and(|id| !is_there(id));
+            locked.id().is_none() || locked.is_unproven() || wrong
+        };
         let named = || ground.taken.contains_key(&resource.address) && locked.is_some_and(open);
         if locked.is_none() || named() || is_wrong(&ground, &marked, &resource.address) {
             recovery.wanted(&ground, &marked, resource);

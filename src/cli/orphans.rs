@@ -193,6 +193,7 @@ async fn take_away(executor: &dyn Executor, orphan: &Orphan) -> Result<(), Platf
         probes: Vec::new(),
         label: String::new(),
         out: BTreeMap::new(),
+        again: false,
         gentle: false,
         left: false,
         operations: Vec::new(),

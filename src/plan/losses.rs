@@ -197,8 +197,8 @@ fn hint(basis: &Basis<'_>, plan: &Plan, (name, lost): (&str, &[&Change]), then: 
         .get(name)
         .is_some_and(|tenant| tenant.confirmed.is_some());
     let mut hint = match there && name != SHARED {
-        true => format!("if that is what you want, add to `[confirm]` in {file}:\n"),
-        false => format!("if that is what you want, add to {file}:\n[confirm]\n"),
+        true => format!("if that is what you want, this is what `[confirm]` in {file} is to say:\n"),
+        false => format!("if that is what you want, add at the end of {file}:\n[confirm]\n"),
     };
     for change in lost {
         let loss = change.loss.as_ref();
@@ -210,11 +210,19 @@ fn hint(basis: &Basis<'_>, plan: &Plan, (name, lost): (&str, &[&Change]), then: 
             quoted(id)
         ));
     }
-    let confirmed: Vec<String> = lost
+    // What is typed already must be typed again.
+    let typed = |change: &&&Change| change.loss.as_ref().is_some_and(|loss| loss.leave != Leave::Stated);
+    let confirmed: Vec<String> = then
         .iter()
+        .filter(typed)
         .map(|change| format!("--confirm {}", change.address))
         .collect();
-    hint.push_str(&format!("or, for one run, type: {}", confirmed.join(" ")));
+    let names = if name == SHARED {
+        String::new()
+    } else {
+        format!(" {name}")
+    };
+    hint.push_str(&format!("or, for one run: upa apply{names} {}", confirmed.join(" ")));
     let digest = digest(then);
     let stated = stated(basis.desired, plan);
     let exceeds = policy::exceeded(then.iter().copied(), plan.objects, basis.rules, basis.desired, &stated);

@@ -4,7 +4,7 @@
 //! [`decide`] is the table, one resource at a time. [`order`] says which step must wait for which.
 
 pub mod change;
-mod clocks;
+pub mod clocks;
 pub mod confirm;
 pub mod decide;
 pub mod drift;

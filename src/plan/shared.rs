@@ -67,7 +67,10 @@ pub fn withhold(basis: &Basis<'_>, plan: &mut Plan) {
     for change in deletes.filter(|change| change.action == Action::Delete && change.address.is_shared()) {
         for (name, lock) in basis.locks.iter().filter(|(name, _)| *name != SHARED) {
             let understood = basis.desired.shared.understood.contains(name);
-            if !may_use(lock, understood, &change.address) {
+            // Git says that it goes, and it is not gone yet.
+            let left = basis.desired.shared.left.get(&change.address);
+            let leaves = left.is_some_and(|left| left.contains(name)) && lock.objects() > 0;
+            if !leaves && !may_use(lock, understood, &change.address) {
                 continue;
             }
             if basis.desired.tenants.contains_key(name) && !blocked.contains(name) {

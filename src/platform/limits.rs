@@ -68,7 +68,8 @@ pub fn memory(json: &[u8]) -> usize {
 /// Whether a text can be an id that a platform assigned: what holds blanks, slashes or what cannot be printed, or is longer
 /// than a page of text, is no id, and the answer was not understood.
 pub fn is_assigned_id(text: &str) -> bool {
-    is_given_id(text) && !text.contains(|c: char| c.is_whitespace() || c == '/' || c == '\\')
+    let goes_up = matches!(text, "." | "..");
+    is_given_id(text) && !goes_up && !text.contains(|c: char| c.is_whitespace() || c == '/' || c == '\\')
 }
 
 /// The same of an id that people gave: it may consist of several words.

@@ -443,6 +443,8 @@ pub struct Job {
     pub out: BTreeMap<String, Value>,
     /// A setting of an object that may be a stranger's: what is there is never overwritten.
     pub gentle: bool,
+    /// For `Create`: an object was recorded, and is said to be gone. One like it may show that the record is wrong.
+    pub again: bool,
     /// Something was there already and was left as it is.
     pub left: bool,
     /// For `Wait`: the operations that its creation started, as far as it takes to ask for each again.

@@ -373,3 +373,96 @@ fn what_another_workspace_marked_is_never_taken() {
         assert!(!run.stdout.contains("= @shared"), "{run}");
     });
 }
+
+/// An answer that names another object: what it names is not written to, and what was made is found.
+#[test]
+fn a_creation_that_is_answered_with_a_strangers_id_writes_nothing_to_it() {
+    let space = Space::shipped();
+    server::on(&space, |server| {
+        one_client(server, &space);
+        let other = json!({"spec": {"type": "function", "function": {"name": "de otra persona"}, "server": {"url": "https://otra.example"}}});
+        server.ok("POST", "/_sandbox/editor/vapi/tool", Some(&other));
+        let id = made(server, "vapi/tool")[0]["id"].as_str().unwrap().to_owned();
+        server.fault(&json!({"account": "vapi", "method": "POST", "path": "/tool$", "kind": "odd_id", "body": id}));
+        space.upa(&["apply", "--yes"]);
+        settles(&space);
+        let tools = made(server, "vapi/tool");
+        assert_eq!(tools.len(), 2, "{tools:?}");
+        let theirs = tools.iter().find(|tool| tool["id"] == id.as_str()).unwrap();
+        assert_eq!(theirs["spec"]["server"]["url"], "https://otra.example");
+        assert_ne!(space.id("welcs", "welcs@v2.0/booking-tool"), id);
+    });
+}
+
+/// Git wants another by the time that the next run looks: what was made before is named, and no access is left in silence.
+#[test]
+fn what_was_made_under_another_key_is_named() {
+    let space = Space::shipped();
+    server::on(&space, |server| {
+        one_client(server, &space);
+        space.edit("tenants/welcs.toml", "team_email = \"", "team_email = \"typo-");
+        space.commit("a typing error");
+        for path in ["/drive/v3/files/*/permissions", "/calendar/v3/calendars/*/acl"] {
+            lose(server, ("google", "POST", path), "drop_after_write", 1);
+        }
+        space.upa(&["apply", "--yes"]).exits(7);
+        space.edit("tenants/welcs.toml", "team_email = \"typo-", "team_email = \"");
+        space.commit("as it should be");
+        let plan = space.upa(&["plan"]);
+        for address in ["welcs/sheet-access", "welcs/calendar-access"] {
+            let named = |line: &str| line.contains(address) && line.contains("stays on the platform");
+            assert!(plan.stderr.lines().any(named), "{address}: {plan}");
+        }
+        settles(&space);
+        assert!(unproven(&space, "welcs").is_empty());
+    });
+}
+
+/// A recorded id that is wrong is no reason to make a second object beside the first.
+#[test]
+fn a_wrong_id_of_a_kind_without_a_mark_makes_no_twin() {
+    let space = Space::shipped();
+    server::on(&space, |server| {
+        world(server, &space);
+        space.remove("tenants/demo.toml");
+        space.commit("one client");
+        space.apply();
+        let id = space.id("welcs", "welcs/hubspot-pipeline");
+        let wrong = format!("{}0000", &id[..id.len() - 4]);
+        let lock = space.read("tenants/welcs.lock").replace(&id, &wrong);
+        space.write("tenants/welcs.lock", lock);
+        space.commit("a hand in the lockfile");
+        let run = space.upa(&["apply", "--yes"]);
+        assert_eq!(made(server, "hubspot/pipeline").len(), 1, "{run}");
+        let take = format!("welcs/hubspot-pipeline={id}");
+        assert!(
+            run.stderr.contains(&format!("upa recover welcs --take {take}")),
+            "{run}"
+        );
+        space.upa(&["recover", "welcs", "--take", &take]).exits(0);
+        settles(&space);
+        assert_eq!(space.id("welcs", "welcs/hubspot-pipeline"), id);
+        assert_eq!(made(server, "hubspot/pipeline").len(), 1);
+    });
+}
+
+/// An unselected tenant that Git says goodbye to still uses what it shares.
+#[test]
+fn what_a_leaving_tenant_shares_goes_with_it_and_not_before() {
+    let space = Space::shipped();
+    server::on(&space, |server| {
+        world(server, &space);
+        space.apply();
+        space.edit("tenants/welcs.toml", "\"active\"", "\"deprovisioned\"");
+        space.commit("goodbye");
+        space.upa(&[
+            "apply",
+            "--yes",
+            "demo",
+            "--confirm",
+            "@shared:hubspot/hubspot-call-reason",
+        ]);
+        assert_eq!(made(server, "hubspot/property").len(), 1);
+        assert_eq!(made(server, "hubspot/property_group").len(), 1);
+    });
+}

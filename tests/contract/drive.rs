@@ -146,6 +146,7 @@ impl<'a> Case<'a> {
             probes: Vec::new(),
             label: String::new(),
             out: BTreeMap::new(),
+            again: false,
             gentle: false,
             left: false,
             operations: Vec::new(),

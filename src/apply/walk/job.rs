@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Walk;
 use crate::plan::order::Node;
-use crate::plan::{Action, Change};
+use crate::plan::{Action, Change, Reason};
 use crate::platform::error::ErrorKind;
 use crate::platform::{Job, PlatformError, Reading, Step, hidden};
 use crate::symbol::{self, Symbol, Unknown};
@@ -162,6 +162,7 @@ impl Walk<'_> {
                 _ => change.work.out.clone(),
             },
             gentle: change.work.gentle,
+            again: change.reason == Reason::DeletedOnPlatform,
             left: self.told.get(&index).is_some_and(|told| told.left),
             operations: self.operations(change, index),
         })

@@ -257,6 +257,9 @@ impl Walk<'_> {
             // Nothing failed: what was begun stays pending.
             Err(error) if error.kind == ErrorKind::Waiting => Ok(Err(error)),
             Err(error) => {
+                if step == Step::Create {
+                    self.ended(change, &error)?;
+                }
                 self.record(Event::Failed {
                     address: change.address.clone(),
                     step,

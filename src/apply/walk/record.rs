@@ -1,6 +1,7 @@
 //! What is remembered of a change: in the journal before it counts, then in the lockfile.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -11,9 +12,13 @@ use crate::lockfile::{Applied, Event, Look};
 use crate::outside;
 use crate::plan::order::Node;
 use crate::plan::{Action, Change, unseen};
+use crate::platform::error::{ErrorKind, PlatformError};
 use crate::platform::http::retry::CALL_DEADLINE;
 use crate::platform::{Clock, Natural, Receipt, Step};
 use crate::symbol;
+
+/// Platforms tell the time to the second.
+const ROUNDED: Duration = Duration::from_secs(1);
 
 impl Walk<'_> {
     pub(super) fn record(&mut self, event: Event) -> Result<(), Unwritable> {
@@ -75,7 +80,40 @@ impl Walk<'_> {
             id,
             needs: change.work.all_needs(),
             natural,
-            look: change.work.look.as_ref().map(|(look, clock)| begun_now(look, *clock)),
+            look: change
+                .work
+                .look
+                .as_ref()
+                .map(|(look, clock)| until(look, *clock, CALL_DEADLINE)),
+        })
+    }
+
+    /// The call of a creation has ended, and what came of it is not known: what is created from now on is not its object.
+    /// One that ran out of time may still be at work.
+    pub(super) fn ended(&mut self, change: &Change, error: &PlatformError) -> Result<(), Unwritable> {
+        let Some((look, clock)) = &change.work.look else {
+            return Ok(());
+        };
+        let resources = &self.outcome.lock.resources;
+        let Some(pending) = resources.get(&change.address).and_then(|locked| locked.pending.clone()) else {
+            return Ok(());
+        };
+        if error.is_harmless() || error.kind == ErrorKind::Deadline || pending.step != Step::Create {
+            return Ok(());
+        }
+        self.record(Event::Begin {
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            account: change.account.clone(),
+            fingerprint: change.work.fingerprint.clone(),
+            owner: change.work.owner.clone(),
+            run: pending.run,
+            attempt: pending.attempt,
+            step: pending.step,
+            id: pending.id,
+            needs: pending.needs,
+            natural: pending.natural,
+            look: Some(until(look, *clock, ROUNDED)),
         })
     }
 
@@ -189,11 +227,11 @@ impl Walk<'_> {
     }
 }
 
-/// The look of a creation whose call is about to be sent, with when that call has ended at the latest.
-fn begun_now(look: &Look, clock: Option<Clock>) -> Look {
-    let sent = clock.and_then(|clock| clock.platform_at(outside::now()));
+/// The look of a creation, with when its call has ended at the latest: so long from now on.
+fn until(look: &Look, clock: Option<Clock>, longest: Duration) -> Look {
+    let now = clock.and_then(|clock| clock.platform_at(outside::now()));
     Look {
         at: look.at,
-        until: sent.and_then(|sent| sent.checked_add(CALL_DEADLINE).ok()),
+        until: now.and_then(|now| now.checked_add(longest).ok()),
     }
 }

@@ -22,7 +22,7 @@ use crate::gates;
 use crate::lockstore;
 use crate::orphans::{Origin, Orphan};
 use crate::outside;
-use crate::plan::Rules;
+use crate::plan::{Rules, clocks};
 use crate::problem::Problem;
 use crate::render::counted;
 use crate::resource::Address;
@@ -101,6 +101,7 @@ async fn observed(session: &Session, quick: bool) -> Result<Vec<Problem>, Failur
     let survey = survey::survey(session, desired, &observers, &rules).await;
     accounts.close().await;
     findings.extend(survey.observed.deaf());
+    findings.extend(clocks::findings(&survey.observed));
     findings.extend(planned::findings(&survey.plan, &survey.desired, &session.locks));
     Ok(findings)
 }

@@ -149,12 +149,20 @@ impl<'a> Pass<'a> {
         let id = locked.id().unwrap_or_default();
         let reading = self.basis.observed.reading(&locked.account, &locked.kind, id);
         let is_gone = matches!(reading, Reading::Absent);
+        let lies_in = self.facts(&locked.kind).is_some_and(|facts| !facts.inputs.is_empty());
+        // What it lies in is upa's, and goes with everything in it.
+        let parent = locked.needs().find(|needed| {
+            let is_ours = |parent: &Locked| !parent.is_unproven() && parent.id().is_some();
+            let goes = !self.tenant.resources.contains_key(*needed) && !needed.is_shared();
+            lies_in && goes && self.lock.resources.get(*needed).is_some_and(is_ours)
+        });
         if !is_gone {
             let kind = &locked.kind;
-            let problem = Problem::warning(format!(
-                "{address}: {kind} {id} stays on the platform: {}",
-                Reason::Unproven.words()
-            ));
+            let stays = match parent {
+                Some(parent) => format!("is not deleted by itself, and goes with {parent}"),
+                None => "stays on the platform".to_owned(),
+            };
+            let problem = Problem::warning(format!("{address}: {kind} {id} {stays}: {}", Reason::Unproven.words()));
             self.refuse(problem.at(self.tenant.place.clone()).hint(format!(
                 "if it is this tenant's, delete it there, or first take it over: `{} = \"{id}\"` in `[adopt]` of the tenant",
                 address.adopt_key()

@@ -45,7 +45,14 @@ impl<'a> Pass<'a> {
             );
             return None;
         }
-        if let Some((recorded, asked)) = other_adopted(resource, locked) {
+        // An id that a run only heard of may be none.
+        let heard = |locked: &Locked, id: &str| {
+            let reading = self.basis.observed.reading(&resource.account, &resource.kind, id);
+            locked.applied.is_none() && !matches!(reading, Reading::Present(_))
+        };
+        if let Some((recorded, asked)) = other_adopted(resource, locked)
+            && !locked.is_some_and(|locked| heard(locked, recorded))
+        {
             let problem = Problem::configuration(format!(
                 "{} is recorded as object {recorded}, and `[adopt]` names {asked}",
                 resource.address
@@ -57,7 +64,11 @@ impl<'a> Pass<'a> {
             return None;
         }
         let mark = resource.address.mark(self.basis.workspace);
-        let (reading, lock) = match locked.and_then(|locked| locked.id()) {
+        let only_heard = locked
+            .and_then(Locked::id)
+            .filter(|id| locked.is_some_and(|locked| heard(locked, id)));
+        let adopts = resource.adopt.as_deref().filter(|_| only_heard.is_some());
+        let (reading, lock) = match adopts.or_else(|| locked.and_then(|locked| locked.id())) {
             Some(id) => (
                 self.basis.observed.reading(&resource.account, &resource.kind, id),
                 Self::lock_state(locked),
@@ -73,6 +84,7 @@ impl<'a> Pass<'a> {
                 ),
             },
         };
+        let reading = self.believed(resource, locked, reading);
         let lone = match &reading {
             Reading::Absent => self.lone(resource, locked),
             Reading::Present(_) | Reading::Unreadable(_) => None,
@@ -155,6 +167,18 @@ impl<'a> Pass<'a> {
         };
         let nothing = matches!(answer.searches.get(&resource.address), Some(Search::Nothing));
         nothing.then_some((look, clock))
+    }
+
+    /// An id that a creation was answered with, and that no object has, is no id: where a look for the object's natural key
+    /// saw everything, the creation is as one whose answer was lost.
+    fn believed(&self, resource: &Resource, locked: Option<&Locked>, reading: Reading) -> Reading {
+        let only_begun = locked.is_some_and(|locked| locked.applied.is_none() && locked.id().is_some());
+        let searched = self.searched(&resource.account, &resource.address);
+        let seen = matches!(searched, Some(Search::Nothing | Search::Rivals(_)));
+        match reading {
+            Reading::Unreadable(_) if reading.is_said_missing() && only_begun && seen => Reading::Absent,
+            other => other,
+        }
     }
 
     /// What looking for an object found besides marks, where its platform could tell.

@@ -279,11 +279,10 @@ impl<'a> Pass<'a> {
         loop {
             self.doubts.clear();
             self.plan_resources();
-            let replaced = self
-                .out
-                .changes
-                .iter()
-                .filter(|change| change.action == Action::Replace);
+            let replaced = self.out.changes.iter().filter(|change| {
+                let another = change.action == Action::Create && self.unproven.contains(&change.address);
+                change.action == Action::Replace || another
+            });
             let replaced: BTreeSet<Address> = replaced.map(|change| change.address.clone()).collect();
             if replaced.is_subset(&self.replaced) {
                 break;

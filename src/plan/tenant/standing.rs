@@ -5,6 +5,9 @@
 //! the recorded look and the end of the call, together with equality.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::{Pass, Seen};
 use crate::desired::Resource;
@@ -16,6 +19,13 @@ use crate::problem::{Problem, listed};
 use crate::resource::Address;
 use crate::symbol::{Symbol, symbols};
 
+/// What webhook addresses are made of.
+static UUID: LazyLock<Regex> = LazyLock::new(|| {
+    let text = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+    #[expect(clippy::expect_used, reason = "a constant, which a test compiles")]
+    Regex::new(text).expect("a pattern")
+});
+
 impl<'a> Pass<'a> {
     /// The one object with the natural key of a resource that a creation of unknown outcome may have made.
     pub(super) fn lone(&self, resource: &Resource, locked: Option<&'a Locked>) -> Option<&'a Rival> {
@@ -23,7 +33,7 @@ impl<'a> Pass<'a> {
         let locked = locked.filter(|locked| locked.applied.is_none())?;
         let pending = locked.pending.as_ref()?;
         // Without a look nothing tells it from what was there before.
-        let tried = pending.step == Step::Create && pending.id.is_none() && pending.look.is_some();
+        let tried = (pending.step == Step::Create || pending.id.is_some()) && pending.look.is_some();
         let costly = facts.costs || facts.asks_when_lost;
         // What is made with its mark in it, and has none, was made by another.
         let born_marked = facts.marked && !facts.marked_by_call;
@@ -36,7 +46,8 @@ impl<'a> Pass<'a> {
         let recorded =
             self.places
                 .recorded_by_other(self.basis.registry, resource, &resource.address, &rival.object.id);
-        let free = recorded.is_none() && rival.object.mark.is_none() && !self.is_of_another(&rival.object);
+        let foreign = self.is_of_another(&rival.object) || self.leads_elsewhere(&facts, resource, &rival.object);
+        let free = recorded.is_none() && rival.object.mark.is_none() && !foreign;
         free.then_some(*rival)
     }
 
@@ -46,6 +57,15 @@ impl<'a> Pass<'a> {
         let others = self.basis.locks.values().filter(|lock| lock.tenant != self.tenant.name);
         let mut bases = others.flat_map(|lock| lock.versions.values());
         bases.any(|version| text.contains(&version.webhook_base_path) || text.contains(&version.base.to_string()))
+    }
+
+    /// Whether an object holds a webhook address where Git wants one of this tenant, and it is not this tenant's.
+    fn leads_elsewhere(&self, facts: &KindFacts, resource: &Resource, object: &Object) -> bool {
+        let Some(at) = &facts.proof_address else { return false };
+        let wanted = self.resolved(&resource.document, &self.values);
+        let (wanted, found) = (path::at(&wanted, at), path::at(&object.document, at));
+        let is_address = found.is_some_and(|found| UUID.is_match(&found.to_string()));
+        is_address && wanted != found
     }
 
     /// The resources whose object nothing proves to be upa's; what is proven is ours from here on.

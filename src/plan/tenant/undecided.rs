@@ -218,7 +218,10 @@ impl Pass<'_> {
                 )
                 .hint(match &resource.adopt {
                     Some(id) => format!("check the id `{id}` in `[adopt]` of tenants/{}.toml", address.tenant()),
-                    None => format!("if it is really gone: --recreate {address}"),
+                    None if self.lock.resources.get(address).is_some_and(|locked| locked.applied.is_some()) => {
+                        format!("if it is really gone: `upa apply {} --recreate {address}`", address.tenant())
+                    }
+                    None => "run it again: what cannot be read now may be there".to_owned(),
                 })
             }
             (_, Reading::Absent | Reading::Present(_)) => Problem::error(

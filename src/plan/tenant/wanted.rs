@@ -80,7 +80,7 @@ impl<'a> Pass<'a> {
             Decision::Nothing | Decision::Delete | Decision::Forget => return,
             Decision::Stop(why) => return self.stop(resource, why, &reading),
             Decision::Create if seen.lock == Lock::Applied && self.stop_at_double(resource, seen.locked) => return,
-            Decision::Create if self.stop_at_rivals(&facts, resource, seen.locked, recreate) => return,
+            Decision::Create if !unproven && self.stop_at_rivals(&facts, resource, seen.locked, recreate) => return,
             Decision::Create if facts.gate => Action::Wait,
             Decision::Create => Action::Create,
             Decision::Adopt => Action::Adopt,

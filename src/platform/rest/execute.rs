@@ -73,17 +73,6 @@ pub(super) fn scope_of<'a>(kind: &KindDefinition, job: &'a Job, live: &'a Value)
     }
 }
 
-/// Whether nothing is said by a value.
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.iter().all(is_blank),
-        Value::Object(map) => map.values().all(is_blank),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
 /// What makes sure that an object is the one a job is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sure {
@@ -154,6 +143,9 @@ impl Rest {
             None => None,
         };
         scope.id = key.as_deref();
+        if job.again && !kind.is_born_marked() {
+            self.refuse_likeness(kind, job, &scope).await?;
+        }
         if job.gentle
             && let Some(receipt) = self.left_as_it_is(kind, job, &scope).await?
         {
@@ -178,6 +170,11 @@ impl Rest {
                 .and_then(|item| own_id(kind, item))
         } else {
             own_id(kind, live)
+        };
+        // Without a mark in it only its natural key shows that an id is that of what was made.
+        let own = match own {
+            Some(own) if !self.is_what_was_made(kind, &scope, &own).await => None,
+            other => other,
         };
         let own = match own {
             Some(own) => own,
@@ -208,36 +205,6 @@ impl Rest {
             },
             ..Receipt::default()
         })
-    }
-
-    /// A setting that may be a stranger's, and holds something of what would be written: it is left as it is.
-    async fn left_as_it_is(
-        &self,
-        kind: &KindDefinition,
-        job: &Job,
-        scope: &Scope<'_>,
-    ) -> Result<Option<Receipt>, PlatformError> {
-        let id = ids::of(kind, &scope.inputs, "");
-        let live = match self.read(kind, &id).await {
-            Ok(live) => live,
-            Err(error) if error.kind == ErrorKind::Missing => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let current = object::shown(kind, &live).0;
-        let mut owned = compare::owned_part(kind, &job.document, &current);
-        if let Some(map) = owned.as_object_mut() {
-            map.retain(|name, _| !kind.inputs.contains(name));
-        }
-        if is_blank(&owned) {
-            return Ok(None);
-        }
-        Ok(Some(Receipt {
-            id,
-            read: Some(owned),
-            note: Some("something is there already, which may be a stranger's: it is left as it is".to_owned()),
-            left: true,
-            ..Receipt::default()
-        }))
     }
 
     /// The platform says that it is there already: ours, if an earlier answer was lost; else somebody's.

@@ -11,6 +11,7 @@
 //! | `execute` | the [`Executor`]: create, fill, delete; `wait`, `suspend` and `outputs` beside it |
 
 mod execute;
+mod likeness;
 mod list;
 mod observe;
 mod operations;
@@ -185,7 +186,12 @@ fn is_assigned(kind: &KindDefinition) -> bool {
 
 /// An object under another spelling of its id is another address's, as far as records tell.
 fn is_asked_for(kind: &KindDefinition, asked: &str, live: &Value) -> Result<(), PlatformError> {
-    if !is_assigned(kind) || !matches!(kind.read, Read::Call(_)) || own_id(kind, live).as_deref() == Some(asked) {
+    // What is waited for has no id of its own.
+    if kind.gate
+        || !is_assigned(kind)
+        || !matches!(kind.read, Read::Call(_))
+        || own_id(kind, live).as_deref() == Some(asked)
+    {
         return Ok(());
     }
     let found = path::at(live, &kind.id).map_or_else(|| "no id".to_owned(), |id| format!("object `{}`", bare(id)));

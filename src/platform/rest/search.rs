@@ -78,6 +78,14 @@ impl Rest {
         if let (Some(listed), true) = (listed, kind.find.is_none()) {
             candidates.extend(listed.carrying(kind, &wanted.mark).cloned());
         }
+        // Git may want another by now than what an earlier run tried to make.
+        if let (Some(natural), None) = (&wanted.natural, &kind.marker)
+            && !wanted.document.is_null()
+            && kind.natural(&wanted.document).as_ref() != Some(natural)
+            && kind.inputs_of_natural(natural).as_ref() == Some(&group.inputs)
+        {
+            candidates.extend(self.at_natural(group, natural, listed).await?);
+        }
         self.told(group, wanted, candidates, found).await
     }
 
