@@ -32,7 +32,7 @@ fn told(run: &Run, tenant: &str) -> (String, Vec<String>) {
     assert_eq!(own.len(), 1, "{run}");
     let hint = own[0]["hint"].as_str().unwrap();
     let (_, rest) = hint.split_once(":\n").unwrap();
-    let (toml, typed) = rest.split_once("or, for one run, type: ").unwrap();
+    let (toml, typed) = rest.split_once("or, for one run: upa apply welcs ").unwrap();
     (toml.to_owned(), typed.split(' ').map(str::to_owned).collect())
 }
 
@@ -67,13 +67,13 @@ fn it_is_shown_whole_and_stated_once_in_git() {
         6 | status   = "deprovisioned"             # active | suspended (stops answering, keeps everything) | deprovisioned (removed)
           | ^^^^^^
           |
-        help: if that is what you want, add to tenants/welcs.toml:
+        help: if that is what you want, add at the end of tenants/welcs.toml:
               [confirm]
               "welcs/calendar" = "[UUID]"  # a calendar is deleted with all its events, and there is no trash
               "welcs/calls-tab" = "[UUID]/[UUID]"  # what stands in the tab is deleted with it
               "welcs/sheet" = "[UUID]"  # what people wrote into the spreadsheet goes into the trash with it, and after 30 days it is gone
               "@shared:hubspot/hubspot-call-reason" = "contacts/recepcion_motivo_llamada"  # what the records hold in this property goes with it
-              or, for one run, type: --confirm welcs/calendar --confirm welcs/calls-tab --confirm welcs/sheet --confirm @shared:hubspot/hubspot-call-reason --approve sha256:[DIGEST]
+              or, for one run: upa apply welcs --confirm welcs/calendar --confirm welcs/calls-tab --confirm welcs/sheet --confirm @shared:hubspot/hubspot-call-reason --approve sha256:[DIGEST]
         "#);
         // Who names it is told that it cannot be done; nothing of it is done by either.
         space.upa(&["plan", "welcs"]).exits(10);
