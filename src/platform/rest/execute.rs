@@ -171,9 +171,12 @@ impl Rest {
         } else {
             own_id(kind, live)
         };
-        // Without a mark in it only its natural key shows that an id is that of what was made.
+        // Without a mark in it only its natural key shows that an id is that of what was made: what has that key counts.
         let own = match own {
-            Some(own) if !self.is_what_was_made(kind, &scope, &own).await => None,
+            Some(own) if !self.is_what_was_made(kind, &scope, &own).await => {
+                let found = self.find_own(kind, job, &scope, Sure::ByCreate).await;
+                found.ok().flatten().or(Some(own))
+            }
             other => other,
         };
         let own = match own {
