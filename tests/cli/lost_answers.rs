@@ -374,6 +374,30 @@ fn what_another_workspace_marked_is_never_taken() {
     });
 }
 
+/// The same name, and the webhook address of a workspace that no lockfile here knows: this client's forms would lead there.
+#[test]
+fn what_leads_to_another_workspace_is_never_used() {
+    let space = Space::shipped();
+    server::on(&space, |server| {
+        world(server, &space);
+        space.remove("tenants/welcs.toml");
+        space.commit("one client");
+        lose(
+            server,
+            ("gohighlevel", "POST", "/locations/*/customValues"),
+            "drop_before",
+            1,
+        );
+        space.upa(&["apply", "--yes"]).exits(7);
+        let other = "https://n8n.otherworkspace.example/webhook/otro-4b9e0f0c-98c5-4f33-9a1c-0f6f1a4d2d11/booking";
+        let made = json!({"inputs": {"location_id": "ve9EPM428h8vShlRW1KT"}, "spec": {"name": "Recepción v2.0 · reservas", "value": other}});
+        server.ok("POST", "/_sandbox/editor/gohighlevel/custom_value", Some(&made));
+        let run = space.upa(&["apply", "--yes"]).exits(10);
+        assert!(run.stderr.contains("there is one like it"), "{run}");
+        assert!(!unproven(&space, "demo").contains("demo@v2.0/ghl-booking-url"), "{run}");
+    });
+}
+
 /// An answer that names another object: what it names is not written to, and what was made is found.
 #[test]
 fn a_creation_that_is_answered_with_a_strangers_id_writes_nothing_to_it() {
@@ -391,6 +415,30 @@ fn a_creation_that_is_answered_with_a_strangers_id_writes_nothing_to_it() {
         let theirs = tools.iter().find(|tool| tool["id"] == id.as_str()).unwrap();
         assert_eq!(theirs["spec"]["server"]["url"], "https://otra.example");
         assert_ne!(space.id("welcs", "welcs@v2.0/booking-tool"), id);
+    });
+}
+
+/// A stranger may make an equal object as soon as the call has ended: the time that proves ends with it, and not with the
+/// longest that a call may take.
+#[test]
+fn what_is_made_after_the_call_has_ended_is_not_proven_by_its_time() {
+    let space = Space::shipped();
+    server::on(&space, |server| {
+        world(server, &space);
+        space.remove("tenants/demo.toml");
+        space.commit("one client");
+        lose(
+            server,
+            ("hubspot", "POST", "/crm/pipelines/2026-09/*"),
+            "drop_before",
+            1,
+        );
+        space.upa(&["apply", "--yes"]).exits(4);
+        let lock = space.lock("welcs");
+        let look = &lock["resources"]["welcs/hubspot-pipeline"]["pending"]["look"];
+        let time = |name: &str| look[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let open = time("until").duration_since(time("at"));
+        assert!(open < jiff::SignedDuration::from_secs(120), "{look}");
     });
 }
 
