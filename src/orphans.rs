@@ -90,6 +90,13 @@ pub fn orphans(
                 .collect::<Vec<_>>()
         })
         .collect();
+    // What an earlier run was to make, and was cut off from: the next run takes it over.
+    let begun = locks.values().flat_map(|lock| lock.resources.iter());
+    let begun = begun.filter(|(_, locked)| locked.id().is_none() && locked.pending.is_some());
+    let begun: BTreeSet<(&str, String)> = begun
+        .map(|(address, locked)| (locked.account.as_str(), address.mark(workspace)))
+        .collect();
+    let is_begun = |account: &str, mark: &str| begun.iter().any(|one| (one.0, one.1.as_str()) == (account, mark));
     let mut found = Vec::new();
     for (account, answer) in &observed.accounts {
         for ((kind, id), reading) in &answer.objects {
@@ -97,7 +104,8 @@ pub fn orphans(
             let Some(address) = object.mark.as_deref().and_then(|mark| mark.strip_prefix(&prefix)) else {
                 continue;
             };
-            if !recorded.contains(&(account.as_str(), kind, id.as_str())) {
+            let mark = object.mark.as_deref().unwrap_or_default();
+            if !recorded.contains(&(account.as_str(), kind, id.as_str())) && !is_begun(account, mark) {
                 found.push(orphan(
                     workspace,
                     (desired, observed, locks),

@@ -50,6 +50,8 @@ pub enum Code {
     Redefined,
     /// A tenant was not planned because an account could not be read.
     AccountNotRead,
+    /// Something is lost for good, and it is not said that it may be.
+    Unconfirmed,
 }
 
 /// A place in a file, with the text, so that the line can be shown without reading the file again.

@@ -79,7 +79,10 @@ impl RuleArgs {
         // What was confirmed may be gone by now: the same command finishes what it began.
         let was = |address: &&Address| {
             let tenant = desired.tenants.get(address.tenant());
-            tenant.is_some_and(|tenant| tenant.status == Status::Deprovisioned || tenant.knew(address))
+            let is_left = session.locks.get(address.tenant()).is_none_or(|lock| lock.resources.is_empty());
+            tenant.is_some_and(|tenant| {
+                tenant.knew(address) || tenant.status == Status::Deprovisioned && (is_left || tenant.known.is_empty())
+            })
         };
         let is_unknown = |address: &&Address| !known.contains(&address.to_string());
         let confirmed = self.confirm.iter().filter(|address| !was(address));
@@ -148,9 +151,10 @@ async fn plan(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     if let Some(file) = &args.out {
         write(file, document(&session, &survey), args.rules.probe)?;
     }
+    let changes = !survey.plan.changes.is_empty() || !survey.plan.withheld.is_empty();
     let exit = Exit::of_problems(&survey.plan.problems);
     Ok(match exit {
-        Exit::Done if args.detailed_exitcode && !survey.plan.changes.is_empty() => Exit::Changes,
+        Exit::Done if args.detailed_exitcode && changes => Exit::Changes,
         other => other,
     })
 }

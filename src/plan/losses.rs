@@ -14,7 +14,7 @@ use super::{Basis, Rules, policy};
 use crate::desired::{Confirmed, DesiredState, DesiredTenant};
 use crate::digest::Digest;
 use crate::platform::KindFacts;
-use crate::problem::{Class, Problem};
+use crate::problem::{Class, Code, Problem};
 use crate::resource::SHARED;
 use crate::workspace::Status;
 
@@ -171,7 +171,14 @@ fn finding(basis: &Basis<'_>, plan: &Plan, name: &str, lost: &[&Change]) -> Prob
             "the changes {whose} await confirmation: of the objects that are replaced or go, what {count} hold is lost for good"
         ),
     };
-    let problem = Problem::error(Class::Decision, message);
+    let named = tenant.and_then(|tenant| tenant.confirmed.as_ref());
+    let others = lost.iter().filter_map(|change| another_named(named?, change));
+    let others: Vec<String> = others.collect();
+    let message = match others.as_slice() {
+        [] => message,
+        others => format!("{message}; {}", others.join("; ")),
+    };
+    let problem = Problem::error(Class::Decision, message).code(Code::Unconfirmed);
     let problem = match goodbye && !rules.named.contains(name) {
         true => problem.into_warning(),
         false => problem,
@@ -183,6 +190,13 @@ fn finding(basis: &Basis<'_>, plan: &Plan, name: &str, lost: &[&Change]) -> Prob
         Some(place) => problem.at(place),
         None => problem,
     }
+}
+
+/// What `[confirm]` says of an address whose object it is not.
+fn another_named(stated: &Confirmed, change: &Change) -> Option<String> {
+    let id = &change.loss.as_ref()?.id;
+    let (address, named) = stated.iter().find(|(address, _)| *address == change.address)?;
+    Some(format!("`[confirm]` names {named} for {address}, which is {id}"))
 }
 
 /// What to write, and what to type instead.

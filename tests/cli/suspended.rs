@@ -695,6 +695,75 @@ fn a_tenant_of_whom_nothing_is_stopped_is_recorded_as_suspended_all_the_same() {
     });
 }
 
+/// What carries no mark and is removed while its tenant is suspended.
+const BELL: &str = r#"
+[resource.bell]
+title   = "label"
+list    = { call = "GET /bells", items = "" }
+find    = { where = { label = "{spec.label}" } }
+create  = "POST /bells"
+read    = "GET /bells/{id}"
+update  = "PATCH /bells/{id}"
+delete  = "DELETE /bells/{id}"
+suspend = { remove = true, note = "it does not ring" }
+"#;
+
+/// A client with a page and a bell, of which the answer to its creation is lost.
+fn a_lost_bell(lost: &str, test: impl FnOnce(&Space, &Server)) {
+    let space = Space::bare();
+    space.write(".gitignore", ".upa/\n");
+    space.write(
+        "upa.toml",
+        "[workspace]\nname = \"tests\"\n\n[accounts.pager]\nsandbox = true\n",
+    );
+    space.write("platforms/pager.toml", format!("{PAGER}{BELL}"));
+    space.write(
+        "versions/bot/v1.toml",
+        "product = \"bot\"\nversion = \"v1\"\nrevision = 0\nstage = \"released\"\n\n[resources.page]\nkind = \"pager.page\"\ntemplate = \"page.json\"\n\n[resources.bell]\nkind = \"pager.bell\"\ntemplate = \"page.json\"\n",
+    );
+    space.write("templates/bot/v1/page.json", "{ \"label\": \"<%= tenant.name %>\" }\n");
+    space.write(
+        "tenants/ana.toml",
+        "product = \"bot\"\nversion = \"v1\"\ntier = \"client\"\nstatus = \"active\"\noperator = \"ana@example.test\"\n",
+    );
+    space.upa(&["release", "bot", "v1"]).exits(0);
+    space.commit("pages and bells");
+    server::on(&space, |server| {
+        server.fault(&json!({"account": "pager", "method": "POST", "path": "/bells$", "times": 1, "kind": lost}));
+        let run = space.upa(&["apply", "--yes"]);
+        assert_ne!(run.status, 0, "{run}");
+        test(&space, server);
+    });
+}
+
+/// Whether it was made is found out when the tenant is active again: one bell, and no question.
+#[test]
+fn a_creation_of_unknown_outcome_is_not_forgotten_while_its_tenant_is_suspended() {
+    for lost in ["drop_after_write", "drop_before"] {
+        a_lost_bell(lost, |space, server| {
+            comes_to(space, "active", "suspended");
+            comes_to(space, "suspended", "active");
+            only(server, "pager/bell");
+        });
+    }
+}
+
+/// What nothing proves to be upa's is neither deleted nor forgotten meanwhile.
+#[test]
+fn what_is_not_proven_keeps_running_and_stays_recorded() {
+    a_lost_bell("drop_before", |space, server| {
+        let bell = json!({"spec": {"label": "ana", "rings": "by hand"}});
+        server.ok("POST", "/_sandbox/editor/pager/bell", Some(&bell));
+        space.apply();
+        let used = space.id("ana", "ana@v1/bell");
+        comes_to(space, "active", "suspended");
+        assert_eq!(space.id("ana", "ana@v1/bell"), used);
+        comes_to(space, "suspended", "active");
+        assert_eq!(space.id("ana", "ana@v1/bell"), used);
+        assert_eq!(only(server, "pager/bell")["rings"], "by hand");
+    });
+}
+
 #[test]
 fn what_a_kind_does_is_shown() {
     let space = space();

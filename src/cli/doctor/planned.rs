@@ -7,7 +7,7 @@ use super::{apply, probe};
 use crate::desired::DesiredState;
 use crate::lockfile::{Lockfile, RequestState};
 use crate::plan::{Action, Change, Plan, Reason};
-use crate::problem::{Class, Problem, listed};
+use crate::problem::{Class, Code, Problem, listed};
 use crate::render::counted;
 use crate::workspace::Status;
 
@@ -23,7 +23,7 @@ pub(super) fn findings(plan: &Plan, desired: &DesiredState, locks: &BTreeMap<Str
     let mut findings: Vec<Problem> = plan
         .problems
         .iter()
-        .filter(|problem| problem.is_error())
+        .filter(|problem| problem.is_error() || problem.code == Some(Code::Unconfirmed))
         .cloned()
         .collect();
     for tenant in concerned {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::undecided::recreating;
 use super::{Pass, listening};
 use crate::lockfile::{Locked, Lockfile};
 use crate::plan::change::{Action, Change, Door, Reason, Work};
@@ -25,7 +26,11 @@ impl<'a> Pass<'a> {
             return;
         }
         if locked.is_unproven() {
-            return self.leave(address, locked);
+            // It is used again when the tenant is active again.
+            if !self.stands_still(address) {
+                self.leave(address, locked);
+            }
+            return;
         }
         let facts = self.facts(&locked.kind).unwrap_or_default();
         let made = self.made_by_us(address, &facts, locked);
@@ -134,11 +139,16 @@ impl<'a> Pass<'a> {
         );
     }
 
+    /// Whether it is not wanted only as long as its tenant is suspended.
+    fn stands_still(&self, address: &Address) -> bool {
+        self.tenant.standstill.contains_key(address)
+    }
+
     fn why_gone(&self, address: &Address) -> Reason {
         match self.tenant.status {
             _ if address.is_shared() => Reason::Unused,
             Status::Deprovisioned => Reason::Deprovisioned,
-            _ if self.tenant.standstill.contains_key(address) => Reason::Suspended,
+            _ if self.stands_still(address) => Reason::Suspended,
             _ if self.tenant.known.contains(&address.resource) => Reason::NotWanted,
             _ => Reason::NoLongerInVersion,
         }
@@ -181,6 +191,10 @@ impl<'a> Pass<'a> {
             return false;
         }
         let searched = self.searched(&locked.account, address);
+        if self.stands_still(address) && matches!(searched, Some(Search::Rivals(_))) {
+            // Which of them it is, or whether none, is found out when the tenant is active again.
+            return true;
+        }
         let there = match (searched, natural) {
             (Some(Search::Nothing), Some(_)) => String::new(),
             (Some(Search::Rivals(rivals)), _) => {
@@ -281,7 +295,8 @@ impl<'a> Pass<'a> {
             ),
         );
         let problem = problem.at(self.tenant.place.clone()).hint(format!(
-            "look for a {kind} of this tenant, and delete it there if there is one; then: --recreate {address}"
+            "look for a {kind} of this tenant, and delete it there if there is one; then: `{}`",
+            recreating(address)
         ));
         self.doubt(address, problem);
     }
@@ -310,7 +325,10 @@ impl<'a> Pass<'a> {
                 Class::Platform,
                 format!("{address} should go, but it could not be read: {why}"),
             )
-            .hint(format!("if it is really gone: --recreate {address}")),
+            .hint(format!(
+                "if it is really gone: `{}`",
+                recreating(address)
+            )),
             Reading::Absent => return,
         };
         self.doubt(address, problem);

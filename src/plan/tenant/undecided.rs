@@ -57,8 +57,9 @@ impl Pass<'_> {
                 format!("{address}: an earlier run tried to create it and was cut off, and nothing on the platform tells whether it is there"),
             )
             .hint(format!(
-                "look there: if it is, {}; if it is not: --recreate {address}",
-                taking_over(address, "<its id>")
+                "look there: if it is, {}; if it is not: `{}`",
+                taking_over(address, "<its id>"),
+                recreating(address)
             )),
             _ => return false,
         };
@@ -219,7 +220,7 @@ impl Pass<'_> {
                 .hint(match &resource.adopt {
                     Some(id) => format!("check the id `{id}` in `[adopt]` of tenants/{}.toml", address.tenant()),
                     None if self.lock.resources.get(address).is_some_and(|locked| locked.applied.is_some()) => {
-                        format!("if it is really gone: `upa apply {} --recreate {address}`", address.tenant())
+                        format!("if it is really gone: `{}`", recreating(address))
                     }
                     None => "run it again: what cannot be read now may be there".to_owned(),
                 })
@@ -250,4 +251,12 @@ fn taking_over(address: &Address, id: &str) -> String {
         return format!("type `upa recover {} --take {address}={id}`", address.tenant());
     }
     format!("add `{} = \"{id}\"` to `[adopt]` of the tenant", address.adopt_key())
+}
+
+/// What creates an object again of which nothing tells whether it is there.
+pub(super) fn recreating(address: &Address) -> String {
+    match address.is_shared() {
+        true => format!("upa apply --recreate {address}"),
+        false => format!("upa apply {} --recreate {address}", address.tenant()),
+    }
 }
