@@ -23,7 +23,7 @@ use crate::lease::Guarded;
 use crate::lockfile::Lockfile;
 use crate::lockstore::LockStore;
 use crate::outside::{self, Outside};
-use crate::plan::{Change, Plan, Rules, Touched, unseen};
+use crate::plan::{Change, Plan, Rules, Touched, held, unseen};
 use crate::platform::http::ledger::Tally;
 use crate::problem::{Class, Place, Problem, listed};
 use crate::repo::RepoError;
@@ -296,9 +296,15 @@ impl Run {
         }
         let desired = survey::wanted(&self.session, &whose)?;
         let again = self.survey(desired, rules).await;
-        let skipped: BTreeSet<&Address> = outcomes.iter().flat_map(|outcome| &outcome.skipped).collect();
+        // What was in doubt was left as it is, and what waits for it.
+        let left_out = outcomes.iter().flat_map(|outcome| {
+            let doubts = outcome.doubts.iter().chain(&outcome.skipped).cloned();
+            let lock = self.session.locks.get(&outcome.tenant);
+            lock.map_or_else(BTreeSet::new, |lock| held(doubts, &again.plan.changes, lock))
+        });
+        let left_out: BTreeSet<Address> = left_out.collect();
         let applied = |change: &&Change| {
-            clean.iter().any(|tenant| tenant == change.address.tenant()) && !skipped.contains(&change.address)
+            clean.iter().any(|tenant| tenant == change.address.tenant()) && !left_out.contains(&change.address)
         };
         // What other runs do meanwhile to what tenants share is no bug of this one.
         let others = !self.hold.covers(SHARED)

@@ -27,6 +27,7 @@ pub use places::Places;
 pub use policy::Rules;
 pub use shared::Touched;
 pub use still::Still;
+pub use tenant::held;
 pub use values::{Known, Values, base_path};
 
 use crate::desired::DesiredState;

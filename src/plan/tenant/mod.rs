@@ -13,6 +13,8 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use standing::held;
+
 use super::change::{Action, Change};
 use super::decide::Lock;
 use super::drift::Kept;

@@ -224,7 +224,7 @@ impl<'a> Pass<'a> {
 
 /// These resources, and what has to wait for them: what refers to one of them and is to be written, and what one of them
 /// refers to and is to go.
-pub(super) fn held(doubts: impl Iterator<Item = Address>, changes: &[Change], lock: &Lockfile) -> BTreeSet<Address> {
+pub fn held(doubts: impl Iterator<Item = Address>, changes: &[Change], lock: &Lockfile) -> BTreeSet<Address> {
     let mut held: BTreeSet<Address> = doubts.collect();
     let goes = |change: &Change| matches!(change.action, Action::Delete | Action::Forget | Action::Replace);
     let comes = |change: &Change| !matches!(change.action, Action::Delete | Action::Forget);
