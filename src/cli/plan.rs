@@ -79,7 +79,10 @@ impl RuleArgs {
         // What was confirmed may be gone by now: the same command finishes what it began.
         let was = |address: &&Address| {
             let tenant = desired.tenants.get(address.tenant());
-            let is_left = session.locks.get(address.tenant()).is_none_or(|lock| lock.resources.is_empty());
+            let is_left = session
+                .locks
+                .get(address.tenant())
+                .is_none_or(|lock| lock.resources.is_empty());
             tenant.is_some_and(|tenant| {
                 tenant.knew(address) || tenant.status == Status::Deprovisioned && (is_left || tenant.known.is_empty())
             })

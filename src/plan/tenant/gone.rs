@@ -325,10 +325,7 @@ impl<'a> Pass<'a> {
                 Class::Platform,
                 format!("{address} should go, but it could not be read: {why}"),
             )
-            .hint(format!(
-                "if it is really gone: `{}`",
-                recreating(address)
-            )),
+            .hint(format!("if it is really gone: `{}`", recreating(address))),
             Reading::Absent => return,
         };
         self.doubt(address, problem);

@@ -1,7 +1,10 @@
 //! Takes secrets, and what URLs carry besides their place, out of every text that may be shown.
 
+mod layer;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use base64::Engine as _;
@@ -9,51 +12,68 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
-use super::call::encode;
+use layer::Layer;
 
 /// What stands in a secret's place.
 pub const REDACTED: &str = "[redacted]";
 /// Shorter texts are no secrets: taking them out would only make messages unreadable.
 const SHORTEST: usize = 8;
+/// How often what escapes letters may be escaped again.
+const LAYERS: usize = 6;
 
 static URL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"\b([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#"'<>@]*@)?([^\s?#"'<>]*)([?#][^\s"'<>]*)?"#).ok()
 });
 
-/// The secrets of an account in every form they may appear in.
+/// The secrets of an account: they are found in whatever way a text writes them.
 #[derive(Default)]
 pub struct Redactor {
-    /// Longest first, so that a part never uncovers the whole.
-    forms: RwLock<Vec<String>>,
+    forms: RwLock<BTreeSet<String>>,
 }
 
 impl Redactor {
     /// Adds a secret; one that is a document (a key file) counts with each of its secret parts.
     pub fn learn(&self, secret: &str) {
-        let known = |forms: &[String]| forms.iter().any(|form| form == secret);
+        let known = |forms: &BTreeSet<String>| forms.contains(secret);
         if secret.len() < SHORTEST || known(&self.forms.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
-        let mut found = BTreeSet::new();
-        for part in parts(secret) {
-            found.extend(forms(&part));
-        }
+        let found = parts(secret).into_iter().flat_map(|part| forms(&part));
         let mut forms = self.forms.write().unwrap_or_else(PoisonError::into_inner);
-        found.extend(forms.drain(..));
         forms.extend(found);
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
     }
 
     /// The text without secrets, and its URLs without user, password and query.
     pub fn clean(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for form in self.forms.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            if text.contains(form.as_str()) {
-                text = text.replace(form.as_str(), REDACTED);
+        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        let mut spans = Vec::new();
+        let mut layer = Layer::of(text);
+        for _ in 0..LAYERS {
+            for form in forms.iter() {
+                layer.find(form, &mut spans);
             }
+            let Some(next) = layer.decoded() else { break };
+            layer = next;
         }
-        bare_urls(&text).into_owned()
+        bare_urls(&without(text, spans)).into_owned()
     }
+}
+
+/// A text without these parts of it.
+fn without(text: &str, mut spans: Vec<Range<usize>>) -> String {
+    spans.sort_by_key(|span| span.start);
+    let mut out = String::with_capacity(text.len());
+    let mut shown = 0;
+    for span in spans {
+        // A part that goes on in another one is taken out with it.
+        if span.start >= shown {
+            out.push_str(text.get(shown..span.start).unwrap_or_default());
+            out.push_str(REDACTED);
+        }
+        shown = shown.max(span.end);
+    }
+    out.push_str(text.get(shown..).unwrap_or_default());
+    out
 }
 
 /// URLs without user, password and query.
@@ -100,44 +120,15 @@ fn secret_values(document: &Value, parts: &mut Vec<String>) {
     }
 }
 
-/// A text as it is, in a URL, in a form, in JSON and in base64.
+/// A text as it is, in hexadecimal digits and in base64. What only escapes some of its letters is decoded by [`Layer`].
 fn forms(text: &str) -> Vec<String> {
-    let encoded = encode(text);
-    let json = Value::from(text).to_string();
-    let mut forms = vec![
-        text.to_owned(),
-        encoded.replace("%20", "+"),
-        lower_escapes(&encoded).replace("%20", "+"),
-        lower_escapes(&encoded),
-        encoded,
-        json.trim_matches('"').to_owned(),
-        // As PHP writes JSON.
-        json.trim_matches('"').replace('/', "\\/"),
-        json.trim_matches('"').replace("\\\"", "\\u0022"),
-    ];
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut forms = vec![text.to_owned(), hex.to_ascii_uppercase(), hex];
     for shift in 0..3 {
         forms.extend(inside_base64(text, shift));
     }
     forms.retain(|form| form.len() >= SHORTEST);
     forms
-}
-
-/// `%2F` as `%2f`: both are in use.
-fn lower_escapes(encoded: &str) -> String {
-    let mut out = String::with_capacity(encoded.len());
-    let mut escaped = 0;
-    for letter in encoded.chars() {
-        if escaped > 0 {
-            escaped -= 1;
-            out.push(letter.to_ascii_lowercase());
-        } else {
-            out.push(letter);
-        }
-        if letter == '%' {
-            escaped = 2;
-        }
-    }
-    out
 }
 
 /// How a text looks inside the base64 of a longer one (`user:secret`), when it starts at this place of a group of three
@@ -156,6 +147,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
     use super::*;
+    use crate::platform::http::call::encode;
 
     fn knowing(secret: &str) -> Redactor {
         let redactor = Redactor::default();
@@ -168,12 +160,32 @@ mod tests {
         let secret = "caña/ry+\"key? 99";
         let redactor = knowing(secret);
         let upper = encode(secret);
+        let each = |write: &dyn Fn(char) -> String| secret.chars().map(write).collect::<String>();
         let texts = [
             secret.to_owned(),
             upper.clone(),
-            lower_escapes(&upper),
+            upper.to_ascii_lowercase(),
             upper.replace("%20", "+"),
+            // Escaped in part, twice, and in two ways at once.
+            secret.replace('/', "%2f"),
+            secret.replace(' ', "+"),
+            encode(&upper),
+            encode(&Value::from(secret).to_string()),
             Value::from(secret).to_string(),
+            Value::from(secret).to_string().replace('/', "\\/"),
+            Value::from(Value::from(secret).to_string()).to_string(),
+            each(&|letter| format!("\\u{:04X}", u32::from(letter))),
+            each(&|letter| format!("&#x{:x};", u32::from(letter))),
+            each(&|letter| format!("&#{};", u32::from(letter))),
+            secret
+                .replace('"', "&quot;")
+                .replace('/', "&#x2F;")
+                .replace('+', "&plus;"),
+            secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+            secret.bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+            secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            secret.bytes().map(|byte| format!("{byte:02X}")).collect(),
+            encode(&STANDARD.encode(secret)),
             STANDARD.encode(secret),
             URL_SAFE.encode(secret),
             STANDARD.encode(format!("u:{secret}")),
@@ -194,6 +206,21 @@ mod tests {
                 .replace(REDACTED, "");
             assert!(left.len() <= 18 && !left.contains("ry"), "{text} → {cleaned}");
         }
+    }
+
+    /// Whoever cuts a text does not know of the secret in it.
+    #[test]
+    fn the_beginning_of_a_secret_is_a_secret() {
+        let redactor = knowing("sk-live-0123456789abcdef-canary");
+        assert_eq!(redactor.clean("key sk-live-0123456789ab… is"), "key [redacted]… is");
+        assert_eq!(
+            redactor.clean("sk-live- is what keys begin with"),
+            "sk-live- is what keys begin with"
+        );
+        assert_eq!(
+            redactor.clean("100 % of \\ and & are %zz \\u12 &#; &nothing; left"),
+            "100 % of \\ and & are %zz \\u12 &#; &nothing; left"
+        );
     }
 
     #[test]
