@@ -42,6 +42,20 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// What the platform says it does not have, and shows in its list: which of the two is so is not known.
+    fn contradict(&mut self, kind: &KindDefinition, listed: &Listed) {
+        let is_shown = |id: &String| {
+            let own = ids::split(kind, id).map(|(_, own)| own).unwrap_or_default();
+            listed.objects.get(&own).is_some_and(|live| !object::is_gone(kind, live))
+        };
+        let (shown, missing) = std::mem::take(&mut self.missing).into_iter().partition(is_shown);
+        self.missing = missing;
+        for id in shown {
+            let why = "it is said not to exist, and the list shows it";
+            self.objects.push((id, Reading::Unreadable(Unread::because(why.to_owned()))));
+        }
+    }
+
     /// Of what the platform says it does not have nothing is known.
     fn doubt_missing(&mut self, why: &str) {
         for id in std::mem::take(&mut self.missing) {
@@ -278,10 +292,13 @@ impl Rest {
         }
         found.complete &= doubt.is_none();
         let seen_whole = listed.is_some() && found.complete;
-        let elsewhere = match found.missing.is_empty() || seen_whole || !kind.is_marked() {
+        let elsewhere = match found.missing.is_empty() || seen_whole {
             true => None,
             false => self.elsewhere(group, &mut found).await?,
         };
+        if let Some(elsewhere) = elsewhere.as_ref().filter(|_| kind.lag.is_zero()) {
+            found.contradict(kind, elsewhere);
+        }
         found
             .objects
             .extend(self.unrecorded(group, question, elsewhere.as_ref().or(listed.as_ref())));
@@ -303,6 +320,8 @@ impl Rest {
             Err(error) if is_of_the_account(&error) => Err(error),
             // The platform has no such list: what it says of each object is all there is.
             Err(error) if error.kind == ErrorKind::Missing => Ok(None),
+            // No other object could tell that it is the original.
+            Ok((_, Some(_))) | Err(_) if !group.definition.is_marked() => Ok(None),
             Ok((_, Some(why))) => {
                 found.doubt_missing(&why);
                 Ok(None)

@@ -209,6 +209,24 @@ async fn a_404_alone_proves_nothing() {
     assert_eq!(calls(&server).len(), 3);
 }
 
+/// A reading that says no and a list that says yes: nothing is forgotten, and nothing is made anew.
+#[tokio::test]
+async fn a_404_of_what_the_list_shows_proves_nothing() {
+    let definition = format!("{BEARER}\nwhoami = {{ call = \"GET /me\", at = \"portal\", sees_everything = true }}");
+    let server = Server::start(move |number| match number {
+        0 => answer(200, r#"{"portal": 7}"#),
+        1 => answer(404, "{}"),
+        _ => things(&["1"], None),
+    })
+    .await;
+    let answered = ask(&rest(&server, &definition, &KEY).unwrap(), &["1"], false).await;
+    let found = reading(&answered, "1");
+    assert!(
+        matches!(found, Reading::Unreadable(_)) && !found.is_said_missing(),
+        "{answered:?}"
+    );
+}
+
 #[tokio::test]
 async fn the_key_of_another_account_is_noticed_before_anything_is_read() {
     let definition = format!("{BEARER}\nwhoami = {{ call = \"GET /me\", at = \"portal\" }}");
