@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::rehearsal;
 use super::report::Failure;
 use super::session::Session;
 use crate::exit::Exit;
@@ -16,7 +17,6 @@ use crate::platform::http::budget::Budget;
 use crate::platform::http::ledger::{Ledger, Tally};
 use crate::platform::registry::{Connection, Known};
 use crate::platform::{Executor, Observer, PlatformError};
-use crate::repo::{Repo, RepoError};
 use crate::sandbox::n8n::Options;
 use crate::sandbox::{self, Sandbox, SandboxError, Service};
 use crate::secret::Secret;
@@ -45,8 +45,12 @@ impl Accounts {
         let mut sandbox = None;
         let mut sandbox_at = None;
         if names.iter().any(|name| in_sandbox(&name)) {
-            match start_sandbox(workspace, &repo.sandbox_dir()?, None, &Options::default()).await {
+            let folder = rehearsal::folder(repo, session.rehearses)?;
+            match start_sandbox(workspace, &folder, None, &Options::default()).await {
                 Ok(started) => {
+                    if session.rehearses {
+                        rehearsal::connect(workspace, &started).await?;
+                    }
                     if let Some(seed) = session.chaos {
                         started.lie(seed);
                     }
@@ -58,7 +62,7 @@ impl Accounts {
                         "the sandbox that is running belongs to another process, and tells no lies from this seed";
                     return Err(Failure::new(Exit::Leased, why).hint("stop it first"));
                 }
-                Err(SandboxError::InUse) => sandbox_at = Some(running_sandbox(repo)?),
+                Err(SandboxError::InUse) => sandbox_at = Some(running_sandbox(&folder)?),
                 Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
             }
         }
@@ -281,22 +285,22 @@ fn prepare_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Where `upa sandbox` says that it listens.
-pub fn url_file(repo: &Repo) -> Result<PathBuf, RepoError> {
-    Ok(repo.sandbox_dir()?.join("sandbox.url"))
+pub fn url_file(folder: &Path) -> PathBuf {
+    folder.join("sandbox.url")
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "edge: this is where a running sandbox is found"
 )]
-fn running_sandbox(repo: &Repo) -> Result<(String, Secret), Failure> {
-    let url = std::fs::read_to_string(url_file(repo)?).unwrap_or_default();
+fn running_sandbox(folder: &Path) -> Result<(String, Secret), Failure> {
+    let url = std::fs::read_to_string(url_file(folder)).unwrap_or_default();
     // A server that was killed leaves its address behind; what has the store now is another one.
     let address = url.trim().strip_prefix("http://");
     let address: Option<SocketAddr> = address.and_then(|address| address.parse().ok());
     let listens = address.is_some_and(|at| at.ip().is_loopback() && std::net::TcpStream::connect(at).is_ok());
     if listens {
-        let key = sandbox::key::read(&repo.sandbox_dir()?.join(STORE))?;
+        let key = sandbox::key::read(&folder.join(STORE))?;
         return Ok((url.trim().to_owned(), key));
     }
     Err(

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::output;
 use super::plan::{Format, PlanArgs, RuleArgs};
+use super::rehearsal;
 use super::report::{self, Failure};
 use super::session::{At, Session};
 use super::{Global, accounts, apply, plan, release, status};
@@ -16,6 +17,7 @@ use crate::exit::Exit;
 use crate::outside;
 use crate::render::{BOLD, CYAN, styled};
 use crate::repo::Repo;
+use crate::sandbox::Sandbox;
 use crate::sandbox::n8n::Options;
 
 static TENANTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tenants");
@@ -222,30 +224,13 @@ impl Story {
     /// In real life an operator connects these once, in n8n; upa only ever uses what exists.
     async fn seed_credentials(&self) -> Result<(), Failure> {
         let session = self.session()?;
-        let mut wanted = Vec::new();
-        for tenant in session.workspace.tenants.values() {
-            let Some(version) = session.workspace.version_of(tenant) else {
-                continue;
-            };
-            for (slot, choice) in &tenant.file.credentials {
-                if let Some(spec) = version.file.credentials.get(slot) {
-                    let account = session.workspace.account_for(tenant, &spec.platform).to_owned();
-                    wanted.push((account, json!({"name": choice.name(), "type": spec.kind, "data": {}})));
-                }
-            }
-        }
+        let sandbox = start(&session).await?;
+        let count = rehearsal::connect(&session.workspace, &sandbox).await?;
+        sandbox.stop().await;
         writeln!(
             output::stdout(),
-            "An operator has connected each tenant's calendar, sheet and CRM in n8n ({} credentials); upa finds them by name.",
-            wanted.len()
+            "An operator has connected each tenant's calendar, sheet and CRM in n8n ({count} credentials); upa finds them by name."
         )?;
-        let sandbox = SandboxClient::start(&session).await?;
-        for (account, body) in wanted {
-            sandbox
-                .send(reqwest::Method::POST, &account, "credentials", Some(&body))
-                .await?;
-        }
-        sandbox.stop().await;
         Ok(())
     }
 
@@ -276,8 +261,9 @@ impl Story {
             return Err(Failure::new(Exit::Failed, "bug: the example has no workflow `booking`"));
         };
         let path = format!("workflows/{}", locked.id().unwrap_or_default());
-        let sandbox = SandboxClient::start(&session).await?;
-        let mut workflow = sandbox.send(reqwest::Method::GET, &locked.account, &path, None).await?;
+        let sandbox = start(&session).await?;
+        let client = rehearsal::Client::of(&sandbox)?;
+        let mut workflow = client.send(reqwest::Method::GET, &locked.account, &path, None).await?;
         let settings = workflow.get_mut("settings").and_then(Value::as_object_mut);
         if let Some(settings) = settings {
             settings.insert("timezone".to_owned(), Value::from("America/Lima"));
@@ -295,7 +281,7 @@ impl Story {
         let body = json!({
             "name": workflow["name"], "nodes": workflow["nodes"], "connections": workflow["connections"], "settings": workflow["settings"],
         });
-        sandbox
+        client
             .send(reqwest::Method::PUT, &locked.account, &path, Some(&body))
             .await?;
         sandbox.stop().await;
@@ -314,59 +300,9 @@ fn expect_done(exit: Exit) -> Result<(), Failure> {
     }
 }
 
-fn failed(error: reqwest::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("the sandbox: {error}"))
-}
-
-/// The sandbox, spoken to directly: what people do on a platform themselves.
-struct SandboxClient {
-    sandbox: crate::sandbox::Sandbox,
-    http: reqwest::Client,
-}
-
-impl SandboxClient {
-    async fn start(session: &Session) -> Result<Self, Failure> {
-        let sandbox = accounts::start_sandbox(
-            &session.workspace,
-            &session.repo.sandbox_dir()?,
-            None,
-            &Options::default(),
-        )
-        .await
-        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        Ok(Self {
-            sandbox,
-            // Loopback is never reached through a proxy.
-            http: reqwest::Client::builder().no_proxy().build().map_err(failed)?,
-        })
-    }
-
-    async fn send(
-        &self,
-        method: reqwest::Method,
-        account: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, Failure> {
-        let url = format!("{}/api/v1/{path}", self.sandbox.account_url(account));
-        let request = self
-            .http
-            .request(method, url)
-            .header("X-N8N-API-KEY", self.sandbox.key().expose());
-        let request = match body {
-            Some(body) => request.json(body),
-            None => request,
-        };
-        let answer = request
-            .send()
-            .await
-            .map_err(failed)?
-            .error_for_status()
-            .map_err(failed)?;
-        answer.json().await.map_err(failed)
-    }
-
-    async fn stop(self) {
-        self.sandbox.stop().await;
-    }
+/// The sandbox of a workspace, as a server.
+async fn start(session: &Session) -> Result<Sandbox, Failure> {
+    let folder = session.repo.sandbox_dir()?;
+    let started = accounts::start_sandbox(&session.workspace, &folder, None, &Options::default()).await;
+    started.map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }

@@ -21,6 +21,7 @@ mod platform;
 mod progress;
 pub mod publish;
 mod recover;
+mod rehearsal;
 mod release;
 pub mod report;
 pub mod run;
@@ -65,7 +66,8 @@ pub struct Global {
     /// The workspace's folder
     #[arg(short = 'C', long = "dir", value_name = "DIR", default_value = ".", global = true)]
     pub dir: PathBuf,
-    /// Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
+    /// Rehearse: serve every account from a sandbox of its own, keep its state and lockfiles in `.upa/rehearsal/`, never
+    /// commit
     #[arg(long, global = true)]
     pub sandbox: bool,
     /// Let the sandbox tell lies from this seed, as platforms do on bad days: answers that are lost, cut, old, refused, of a

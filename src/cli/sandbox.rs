@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Global;
 use super::accounts::{start_sandbox, url_file};
 use super::output;
+use super::rehearsal;
 use super::report::Failure;
 use super::session::{At, Session};
 use super::signals::Signals;
@@ -58,7 +59,7 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, At::WorkTree, &[])?;
     // Whoever reads the address may stop it at once.
     let mut stopped = Signals::listen()?;
-    let folder = session.repo.sandbox_dir()?;
+    let folder = rehearsal::folder(&session.repo, session.rehearses)?;
     let sandbox = match start_sandbox(&session.workspace, &folder, args.port, &args.n8n.options()).await {
         Ok(sandbox) => sandbox,
         Err(error @ SandboxError::InUse) => {
@@ -66,16 +67,24 @@ pub async fn run(global: &Global, args: &SandboxArgs) -> Result<Exit, Failure> {
         }
         Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
     };
+    if session.rehearses {
+        rehearsal::connect(&session.workspace, &sandbox).await?;
+    }
     if let Some(seed) = session.chaos {
         sandbox.lie(seed);
     }
-    let file = url_file(&session.repo)?;
+    let file = url_file(&folder);
     std::fs::write(&file, sandbox.url()).map_err(crate::outside::naming(&file))?;
     let mut out = output::stdout();
     writeln!(
         out,
-        "The sandbox listens on {}. Its key is in .upa/sandbox.key. Ctrl-C stops it.",
-        sandbox.url()
+        "The sandbox listens on {}. Its key is in {}. Ctrl-C stops it.",
+        sandbox.url(),
+        folder
+            .strip_prefix(session.repo.root())
+            .unwrap_or(&folder)
+            .join("sandbox.key")
+            .display()
     )?;
     for (name, _) in session
         .workspace

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Global;
 use super::behind::{self, Behind, Seen};
+use super::rehearsal;
 use super::report::Failure;
 use super::trusted::{self, Trusted};
 use crate::exit::Exit;
@@ -81,7 +82,7 @@ pub struct Session {
     /// What only a head that is not trusted takes over.
     pub withheld: BTreeSet<Withheld>,
     /// Whether every account is in the sandbox, whatever the files say.
-    only_sandbox: bool,
+    pub rehearses: bool,
     /// From what the sandbox tells lies, if it is to.
     pub chaos: Option<u64>,
     /// The commit the files are from; `None` = the work tree.
@@ -197,7 +198,7 @@ impl Session {
         problems.extend(wrong);
         problems.extend(vanished(&files, &locks));
         let journals = if global.sandbox {
-            repo.sandbox_dir()?.join("journals")
+            rehearsal::folder(&repo, true)?.join("journals")
         } else {
             repo.private_dir()
         };
@@ -241,7 +242,7 @@ impl Session {
             texts,
             leftovers,
             journals,
-            only_sandbox: global.sandbox,
+            rehearses: global.sandbox,
             chaos: global.chaos_seed,
             commit,
             warnings: problems,
@@ -250,7 +251,7 @@ impl Session {
 
     /// Puts the accounts of another moment's workspace where those of this session are.
     pub fn place(&self, workspace: &mut Workspace) {
-        if self.only_sandbox {
+        if self.rehearses {
             all_in_sandbox(workspace);
         }
     }
@@ -337,7 +338,7 @@ fn store(
     trusted: Option<&Trusted>,
 ) -> Result<LockStore, Failure> {
     if global.sandbox {
-        return Ok(LockStore::Folder(repo.sandbox_dir()?.join("locks")));
+        return Ok(LockStore::Folder(rehearsal::folder(repo, true)?.join("locks")));
     }
     Ok(match wanted {
         Some(wanted) => {

@@ -31,7 +31,7 @@ fn what_lies_leave_is_settled_by_a_run_without_them() {
         let plan = space.upa(&["plan", "--sandbox", "--detailed-exitcode"]);
         assert_eq!(plan.status, 0, "seed {seed}: {plan}");
         assert!(plan.stdout.contains("Nothing to do"), "seed {seed}: {plan}");
-        assert_eq!(space.objects(), 6, "seed {seed}: nothing is there twice");
+        assert_eq!(space.rehearsed(), 6, "seed {seed}: nothing is there twice");
         let orphans = space.upa(&["orphans", "--sandbox"]);
         assert_eq!(orphans.status, 0, "seed {seed}: {orphans}");
         // What was tried in the sandbox is committed nowhere.
@@ -47,7 +47,7 @@ fn a_plan_that_is_lied_to_writes_nothing() {
     for seed in SEEDS {
         let run = space.upa(&["plan", "--sandbox", "--chaos-seed", &seed.to_string()]);
         assert!(ALLOWED.contains(&run.status), "seed {seed}: {run}");
-        assert_eq!(space.objects(), 3);
+        assert_eq!(space.rehearsed(), 3);
     }
     let plan = space.upa(&["plan", "--sandbox", "--detailed-exitcode"]);
     assert_eq!(plan.status, 0, "{plan}");
@@ -88,10 +88,10 @@ fn lies_are_told_by_a_sandbox_only() {
     let run = space.upa(&["apply", "--sandbox", "--chaos-seed", "soon"]).exits(64);
     assert!(run.stderr.contains("chaos-seed"), "{run}");
     // Another's sandbox would tell the truth, and call it a rehearsal.
-    server::on(&space, |_: &Server| {
-        let run = chaos(&space, 1).exits(11);
-        assert!(run.stderr.contains("tells no lies from this seed"), "{run}");
-    });
+    let another = Server::of(&space, space.start(&["sandbox", "--sandbox"]));
+    let run = chaos(&space, 1).exits(11);
+    assert!(run.stderr.contains("tells no lies from this seed"), "{run}");
+    another.stop();
     let help = space.upa(&["apply", "--help"]).exits(0);
     assert!(help.stdout.contains("--chaos-seed <SEED>"), "{help}");
 }

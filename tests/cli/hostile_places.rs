@@ -258,11 +258,15 @@ fn nothing_is_read_or_written_through_a_link_of_the_sandboxs_folder() {
         victim.canonicalize().unwrap()
     };
     type Trick = fn(&Space, &Path);
-    let tricks: [(&str, Trick); 7] = [
+    let tricks: [(&str, Trick); 8] = [
         (".upa", |space, victim| symlink(victim, space.path(".upa")).unwrap()),
         (".upa/locks", |space, victim| {
             std::fs::create_dir(space.path(".upa")).unwrap();
             symlink(victim, space.path(".upa/locks")).unwrap();
+        }),
+        (".upa/rehearsal/locks", |space, victim| {
+            std::fs::create_dir_all(space.path(".upa/rehearsal")).unwrap();
+            symlink(victim, space.path(".upa/rehearsal/locks")).unwrap();
         }),
         (".upa/sandbox.url", |space, victim| {
             std::fs::create_dir(space.path(".upa")).unwrap();

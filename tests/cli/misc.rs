@@ -251,7 +251,8 @@ fn help() {
               [default: .]
 
           --sandbox
-              Serve every account from the embedded sandbox, keep lockfiles in `.upa/`, never commit
+              Rehearse: serve every account from a sandbox of its own, keep its state and lockfiles in
+              `.upa/rehearsal/`, never commit
 
           --chaos-seed <SEED>
               Let the sandbox tell lies from this seed, as platforms do on bad days: answers that are

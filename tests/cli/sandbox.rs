@@ -27,7 +27,7 @@ fn trying_out_never_commits() {
     space.upa(&["plan", "--sandbox", "--detailed-exitcode"]).exits(2);
     space.upa(&["apply", "--sandbox", "--yes"]).exits(0);
     space.upa(&["plan", "--sandbox", "--detailed-exitcode"]).exits(0);
-    assert!(space.exists(".upa/locks/ana.lock"));
+    assert!(space.exists(".upa/rehearsal/locks/ana.lock"));
     assert!(!space.exists("tenants/ana.lock"));
     space.unmoved(&head);
     // What is not committed can be tried too.
@@ -53,11 +53,31 @@ fn a_trial_that_was_killed_leaves_nothing_to_the_real_one() {
     child.kill().unwrap();
     child.wait().unwrap();
     // The real one starts from nothing: whatever the trial began is none of its business.
-    std::fs::remove_file(space.path(".upa/sandbox.redb")).unwrap();
     let run = space.upa(&["plan"]).exits(0);
     assert!(run.stdout.contains("Plan: 3 to create"), "{run}");
     let status = space.upa(&["status"]).exits(0);
     assert!(status.stdout.contains("none yet"), "{status}");
+}
+
+/// Accounts that live in the sandbox anyway are rehearsed in another one: with the tenants that are there, and with what
+/// operators have connected.
+#[test]
+fn a_rehearsal_is_apart_from_the_sandbox_that_accounts_live_in() {
+    let space = Space::shipped();
+    server::on(&space, |server: &Server| {
+        server.shipped_credentials();
+        space.apply();
+        let made = server.workflows().len();
+        let head = space.head();
+        let plan = space.upa(&["plan", "--sandbox"]).exits(0);
+        assert!(plan.stdout.contains("to create in 3 of 3 tenants"), "{plan}");
+        // While the other one is served.
+        space.upa(&["apply", "--sandbox", "--yes"]).exits(0);
+        space.upa(&["plan", "--sandbox", "--detailed-exitcode"]).exits(0);
+        assert_eq!(server.workflows().len(), made);
+        assert_eq!(space.head(), head);
+        space.settled();
+    });
 }
 
 #[test]

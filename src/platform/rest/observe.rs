@@ -46,13 +46,17 @@ impl Found {
     fn contradict(&mut self, kind: &KindDefinition, listed: &Listed) {
         let is_shown = |id: &String| {
             let own = ids::split(kind, id).map(|(_, own)| own).unwrap_or_default();
-            listed.objects.get(&own).is_some_and(|live| !object::is_gone(kind, live))
+            listed
+                .objects
+                .get(&own)
+                .is_some_and(|live| !object::is_gone(kind, live))
         };
         let (shown, missing) = std::mem::take(&mut self.missing).into_iter().partition(is_shown);
         self.missing = missing;
         for id in shown {
             let why = "it is said not to exist, and the list shows it";
-            self.objects.push((id, Reading::Unreadable(Unread::because(why.to_owned()))));
+            self.objects
+                .push((id, Reading::Unreadable(Unread::because(why.to_owned()))));
         }
     }
 

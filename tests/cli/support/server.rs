@@ -65,7 +65,9 @@ impl Server {
         let url = url.unwrap_or_else(|| panic!("the sandbox said: {line}"));
         let url = url.trim_end_matches('.').to_owned();
         tell(&space.path(".upa"), &url);
-        let key = space.read(&format!(".upa/{KEY}")).trim_end().to_owned();
+        let key = line.split(' ').find(|word| word.ends_with("sandbox.key."));
+        let key = key.unwrap_or_else(|| panic!("the sandbox said: {line}"));
+        let key = space.read(key.trim_end_matches('.')).trim_end().to_owned();
         Self { child, url, key }
     }
 

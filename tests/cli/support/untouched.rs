@@ -33,7 +33,16 @@ impl Space {
 
     /// How many objects are in the sandbox of the usual accounts. Works with any workspace, because it does not read it.
     pub fn objects(&self) -> usize {
-        let store = self.path(".upa/sandbox.redb");
+        self.objects_in(".upa/sandbox.redb")
+    }
+
+    /// Likewise, in that of a rehearsal.
+    pub fn rehearsed(&self) -> usize {
+        self.objects_in(".upa/rehearsal/sandbox.redb")
+    }
+
+    fn objects_in(&self, store: &str) -> usize {
+        let store = self.path(store);
         if !store.exists() {
             return 0;
         }
