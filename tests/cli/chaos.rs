@@ -40,6 +40,20 @@ fn what_lies_leave_is_settled_by_a_run_without_them() {
     assert!(met > 3, "only {met} runs met a lie that they could not stand");
 }
 
+/// The shipped product: objects that lie below others, and seven platforms' worth of lies.
+#[test]
+fn the_shipped_product_comes_through_a_row_of_bad_days() {
+    let space = Space::shipped();
+    for seed in SEEDS {
+        let run = chaos(&space, seed);
+        assert!(!run.stderr.contains("please report"), "seed {seed}: {run}");
+    }
+    let run = space.upa(&["apply", "--yes", "--sandbox"]);
+    assert_eq!(run.status, 0, "{run}");
+    space.upa(&["plan", "--sandbox", "--detailed-exitcode"]).exits(0);
+    space.upa(&["orphans", "--sandbox"]).exits(0);
+}
+
 #[test]
 fn a_plan_that_is_lied_to_writes_nothing() {
     let space = Space::with(&["ana"]);

@@ -120,6 +120,33 @@ fn a_platform_that_cannot_be_read_plans_nothing_and_says_it_once() {
     assert_eq!(plan.blocked().len(), 3);
 }
 
+/// One call of an account fails, and what other calls showed is known: whatever cannot be had, nothing of its tenant is done.
+#[test]
+fn a_platform_that_could_be_read_in_part_plans_nothing_either() {
+    let mut tried = 0;
+    for account in ["n8n", "vapi", "google", "hubspot"] {
+        let settled = World::settled(1);
+        let ids: Vec<_> = settled.observed.accounts[account].objects.keys().cloned().collect();
+        for id in ids {
+            let mut world = World::settled(1);
+            let answer = world.observed.accounts.get_mut(account).unwrap();
+            answer.failure = Some(upa::platform::PlatformError::new(
+                upa::platform::error::ErrorKind::Forbidden,
+                "GET /it",
+                "status 403 Forbidden",
+            ));
+            let why = "status 403 Forbidden".to_owned();
+            let unread = Reading::Unreadable(upa::platform::Unread::because(why));
+            answer.objects.insert(id.clone(), unread);
+            let plan = world.plan();
+            assert_eq!(plan.changes, [], "{account} {id:?}");
+            assert!(!plan.blocked().is_empty(), "{account} {id:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "only {tried} were tried");
+}
+
 #[test]
 fn a_copied_lockfile_is_found() {
     let mut world = World::settled(2);

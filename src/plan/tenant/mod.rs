@@ -29,7 +29,7 @@ use crate::workspace::Status;
 use crate::workspace::gates::Per;
 
 /// What became of planning one tenant.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Outcome {
     pub changes: Vec<Change>,
     /// What is not done as long as something may not be lost.
@@ -277,7 +277,7 @@ impl<'a> Pass<'a> {
             })
             .collect();
         // What is replaced has no id others could keep: they are planned again until nothing further is replaced.
-        let before = self.out.problems.clone();
+        let before = self.out.clone();
         loop {
             self.doubts.clear();
             self.plan_resources();
@@ -290,8 +290,8 @@ impl<'a> Pass<'a> {
                 break;
             }
             self.replaced.extend(replaced);
-            self.out.changes.clear();
-            self.out.problems.clone_from(&before);
+            // Nothing of what was found before is left, also not that it was said already.
+            self.out.clone_from(&before);
         }
         for (address, locked) in gone {
             self.plan_gone(address, locked);
