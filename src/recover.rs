@@ -85,6 +85,8 @@ pub fn recover(ground: Ground<'_>) -> Recovery {
         let named = || ground.taken.contains_key(&resource.address) && locked.is_some_and(open);
         if locked.is_none() || named() || is_wrong(&ground, &marked, &resource.address) {
             recovery.wanted(&ground, &marked, resource);
+        } else {
+            recovery.not_taken(&ground, resource);
         }
     }
     recovery.unwanted(&ground, &marked);
@@ -194,6 +196,27 @@ impl Recovery {
                 .hint("look for its id on the platform"),
             ),
         }
+    }
+
+    /// A person names another object than is recorded, and nothing says that the record is wrong.
+    fn not_taken(&mut self, ground: &Ground<'_>, resource: &Resource) {
+        let address = &resource.address;
+        let recorded = ground.lock.resources.get(address).and_then(Locked::id);
+        let Some((id, recorded)) = ground
+            .taken
+            .get(address)
+            .zip(recorded)
+            .filter(|(id, known)| id != known)
+        else {
+            return;
+        };
+        let message =
+            format!("{address}: {recorded} is recorded, and nothing shows that this is wrong: {id} is not taken");
+        let hint = match ground.registry.facts(&resource.kind).is_some_and(|facts| facts.marked) {
+            true => "only an object that carries the mark of this address is taken instead of a recorded one",
+            false => "delete the recorded one on its platform first, if it is not this tenant's",
+        };
+        self.problems.push(Problem::error(Class::Decision, message).hint(hint));
     }
 
     /// Nothing carries its mark: it is not there, or it could not carry one, or not everything was seen.

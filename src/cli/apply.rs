@@ -127,7 +127,7 @@ async fn proceed(
         Ok(kept) => kept,
         Err(failure) => {
             drop(live);
-            report_outcomes(&outcomes, &Kept::default(), &[])?;
+            report_outcomes(&survey.plan, &outcomes, &Kept::default(), &[])?;
             return Err(failure);
         }
     };
@@ -135,7 +135,7 @@ async fn proceed(
     let rules = args.rules.rules(&run.session, &args.tenants);
     let left = run.leftover(&args.tenants, &outcomes, &rules).await?;
     drop(live);
-    report_outcomes(&outcomes, &kept, &left)?;
+    report_outcomes(&survey.plan, &outcomes, &kept, &left)?;
     let awaited = gates::awaited(&survey.desired, &run.session.locks);
     report::heard(render::plan::awaited(&mut output::stdout(), &awaited))?;
     Ok(required(
@@ -188,7 +188,7 @@ fn listen_for_interrupts(above: Above) -> io::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Result<(), Failure> {
+fn report_outcomes(plan: &Plan, outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Result<(), Failure> {
     let mut problems: Vec<Problem> = outcomes
         .iter()
         .flat_map(|outcome| outcome.problems.iter().cloned())
@@ -228,6 +228,11 @@ fn report_outcomes(outcomes: &[Outcome], kept: &Kept, left: &[Problem]) -> Resul
         _ => format!("Applied {}; failed: {}.", counted(steps, "step"), failed.join(", ")),
     };
     writeln!(out, "{}", styled(BOLD, head))?;
+    let applied = |tenant: &str| outcomes.iter().any(|outcome| outcome.tenant == tenant);
+    let left_out: Vec<&str> = plan.blocked().into_iter().filter(|tenant| !applied(tenant)).collect();
+    if !left_out.is_empty() {
+        writeln!(out, "Left as it is, for what is said above: {}.", left_out.join(", "))?;
+    }
     if let Some(commit) = &kept.commit {
         writeln!(out, "Recorded in commit {}.", commit.get(..10).unwrap_or(commit))?;
     }

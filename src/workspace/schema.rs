@@ -106,6 +106,9 @@ impl Schema {
                 .collect(),
             ValidationErrorKind::Required { property } => {
                 let property = property.as_str().unwrap_or_default();
+                if self.is_misspelt(error, property) {
+                    return Vec::new();
+                }
                 let path = if name.is_empty() {
                     property.to_owned()
                 } else {
@@ -195,6 +198,14 @@ impl Schema {
     }
 
     /// An unknown key, with the known key it was probably meant to be.
+    /// Whether a table lacks a key only because it is written otherwise, which its unknown key says already.
+    fn is_misspelt(&self, error: &ValidationError<'_>, property: &str) -> bool {
+        let known = self.known_keys(error.schema_path().as_str());
+        let written = error.instance().as_object().into_iter().flat_map(serde_json::Map::keys);
+        let mut unknown = written.filter(|key| !known.contains(key));
+        unknown.any(|key| did_you_mean(key, known.iter().map(String::as_str)) == Some(property))
+    }
+
     fn unknown_key(&self, error: &ValidationError<'_>, toml: &Toml, at: &str, key: &str) -> Problem {
         let known = self.known_keys(error.schema_path().as_str());
         let place = toml.key(&format!("{at}{}", super::toml::pointer([key])));

@@ -107,7 +107,7 @@ impl Walk<'_> {
                 "{} has no value, because what it refers to does not exist",
                 unresolved.describe()
             );
-            return Err(PlatformError::new(ErrorKind::Refused, step.as_str(), why));
+            return Err(PlatformError::new(ErrorKind::Refused, "document", why));
         }
         let id = self.values.ids.get(&change.address).cloned();
         let text = |symbolic: &str| match symbol::resolve(

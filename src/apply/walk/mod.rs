@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::lockfile::Event;
 use crate::plan::order::{self, Node};
 use crate::plan::{Action, Change, Values, change, unseen};
-use crate::platform::error::ErrorKind;
+use crate::platform::error::{CONNECT, ErrorKind};
 use crate::platform::{Job, Natural, PlatformError, Receipt, Step};
 use crate::problem::{Class, Problem};
 use crate::symbol::{self, Symbol, Unknown};
@@ -298,7 +298,7 @@ impl Walk<'_> {
             Some(executor) => executor.execute(job).await,
             None => Err(PlatformError::new(
                 ErrorKind::Unreachable,
-                job.step.as_str(),
+                CONNECT,
                 "the account is not open",
             )),
         };
