@@ -49,7 +49,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Exit::Done => "done, or nothing to do",
-            Exit::Failed => "failed",
+            Exit::Failed => "failed; upa doctor: something is not as it should be",
             Exit::Changes => "plan --detailed-exitcode: there are changes",
             Exit::OnlyDrift => "there is only drift (not used yet)",
             Exit::SomeTenantsFailed => "some tenants failed, others did not",

@@ -193,7 +193,7 @@ fn help() {
     exit 0
     --- stdout
       0  done, or nothing to do
-      1  failed
+      1  failed; upa doctor: something is not as it should be
       2  plan --detailed-exitcode: there are changes
       3  there is only drift (not used yet)
       4  some tenants failed, others did not
