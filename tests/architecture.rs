@@ -185,7 +185,7 @@ fn only_one_file_opens_git_and_one_sends_http() {
         }
         if code.contains("reqwest::Client") {
             assert!(
-                name == "outside/real.rs" || name == "cli/demo.rs",
+                name == "outside/real.rs" || name == "cli/rehearsal.rs",
                 "{name} makes an HTTP client"
             );
         }
