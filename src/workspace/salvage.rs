@@ -187,7 +187,7 @@ mod tests {
         let (wrong, salvaged) =
             of("prodct = \"p\"\nversion = \"v\"\ntier = \"klient\"\noperator = \"o\"\ncolour = 1\n[inpts]\na = 1\n");
         let salvaged = salvaged.unwrap();
-        assert_eq!(wrong, 5);
+        assert_eq!(wrong, 4);
         assert_eq!(salvaged.file.product, "p");
         assert_eq!(salvaged.file.tier, crate::workspace::Tier::Client);
         assert_eq!(salvaged.toml.key("/inputs/a").line, 7);

@@ -144,7 +144,7 @@ fn a_platform_that_could_be_read_in_part_plans_nothing_either() {
             tried += 1;
         }
     }
-    assert!(tried > 20, "only {tried} were tried");
+    assert!(tried > 10, "only {tried} were tried");
 }
 
 #[test]

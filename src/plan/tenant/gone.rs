@@ -141,7 +141,7 @@ impl<'a> Pass<'a> {
 
     /// Whether it is not wanted only as long as its tenant is suspended.
     fn stands_still(&self, address: &Address) -> bool {
-        self.tenant.standstill.contains_key(address)
+        self.tenant.status == Status::Suspended && self.tenant.standstill.contains_key(address)
     }
 
     fn why_gone(&self, address: &Address) -> Reason {
