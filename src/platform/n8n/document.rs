@@ -324,10 +324,6 @@ fn settings_differences(desired: &Value, observed: &Value, written: &[String], o
     let wanted = desired.get("settings").and_then(Value::as_object).unwrap_or(&empty);
     let there = observed.get("settings").and_then(Value::as_object).unwrap_or(&empty);
     for (key, value) in wanted {
-        let reset = nodes::reset_value(key).is_some_and(|reset| compare::same(&reset, value));
-        if reset && !there.contains_key(key) {
-            continue;
-        }
         compare::differences(
             &format!("settings.{key}"),
             value,

@@ -32,7 +32,10 @@ pub fn export(id: &str, observed: &Value, known: &Surroundings) -> Value {
         let exported = known.siblings.get(id).and_then(|own| own.exported.as_deref());
         out.insert("id".to_owned(), Value::from(exported.unwrap_or(id)));
     }
-    out.insert("name".to_owned(), name(template, rendered, observed, known));
+    let unnamed = current.is_some() && !template.contains_key("name");
+    if !unnamed || rendered.get("name") != observed.get("name") {
+        out.insert("name".to_owned(), name(template, rendered, observed, known));
+    }
     let list = nodes_of(template, rendered, observed, known);
     if observed
         .get("nodeGroups")
@@ -282,8 +285,8 @@ fn settings(template: &Map<String, Value>, rendered: &Value, observed: &Value, k
         let by_default = nodes::reset_value(key).is_some_and(|reset| same(&reset, value));
         let value = match (written.get(key), rendered.get(key)) {
             (Some(written), Some(rendered)) if same(rendered, value) => written.clone(),
-            // What is as it always is says nothing.
-            (None, _) if by_default || value.is_null() => continue,
+            // What upa set back itself, because a template does not say it any more, says nothing.
+            (None, _) if (by_default && known.current.is_some()) || value.is_null() => continue,
             _ => setting(key, value, known),
         };
         out.insert(key.clone(), value);

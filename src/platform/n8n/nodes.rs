@@ -83,7 +83,8 @@ pub fn reset_value(setting: &str) -> Option<serde_json::Value> {
         "saveDataErrorExecution" | "saveDataSuccessExecution" => json!("all"),
         "saveManualExecutions" => json!(true),
         "saveExecutionProgress" | "availableInMCP" => json!(false),
-        "executionOrder" => json!("v1"),
+        // Without it n8n runs the branches of a workflow as it did before 2023.
+        "executionOrder" => json!("v0"),
         "callerPolicy" => json!("workflowsFromSameOwner"),
         "callerIds" => json!(""),
         "timeSavedMode" => json!("fixed"),

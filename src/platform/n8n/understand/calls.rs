@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::designer::text_of;
+use super::said::{Said, said};
 use super::{Node, Pass};
-use crate::platform::n8n::nodes;
+use crate::platform::n8n::{document, nodes};
 use crate::platform::{Prepared, Templates};
 use crate::problem::{Place, Problem, listed};
 use crate::template::{Path, Piece, expression};
@@ -20,6 +21,13 @@ impl<'a> Pass<'a> {
         };
         let Some(written) = written else {
             return self.no_target(node, value);
+        };
+        let written = match said(&written) {
+            Said::Text("") => return self.no_target(node, value),
+            Said::Text(text) => text.to_owned(),
+            // It stays as it is: n8n knows which one that is.
+            Said::OwnId => return document::without_caches(&value),
+            Said::Computed => written,
         };
         // By address: `https://n8n.example/workflow/<id>`.
         let target = match written.split_once("/workflow/") {
@@ -52,11 +60,15 @@ impl<'a> Pass<'a> {
             }
             Err(why) => {
                 let known = listed(self.designer.by_name.keys().copied());
-                self.refuse_node(
-                    node,
-                    why,
-                    format!("choose a workflow of this version from the list in n8n ({known}) and export again"),
-                );
+                let hint = match why == NoSibling::Computed {
+                    true => format!(
+                        "name one workflow of this version ({known}); where it depends on the data, let a Switch node lead to one call for each"
+                    ),
+                    false => format!(
+                        "add its export to the version as a resource, or choose one of the version's ({known}) in n8n and export again"
+                    ),
+                };
+                self.refuse_node(node, why.words(target, cached), hint);
                 Value::Null
             }
         }
@@ -66,14 +78,14 @@ impl<'a> Pass<'a> {
     fn no_target(&mut self, node: Node<'_>, value: Value) -> Value {
         let empty = match &value {
             Value::Null => true,
-            Value::String(text) => text.is_empty(),
+            Value::String(text) => said(text) == Said::Text(""),
             Value::Object(locator) => {
                 locator
                     .get("value")
-                    .is_none_or(|value| value.is_null() || value.as_str() == Some(""))
-                    && locator
-                        .keys()
-                        .all(|key| ["__rl", "mode", "value"].contains(&&**key) || key.starts_with("cachedResult"))
+                    .is_none_or(|value| value.is_null() || value.as_str().map(said) == Some(Said::Text("")))
+                    && locator.keys().all(|key| {
+                        ["mode", "value"].contains(&&**key) || key.starts_with("__") || key.starts_with("cachedResult")
+                    })
             }
             _ => false,
         };
@@ -114,9 +126,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Which workflow of the version a reference of the export means.
-    pub fn sibling(&self, target: &str, cached: Option<&str>) -> Result<&'a str, String> {
+    pub fn sibling(&self, target: &str, cached: Option<&str>) -> Result<&'a str, NoSibling> {
         if target.starts_with('=') {
-            return Err("it computes which workflow to call, so it could reach another tenant's".to_owned());
+            return Err(NoSibling::Computed);
         }
         let same_id = self.designer.by_id.get(target);
         if let Some(resources) = same_id {
@@ -143,17 +155,39 @@ impl<'a> Pass<'a> {
         let same_name = cached.and_then(|name| self.designer.by_name.get(name));
         match (same_name.map(|found| (found.first(), found.len())), same_id) {
             (Some((Some(one), 1)), _) => Ok(one),
-            (_, Some(several)) => Err(format!(
-                "it calls workflow `{target}`, and several files of this version were exported with that id: {}",
-                listed(several.iter().copied())
-            )),
-            (Some(_), None) => Err(format!(
-                "it calls workflow `{target}` (\"{}\"), and several workflows of this version have that name",
-                cached.unwrap_or_default()
-            )),
-            (None, None) => Err(format!(
-                "it calls workflow `{target}`, which is not part of this version"
-            )),
+            (_, Some(several)) => Err(NoSibling::SeveralFiles(listed(several.iter().copied()))),
+            (Some(_), None) => Err(NoSibling::SameName),
+            (None, None) => Err(NoSibling::Unknown),
+        }
+    }
+}
+
+/// Why a reference means no workflow of the version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoSibling {
+    /// Only a run tells which one it means.
+    Computed,
+    /// These files were exported with its id.
+    SeveralFiles(String),
+    /// Several workflows have the name that the export shows for it.
+    SameName,
+    Unknown,
+}
+
+impl NoSibling {
+    /// Of a reference in a node, with the name that the export shows for it.
+    fn words(&self, target: &str, cached: Option<&str>) -> String {
+        let what = match cached.filter(|name| !name.is_empty()) {
+            Some(name) => format!("it calls workflow \"{name}\" (`{target}`)"),
+            None => format!("it calls workflow `{target}`"),
+        };
+        match self {
+            NoSibling::Computed => "it computes which workflow it names, so it could reach another tenant's".to_owned(),
+            NoSibling::SeveralFiles(files) => {
+                format!("{what}, and several files of this version were exported with that id: {files}")
+            }
+            NoSibling::SameName => format!("{what}, and several workflows of this version have that name"),
+            NoSibling::Unknown => format!("{what}, which is not part of this version"),
         }
     }
 }

@@ -28,10 +28,18 @@ impl Pass<'_> {
                 other => (None, text_of(other)),
             };
             // The designer has not chosen one yet.
-            if id.is_none() && name.is_none() && (chosen.is_null() || chosen.is_object()) {
+            if id.is_none() && name.is_none() && (chosen.is_null() || chosen.is_object() || chosen == "") {
                 continue;
             }
-            let name = name.unwrap_or_default();
+            // Old instances write the id alone.
+            let Some(name) = name.or(id) else {
+                self.refuse_node(
+                    node,
+                    format!("its credential of type `{kind}` is not written as n8n writes it"),
+                    "choose the credential in n8n and export the workflow again",
+                );
+                continue;
+            };
             let found: Vec<&str> = self
                 .templates
                 .credentials
@@ -47,7 +55,7 @@ impl Pass<'_> {
                     });
                     out.insert(kind.clone(), reference);
                 }
-                [] => self.undeclared(node, kind, &name, id.as_deref()),
+                [] => self.undeclared(node, kind, &name),
                 several => {
                     let (slots, version_file) = (listed(several.iter().copied()), self.templates.version_file);
                     self.refuse_node(
@@ -61,7 +69,7 @@ impl Pass<'_> {
         Value::Object(out)
     }
 
-    fn undeclared(&mut self, node: Node<'_>, kind: &str, name: &str, id: Option<&str>) {
+    fn undeclared(&mut self, node: Node<'_>, kind: &str, name: &str) {
         let known: Vec<String> = self
             .templates
             .credentials
@@ -70,25 +78,46 @@ impl Pass<'_> {
             .map(|slot| format!("\"{}\"", slot.template_name))
             .collect();
         let version_file = self.templates.version_file;
-        if name.is_empty() {
-            let id = id.unwrap_or_default();
-            return self.refuse_node(
-                node,
-                format!(
-                    "it uses a credential of type `{kind}` without a name (`{id}`), so nothing tells which one is meant"
-                ),
-                "choose the credential in n8n and export the workflow again",
-            );
-        }
+        let own = (kind.to_owned(), name.to_owned());
+        let others = |slot: &str| self.slots.get(slot).is_some_and(|other| *other != own);
+        let slot = slot_of(name, |slot| {
+            self.templates.credentials.contains_key(slot) || others(slot)
+        });
+        self.slots.insert(slot.clone(), own);
+        let text = |text: &str| toml::Value::from(text).to_string();
+        let declared = match known.as_slice() {
+            [] => String::new(),
+            known => format!(
+                "\n(declared of that type: {})",
+                listed(known.iter().map(String::as_str))
+            ),
+        };
         self.refuse_node(
             node,
             format!("it uses the credential \"{name}\" of type `{kind}`, which {version_file} does not declare"),
             format!(
-                "add a `[credentials.…]` table with type = \"{kind}\" and template_name = \"{name}\" (declared of that type: {})",
-                listed(known.iter().map(String::as_str))
+                "declare it there; each tenant then names its own in `[credentials]`:\n[credentials.{slot}]\nplatform = \"n8n\"\ntype = {}\ntemplate_name = {}{declared}",
+                text(kind),
+                text(name),
             ),
         );
     }
+}
+
+/// A name for a credential's slot: its own in lower case with hyphens, as long as that is free.
+fn slot_of(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let words = name.to_lowercase();
+    let words = words.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let slot = match words.join("-") {
+        slot if slot.starts_with(|letter: char| letter.is_ascii_lowercase()) => slot,
+        slot => format!("credential-{slot}").trim_end_matches('-').to_owned(),
+    };
+    let mut all = (1..).map(|number| match number {
+        1 => slot.clone(),
+        number => format!("{slot}-{number}"),
+    });
+    all.find(|slot| !is_taken(slot)).unwrap_or(slot.clone())
 }
 
 #[cfg(test)]
@@ -113,7 +142,7 @@ mod tests {
     fn each_becomes_the_tenants_own() {
         let both = json!({
             "crmApi": {"id": "cred0123456789ab", "name": "Template · CRM"}, "httpHeaderAuth": "Template · Auth", "unset": null,
-            "unchosen": {"id": null, "name": ""},
+            "unchosen": {"id": null, "name": ""}, "blank": "", "empty": {},
         });
         let expected = json!({
             "crmApi": {"id": "<%= credentials.crm.id %>", "name": "<%= credentials.crm.name %>"},
@@ -146,15 +175,36 @@ mod tests {
             (json!({"crmApi": "Other"}), "\"Other\" of type `crmApi`"),
             (
                 json!({"crmApi": {"id": "cred0123456789ab"}}),
-                "without a name (`cred0123456789ab`)",
+                "\"cred0123456789ab\" of type `crmApi`",
             ),
-            (json!({"crmApi": ""}), "without a name"),
+            (json!({"crmApi": true}), "not written as n8n writes it"),
             (json!(["crmApi"]), "not written as n8n writes them"),
             (json!("crmApi"), "not written as n8n writes them"),
         ];
         for (credentials, why) in rows {
             using(credentials.clone(), json!({})).refuses(&["node \"Ask \"CRM\" 🤖\"", why]);
             using(credentials, json!({"disabled": true})).refuses(&[why]);
+        }
+    }
+
+    /// What the hint says is a table that can be written as it stands.
+    #[test]
+    fn what_is_to_be_declared_is_said_as_it_is_written() {
+        let used =
+            |name: &str, credentials: Value| with(node(name, HTTP, json!({})), json!({"credentials": credentials}));
+        let nodes = vec![
+            used("A", json!({"slackApi": {"id": "1", "name": "Slack \"main\""}})),
+            used("B", json!({"slackOAuth2Api": {"id": "2", "name": "Slack main"}})),
+            used("C", json!({"slackApi": {"id": "1", "name": "Slack \"main\""}})),
+            used("D", json!({"crmApi": {"id": "3", "name": "顧客"}})),
+        ];
+        let refused = Version::of([("main", export("Main", "AAAABBBBCCCC0000", nodes))]).refused();
+        assert_eq!(refused.len(), 3, "{refused:#?}");
+        assert!(refused[0].starts_with("nodes \"A\", \"C\":"), "{refused:#?}");
+        for (refused, slot) in refused.iter().zip(["slack-main", "slack-main-2", "credential"]) {
+            let table = &refused[refused.find("[credentials.").unwrap()..refused.len() - 1];
+            let table: toml::Table = table.parse().unwrap_or_else(|why| panic!("{why}: {refused}"));
+            assert!(table["credentials"].get(slot).is_some(), "{refused}");
         }
     }
 

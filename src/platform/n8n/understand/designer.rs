@@ -7,20 +7,29 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::said::{Said, said};
 use crate::platform::n8n::nodes;
 use crate::platform::{Template, Templates};
 
 /// More nodes than any editor shows. Each is held against the others.
 pub const MOST_NODES: usize = 5_000;
 
-/// Shorter ids (instances that were born before 2023 count `1`, `2`, …) would be found in every text.
-const SHORTEST_ID: usize = 8;
+/// Shorter numbers (instances that were born before 2023 count `1`, `2`, …) would be found in every text.
+const SHORTEST_NUMBER: usize = 8;
+/// The length of the ids that n8n gives. What people choose themselves, and ids that were made unreadable, are words.
+const ID: usize = 16;
 
 /// The folders below which n8n serves what has a path.
 const FOLDERS: [&str; 6] = ["webhook", "webhook-test", "form", "form-test", "mcp", "mcp-test"];
 
 static UUID: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new("(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        .unwrap_or_else(|error| panic!("bug: {error}"))
+});
+
+/// `https://host/webhook/path`: the address below the host is the first group.
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"https?://[A-Za-z0-9.:\[\]_-]+/((?:webhook|form|mcp)/[^\s"'`<>?#{}\\|^,;)\]]+)"#)
         .unwrap_or_else(|error| panic!("bug: {error}"))
 });
 
@@ -35,6 +44,13 @@ pub enum Target<'a> {
     Credential(&'a str),
     /// Anything else n8n numbers: versions, projects, folders, the instance itself.
     Instance,
+}
+
+/// A node that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door<'a> {
+    pub resource: &'a str,
+    pub node: &'a str,
 }
 
 /// A text that must not stand in any tenant's document.
@@ -66,6 +82,8 @@ impl Trace<'_> {
 pub struct Designer<'a> {
     pub by_id: BTreeMap<String, BTreeSet<&'a str>>,
     pub by_name: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Where the workflows are reached below a host, with the node that listens there.
+    addresses: BTreeMap<String, Door<'a>>,
     traces: BTreeSet<Trace<'a>>,
 }
 
@@ -98,6 +116,7 @@ impl<'a> Designer<'a> {
         let mut designer = Self {
             by_id: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             traces: BTreeSet::new(),
         };
         for Template { resource, source, .. } in &templates.templates {
@@ -120,8 +139,8 @@ impl<'a> Designer<'a> {
             self.by_name.entry(name).or_default().insert(resource);
         }
         for (key, value) in workflow.iter().filter(|(key, _)| nodes::EXPORT_ONLY.contains(&&***key)) {
-            // Pinned and static data are a run's, and `id` is known already.
-            if !["id", "pinData", "staticData", "description"].contains(&&**key) {
+            // Pinned and static data are a run's, `id` is known already, and `meta` names nothing that can be reached.
+            if !["id", "pinData", "staticData", "description", "meta"].contains(&&**key) {
                 self.learn_instance(key, value);
             }
         }
@@ -144,6 +163,10 @@ impl<'a> Designer<'a> {
     fn learn_node(&mut self, resource: &'a str, node: &'a Value) {
         if let Some(id) = node.get("webhookId").and_then(Value::as_str) {
             self.trace(id, Target::Address(resource), false);
+            // One that reads like a word is an address only where addresses stand.
+            for folder in FOLDERS.into_iter().filter(|_| !is_id(id) && !id.is_empty()) {
+                self.trace(&format!("{folder}/{id}"), Target::Address(resource), true);
+            }
         }
         for reference in node
             .get("credentials")
@@ -165,13 +188,17 @@ impl<'a> Designer<'a> {
             return;
         }
         for pointer in ["/parameters/path", "/parameters/options/path"] {
-            let path = node
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .trim_matches('/');
-            if path.is_empty() || path.starts_with('=') {
+            let path = node.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let Said::Text(path) = said(path) else { continue };
+            let path = path.trim_matches('/');
+            if path.is_empty() {
                 continue;
+            }
+            let name = node.get("name").and_then(Value::as_str).unwrap_or_default();
+            let is_plain = !path.contains(':') && node.get("disabled") != Some(&Value::Bool(true));
+            for folder in ["webhook", "form", "mcp"].into_iter().filter(|_| is_plain) {
+                let door = Door { resource, node: name };
+                self.addresses.entry(format!("{folder}/{path}")).or_insert(door);
             }
             for uuid in UUID.find_iter(path) {
                 self.trace(uuid.as_str(), Target::Address(resource), false);
@@ -183,13 +210,41 @@ impl<'a> Designer<'a> {
     }
 
     fn trace(&mut self, text: &str, target: Target<'a>, whole: bool) {
-        if text.chars().count() >= SHORTEST_ID && !text.contains("<%=") {
+        if (whole || is_id(text)) && !text.contains("<%=") {
             self.traces.insert(Trace {
                 text: text.to_owned(),
                 target,
                 whole,
             });
         }
+    }
+
+    /// A text in which every whole address of a workflow of the version (`https://n8n.example/webhook/lead`) is what `url`
+    /// makes of the node that listens there.
+    pub fn with_own_addresses(&self, text: &str, mut url: impl FnMut(&str, Door<'a>) -> String) -> Option<String> {
+        let mut out = String::new();
+        let mut shown = 0;
+        for address in ADDRESS.captures_iter(text) {
+            let (Some(whole), Some(below)) = (address.get(0), address.get(1)) else {
+                continue;
+            };
+            let Some(door) = self.addresses.get(below.as_str().trim_end_matches(['/', '.'])) else {
+                continue;
+            };
+            let rest = &below.as_str()[below.as_str().trim_end_matches(['/', '.']).len()..];
+            out.push_str(&text[shown..whole.start()]);
+            let address = whole.as_str().trim_end_matches(['/', '.']);
+            out.push_str(&url(address, *door));
+            out.push_str(rest);
+            shown = whole.end();
+        }
+        (shown > 0).then(|| out + &text[shown..])
+    }
+
+    /// The workflow of the version whose id a text is.
+    pub fn workflow_of(&self, text: &str) -> Option<&'a str> {
+        let resources = self.by_id.get(text).filter(|_| is_id(text))?;
+        resources.first().copied().filter(|_| resources.len() == 1)
     }
 
     /// The first trace in a text.
@@ -213,6 +268,16 @@ impl<'a> Designer<'a> {
         }
         (!out.is_empty()).then(|| out + rest)
     }
+}
+
+/// Whether a text has the form of an id that a machine gave, and not of a word that may stand in any text.
+fn is_id(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let capital = text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let uuid = UUID.find(text).is_some_and(|found| found.len() == text.len());
+    let number = digits == text.len() && digits >= SHORTEST_NUMBER;
+    uuid || number || plain && text.len() >= ID && (digits > 0 || capital)
 }
 
 /// A string, or a number as old instances have them, in words.
@@ -252,6 +317,32 @@ mod tests {
             "ñwebhook/leadñ",
         ] {
             assert!(path.within(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_no_id() {
+        for id in [
+            "AAAABBBBCCCC0001",
+            "gi3RFuxiVeMN2uZm",
+            "abcdefghijklmnoP",
+            "7d4f0f1e-1111-4222-8333-00000000aaaa",
+            "12345678",
+        ] {
+            assert!(is_id(id), "{id}");
+        }
+        for word in [
+            "appointment",
+            "xeroOAuth2Api",
+            "REDACTED",
+            "__PLACEHOLDER__",
+            "my-appointment-webhook-2",
+            "[REDACTED_ID_0123456789]",
+            "appointmentsmade",
+            "1234567",
+            "",
+        ] {
+            assert!(!is_id(word), "{word}");
         }
     }
 

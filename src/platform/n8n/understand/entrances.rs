@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::said::{Said, said};
 use super::{Node, Pass};
 use crate::platform::EntryPoint;
 use crate::platform::n8n::doors::{self, Entrance};
@@ -42,9 +43,18 @@ impl Pass<'_> {
         let parameters = out.entry("parameters").or_insert_with(|| Value::Object(Map::new()));
         let at = doors::path_pointer(entrance, version);
         let exported = match at.and_then(|at| parameters.pointer(at)) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(path)) if !path.starts_with('=') && !expression::has_expression(path) => path.clone(),
-            Some(_) => {
+            None | Some(Value::Null) => Some(String::new()),
+            Some(Value::String(path)) if !expression::has_expression(path) => match said(path) {
+                Said::Text(path) => Some(path.to_owned()),
+                // Its own id tells no workflows of a tenant apart that upa does not tell apart already.
+                Said::OwnId => Some(String::new()),
+                Said::Computed => None,
+            },
+            Some(_) => None,
+        };
+        let exported = match exported {
+            Some(path) => path,
+            None => {
                 return self.refuse_node(
                     node,
                     "its path is computed, so it cannot be kept apart from other tenants' paths",
@@ -69,6 +79,9 @@ impl Pass<'_> {
         // Without a path a form is reached by its own id, which is random already.
         let by_path = at.is_some() && (!exported.is_empty() || entrance != Entrance::Form);
         let entry = self.entry_point(node, entrance, version, &stripped, by_path, parameters);
+        if stripped.is_empty() {
+            self.unnamed.insert(node.name.to_owned());
+        }
         remove_paths(entrance, parameters);
         if let (true, Some(at)) = (by_path, at) {
             let path = Value::from(Path::expression(&["webhooks", &entry.name, "path"]));
@@ -443,7 +456,7 @@ mod tests {
         for (kind, path, why) in [
             (WEBHOOK, "={{ $json.path }}", "computed"),
             (WEBHOOK, "<%= inputs.path %>", "computed"),
-            (MCP, "=x", "computed"),
+            (MCP, "=x{{ 1 }}", "computed"),
             (WEBHOOK, "a?b", "no call ever reaches it"),
         ] {
             alone(node("In", kind, json!({"path": path}))).refuses(&["node \"In\"", why]);

@@ -5,14 +5,18 @@
 //! by the node's name. Nothing is passed through in silence.
 //!
 //! - [`designer`]: what ties an export to the instance it comes from, and where it stands in a text.
+//! - [`import`]: what n8n's editor leaves out of a document.
 //! - [`calls`], [`credentials`], [`entrances`], [`parameters`], [`settings`]: the parts of a workflow, one by one.
 //! - [`webhooks`]: the ways in of the whole version, side by side.
 
 mod calls;
+mod causes;
 mod credentials;
 mod designer;
 mod entrances;
+mod import;
 mod parameters;
+mod said;
 mod settings;
 mod webhooks;
 
@@ -20,21 +24,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use self::causes::Causes;
 use self::designer::Designer;
 pub use self::designer::workflow;
+use self::import::LeftOut;
 use super::{document, nodes};
 use crate::platform::{Prepared, Templates};
-use crate::problem::{ENOUGH, Place, Problem, did_you_mean};
+use crate::problem::{ENOUGH, Place, Problem};
 use crate::template::{Guard, Source, expression};
-
-/// n8n's longest workflow name, less the longest tenant name and ` · `.
-const LONGEST_NAME: usize = 128 - 40 - 3;
 
 /// Makes the workflows of a version safe, all together, because they refer to each other.
 pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, Vec<Problem>> {
     let designer = Designer::of(templates);
     let mut problems = Vec::new();
     let mut prepared = BTreeMap::new();
+    let mut slots = BTreeMap::new();
+    let mut unnamed = BTreeMap::new();
     for template in &templates.templates {
         let mut pass = Pass {
             templates,
@@ -42,6 +47,11 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
             resource: template.resource,
             source: template.source,
             problems: Vec::new(),
+            refused: Causes::default(),
+            warned: Causes::default(),
+            left_out: LeftOut::default(),
+            unnamed: BTreeSet::new(),
+            slots: std::mem::take(&mut slots),
             out: Prepared {
                 guard: Guard {
                     leading: vec!["=".to_owned()],
@@ -53,11 +63,15 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
             },
         };
         pass.workflow();
+        pass.tell();
         problems.append(&mut pass.problems);
+        slots = pass.slots;
+        unnamed.insert(template.resource, pass.unnamed);
         problems.extend(template.source.beyond_doubles());
         prepared.insert(template.resource.to_owned(), pass.out);
     }
-    webhooks::tell_apart(templates, &mut prepared);
+    webhooks::tell_apart(templates, &mut prepared, &unnamed);
+    webhooks::name_addresses(&mut prepared);
     problems.extend(webhooks::check_names(templates, &prepared));
     problems.extend(calls::check_cycles(templates, &prepared));
     if problems.is_empty() {
@@ -74,6 +88,14 @@ struct Pass<'a> {
     resource: &'a str,
     source: &'a Source,
     problems: Vec<Problem>,
+    /// What is wrong in nodes, and what is worth a warning there.
+    refused: Causes,
+    warned: Causes,
+    left_out: LeftOut,
+    /// The nodes whose path says nothing, so that what reaches them is called like the node.
+    unnamed: BTreeSet<String>,
+    /// The names that were proposed for credentials which are not declared, each with its type and name.
+    slots: BTreeMap<String, (String, String)>,
     out: Prepared,
 }
 
@@ -97,12 +119,32 @@ impl<'a> Pass<'a> {
     }
 
     fn refuse_node(&mut self, node: Node<'_>, why: impl std::fmt::Display, hint: impl Into<String>) {
-        let place = self.source.find_name(node.name);
-        self.refuse(
-            Problem::configuration(format!("node \"{}\": {why}", node.name))
-                .at(place)
-                .hint(hint),
-        );
+        let source = self.source;
+        let place = || source.find_name(node.name);
+        self.refused.add(node.name, why.to_string(), hint.into(), place);
+    }
+
+    fn warn_node(&mut self, node: Node<'_>, why: impl std::fmt::Display, hint: impl Into<String>, at: &str) {
+        let source = self.source;
+        let place = || match at {
+            "" => source.find_name(node.name),
+            text => source.find(text),
+        };
+        self.warned.add(node.name, why.to_string(), hint.into(), place);
+    }
+
+    /// How much is wrong so far.
+    fn found(&self) -> usize {
+        self.problems.len() + self.refused.len()
+    }
+
+    /// Everything that was found about nodes, one finding a cause.
+    fn tell(&mut self) {
+        self.problems
+            .extend(std::mem::take(&mut self.refused).told(Problem::configuration));
+        for warning in std::mem::take(&mut self.warned).told(Problem::warning) {
+            self.warn(warning);
+        }
     }
 
     fn refuse_file(&mut self, why: impl Into<String>, hint: &str) {
@@ -116,14 +158,7 @@ impl<'a> Pass<'a> {
             Ok(workflow) => workflow,
             Err(why) => return self.refuse_file(format!("this is not a workflow: {why}"), "export the workflow again"),
         };
-        for key in workflow.keys().take(ENOUGH) {
-            let known = nodes::WORKFLOW_KEYS.contains(&&**key) || nodes::EXPORT_ONLY.contains(&&**key);
-            if !known {
-                let place = source.find(&format!("\"{key}\""));
-                let problem = Problem::configuration(format!("a workflow has no key `{key}`: n8n would refuse it"));
-                self.refuse(problem.at(place).hint("remove it, or export the workflow again"));
-            }
-        }
+        self.keys(workflow);
         let (Some(list), Some(connections)) = (
             workflow.get("nodes").and_then(Value::as_array),
             workflow.get("connections").and_then(Value::as_object),
@@ -142,21 +177,20 @@ impl<'a> Pass<'a> {
             return self.refuse_file(why, "take it apart into workflows that call each other");
         }
         let name = workflow.get("name").and_then(Value::as_str).unwrap_or_default();
-        let name = without_tenant(name, workflow);
-        if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
-            self.refuse_file(
-                format!("the workflow's name must have 1 to {LONGEST_NAME} characters"),
-                "upa puts the tenant's name before it, and n8n allows 128",
-            );
-        }
-        let names = self.node_names(list);
+        let name = match without_tenant(name, workflow) {
+            // What is copied from the canvas has none.
+            blank if blank.trim().is_empty() => self.resource,
+            name => name,
+        };
+        let list = self.named(list);
+        let names = self.node_names(&list);
         let nodes: Vec<Value> = list.iter().map_while(|node| self.next_node(node)).flatten().collect();
-        self.check_connections(connections, &names);
+        let connections = self.connected(connections, &names);
         let settings = self.settings(workflow.get("settings"));
         let mut template = Map::new();
         template.insert("name".to_owned(), Value::from(per_tenant_name(name)));
         template.insert("nodes".to_owned(), Value::Array(nodes));
-        template.insert("connections".to_owned(), Value::Object(connections.clone()));
+        template.insert("connections".to_owned(), Value::Object(connections));
         template.insert("settings".to_owned(), settings);
         let groups = workflow
             .get("nodeGroups")
@@ -166,13 +200,14 @@ impl<'a> Pass<'a> {
             template.insert("nodeGroups".to_owned(), Value::Array(groups.clone()));
         }
         self.out.template = Value::Object(template);
+        self.tell_left_out();
     }
 
     /// The names of all nodes; they are what connections and expressions refer to, so they must be unique and fixed.
     fn node_names(&mut self, list: &[Value]) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for (index, node) in list.iter().enumerate() {
-            if self.problems.len() >= ENOUGH {
+            if self.found() >= ENOUGH {
                 break;
             }
             match node.get("name").and_then(Value::as_str) {
@@ -203,33 +238,9 @@ impl<'a> Pass<'a> {
         names
     }
 
-    fn check_connections(&mut self, connections: &Map<String, Value>, names: &BTreeSet<String>) {
-        let mut targets: Vec<&str> = connections.keys().map(String::as_str).collect();
-        for outputs in connections.values().filter_map(Value::as_object) {
-            let ends = outputs
-                .values()
-                .filter_map(Value::as_array)
-                .flatten()
-                .filter_map(Value::as_array)
-                .flatten();
-            targets.extend(ends.filter_map(|end| end.get("node").and_then(Value::as_str)));
-        }
-        let unknown: BTreeSet<&str> = targets.into_iter().filter(|target| !names.contains(*target)).collect();
-        // Names may be missing only because looking for them ended early.
-        for target in unknown.into_iter().take(ENOUGH.saturating_sub(self.problems.len())) {
-            let place = self.source.find(target);
-            let problem = Problem::configuration(format!("a connection names node \"{target}\", which does not exist"));
-            let hint = did_you_mean(target, names.iter().map(String::as_str));
-            self.refuse(problem.at(place).hint(match hint {
-                Some(name) => format!("did you mean \"{name}\"?"),
-                None => "export the workflow again".to_owned(),
-            }));
-        }
-    }
-
     /// A node, unless enough is wrong already: each finding is looked up in the whole file.
     fn next_node(&mut self, value: &Value) -> Option<Option<Value>> {
-        (self.problems.len() < ENOUGH).then(|| self.node(value))
+        (self.found() < ENOUGH).then(|| self.node(value))
     }
 
     fn node(&mut self, value: &Value) -> Option<Value> {
@@ -244,18 +255,7 @@ impl<'a> Pass<'a> {
         if kind.is_empty() {
             self.refuse_node(node, "it has no type", "export the workflow again");
         }
-        let mut out = Map::new();
-        for (key, value) in map {
-            if key == "customTelemetryTags" || nodes::NODE_KEYS.contains(&&**key) {
-                out.insert(key.clone(), value.clone());
-            } else {
-                self.refuse_node(
-                    node,
-                    format!("it has a key `{key}` that n8n refuses"),
-                    "remove it, or export the workflow again",
-                );
-            }
-        }
+        let mut out = self.node_keys(node, map);
         // Ids are given when it is written: each tenant's nodes have their own.
         if !out.get("id").is_some_and(Value::is_string) {
             out.insert("id".to_owned(), Value::from(name));
@@ -264,13 +264,11 @@ impl<'a> Pass<'a> {
         let parameters = map.get("parameters").cloned().unwrap_or_else(|| json!({}));
         self.check_source(node, &parameters);
         if nodes::reaches_the_instance(kind) && !node.disabled {
-            let place = self.source.find_name(name);
-            self.warn(
-                Problem::warning(format!(
-                    "node \"{name}\": it uses n8n's own API, which reaches the workflows of every tenant"
-                ))
-                .at(place)
-                .hint("give each tenant a key of its own, or do without the node"),
+            self.warn_node(
+                node,
+                "it uses n8n's own API, which reaches the workflows of every tenant",
+                "give each tenant a key of its own, or do without the node",
+                "",
             );
         }
         let parameters = self.parameters(node, "", parameters);
@@ -326,7 +324,7 @@ mod tests {
                 node("B", "n8n-nodes-base.set", json!({})),
                 json!({"credentials": {"x": {"name": "X"}}, "issues": {}}),
             ),
-            node("C", WEBHOOK, json!({"path": "=x"})),
+            node("C", WEBHOOK, json!({"path": "={{ $now }}"})),
             node("C", "n8n-nodes-base.noOp", json!({})),
             node("D <%= tenant.name %>", "n8n-nodes-base.noOp", json!({})),
             json!({"type": "x"}),
@@ -344,15 +342,12 @@ mod tests {
         for words in [
             "node \"A\": it computes",
             "node \"B\": it uses the credential",
-            "key `issues`",
             "node \"C\": its path is computed",
             "two nodes are called \"C\"",
             "name cannot be rendered",
             "node number 6 has no name",
             "names node \"Aa\"",
             "names node \"Z\"",
-            "settings.oops",
-            "no key `typo`",
             "node \"E\"",
         ] {
             assert!(
@@ -419,8 +414,41 @@ mod tests {
         ] {
             Version::of([("main", value)]).refuses(&["this is not a workflow"]);
         }
-        Version::of([("main", export("", "AAAABBBBCCCC0000", vec![]))]).refuses(&["name must have 1 to"]);
-        Version::of([("main", export(&"ñ".repeat(90), "AAAABBBBCCCC0000", vec![]))]).refuses(&["name must have 1 to"]);
+    }
+
+    /// What is copied from the canvas has no name.
+    #[test]
+    fn a_workflow_without_a_name_has_its_resources() {
+        let mut copied = export("", "AAAABBBBCCCC0000", vec![]);
+        for _ in 0..2 {
+            let ready = Version::of([("booking", copied.clone())]).ready();
+            assert_eq!(ready["booking"].template["name"], "<%= tenant.name %> · booking");
+            copied.as_object_mut().unwrap().remove("name");
+        }
+    }
+
+    #[test]
+    fn one_finding_a_cause_with_every_node() {
+        let calls = |name: &str| {
+            node(
+                name,
+                CALL,
+                json!({"workflowId": {"__rl": true, "mode": "list", "value": "ZZZZZZZZZZZZZZZZ", "cachedResultName": "Billing"}}),
+            )
+        };
+        let sheet = |name: &str| {
+            let id = json!({"__rl": true, "mode": "list", "value": "1AbC", "cachedResultName": "Leads"});
+            node(name, "n8n-nodes-base.googleSheets", json!({"documentId": id}))
+        };
+        let main = |nodes: Vec<Value>| Version::of([("main", export("Main", "AAAABBBBCCCC0000", nodes))]);
+        main(vec![calls("A"), calls("B"), calls("C")]).refuses(&[
+            "nodes \"A\", \"B\", \"C\": it calls workflow \"Billing\" (`ZZZZZZZZZZZZZZZZ`), which is not part",
+        ]);
+        let warnings = main(vec![sheet("A"), sheet("B")]).warnings();
+        assert_eq!(
+            warnings,
+            ["nodes \"A\", \"B\": `documentId` is fixed (\"Leads\"), so every tenant uses the same one"]
+        );
     }
 
     #[test]

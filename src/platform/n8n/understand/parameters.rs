@@ -1,12 +1,14 @@
 //! A node's parameters, leaf by leaf.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use super::designer::Target;
+use super::designer::{Door, Target};
 use super::{Node, Pass};
 use crate::platform::n8n::nodes;
 use crate::problem::Problem;
-use crate::template::{Piece, expression};
+use crate::template::{Path, Piece, expression};
 
 /// What n8n evaluates to something the whole instance shares.
 const SHARED: [(&str, &str); 3] = [
@@ -29,10 +31,12 @@ impl Pass<'_> {
             );
         }
         if nodes::names_instance_object(node.kind, key) && !is_blank(&value) && !mentions_expression(&value) {
+            let shown = value.get("cachedResultName").and_then(Value::as_str);
+            let shown = shown.map(|name| format!(" (\"{}\")", short(name))).unwrap_or_default();
             self.refuse_node(
                 node,
-                format!("`{key}` names one fixed object of the instance, which every tenant would share"),
-                "render its id from an input: `<%= inputs.… %>`",
+                format!("`{key}` names one fixed object of the instance{shown}, which every tenant would share"),
+                "render its id from an input of each tenant: `<%= inputs.… %>`",
             );
             return Value::Null;
         }
@@ -41,8 +45,9 @@ impl Pass<'_> {
         }
         match value {
             Value::String(text) => {
+                let text = self.without_traces(node, key, text);
                 self.check_leaf(node, key, &text);
-                Value::String(self.without_traces(node, key, text))
+                Value::String(text)
             }
             Value::Array(items) => items.into_iter().map(|item| self.parameters(node, "", item)).collect(),
             Value::Object(mut map) => {
@@ -52,7 +57,9 @@ impl Pass<'_> {
                 }
                 let mut out = Map::new();
                 for (key, item) in map {
-                    self.without_traces(node, "a key", key.clone());
+                    if let Some((why, hint)) = self.tie("a key", &key).filter(|_| !nodes::is_decoration(node.kind)) {
+                        self.refuse_node(node, why, hint);
+                    }
                     let item = self.parameters(node, &key, item);
                     out.insert(key, item);
                 }
@@ -68,14 +75,15 @@ impl Pass<'_> {
             .and_then(Value::as_str)
             .filter(|text| !text.is_empty() && !text.starts_with('=') && !expression::has_expression(text));
         if let Some(text) = fixed {
-            let place = self.source.find(text);
-            self.warn(
-                Problem::warning(format!(
-                    "node \"{}\": `{key}` is fixed, so every tenant uses the same one",
-                    node.name
-                ))
-                .at(place)
-                .hint("if it is a customer's own, render it from an input: `<%= inputs.… %>`"),
+            let shown = value.get("cachedResultName").and_then(Value::as_str).unwrap_or(text);
+            self.warn_node(
+                node,
+                format!(
+                    "`{key}` is fixed (\"{}\"), so every tenant uses the same one",
+                    short(shown)
+                ),
+                "if it is a customer's own, render it from an input: `<%= inputs.… %>`",
+                text,
             );
         }
     }
@@ -107,26 +115,20 @@ impl Pass<'_> {
             }
         }
         for (word, what) in SHARED.iter().filter(|(word, _)| evaluated && text.contains(word)) {
-            let place = self.source.find(word);
-            self.warn(
-                Problem::warning(format!(
-                    "node \"{}\": `{word}` reads {what}, the same for every tenant",
-                    node.name
-                ))
-                .at(place)
-                .hint("if it differs by tenant, render it from an input in a Set node"),
+            self.warn_node(
+                node,
+                format!("`{word}` reads {what}, the same for every tenant"),
+                "if it differs by tenant, render it from an input in a Set node",
+                word,
             );
         }
         let calls_webhook = ["/webhook/", "/webhook-test/"].iter().any(|part| text.contains(part));
         if calls_webhook && !nodes::is_decoration(node.kind) && !expression::has_expression(text) {
-            let place = self.source.find("/webhook");
-            self.warn(
-                Problem::warning(format!(
-                    "node \"{}\": `{key}` holds a fixed webhook address, the same for every tenant",
-                    node.name
-                ))
-                .at(place)
-                .hint("if it is one of this version's, write `<%= webhooks.….url %>`"),
+            self.warn_node(
+                node,
+                format!("`{key}` holds a fixed webhook address, the same for every tenant"),
+                "if it is one of this version's, write `<%= webhooks.….url %>`",
+                "/webhook",
             );
         }
     }
@@ -140,10 +142,37 @@ impl Pass<'_> {
         if nodes::is_decoration(node.kind) {
             return self.readable(node, text);
         }
+        let text = self.with_own_addresses(node, key, text);
+        let stands_alone = !nodes::is_code(node.kind, key);
+        if let Some(resource) = self.designer.workflow_of(&text).filter(|_| stands_alone) {
+            return Path::expression(&["resources", resource, "id"]);
+        }
         if let Some((why, hint)) = self.tie(key, &text) {
             self.refuse_node(node, why, hint);
         }
         text
+    }
+
+    /// A text with the tenant's own addresses where the designer's stand. What each is called is known once all workflows
+    /// of the version are: see [`super::webhooks::name_addresses`].
+    fn with_own_addresses(&mut self, node: Node<'_>, key: &str, text: String) -> String {
+        let mut found = BTreeSet::new();
+        let url = |address: &str, door: Door<'_>| {
+            found.insert((address.to_owned(), door.resource.to_owned()));
+            super::webhooks::unnamed_url(door.resource, door.node)
+        };
+        let Some(own) = self.designer.with_own_addresses(&text, url) else {
+            return text;
+        };
+        for (address, resource) in found {
+            self.warn_node(
+                node,
+                format!("`{key}` holds the address {address} of workflow `{resource}`: each tenant gets its own there"),
+                "if it is another service's, whose address only looks like it, render it from an input",
+                &address,
+            );
+        }
+        own
     }
 
     /// A text for people, without ids and addresses of the designer's instance.
@@ -151,14 +180,11 @@ impl Pass<'_> {
         let Some(cut) = self.designer.cut_from(&text) else {
             return text;
         };
-        let place = self.source.find_name(node.name);
-        self.warn(
-            Problem::warning(format!(
-                "node \"{}\": an id or address of the designer's instance was cut out of its text",
-                node.name
-            ))
-            .at(place)
-            .hint("tenants have their own: write `<%= webhooks.….url %>` or nothing"),
+        self.warn_node(
+            node,
+            "an id or address of the designer's instance was cut out of its text",
+            "tenants have their own: write `<%= webhooks.….url %>` or nothing",
+            "",
         );
         cut
     }
@@ -199,6 +225,14 @@ impl Pass<'_> {
                 "remove it, or render it from an input: `<%= inputs.… %>`".to_owned(),
             ),
         })
+    }
+}
+
+/// A text for a message.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -265,14 +299,15 @@ mod tests {
     fn addresses_and_ids_of_the_designers_instance_are_refused_wherever_they_stand() {
         let http = "n8n-nodes-base.httpRequest";
         for (kind, parameters, found) in [
-            (http, json!({"url": "https://n8n.x/webhook/lead"}), "webhook/lead"),
+            (http, json!({"url": "//n8n.x/webhook/lead"}), "webhook/lead"),
+            (http, json!({"url": "https://n8n.x/webhook/lead/more"}), "webhook/lead"),
             (
                 http,
                 json!({"url": "=https://n8n.x/webhook-test/lead?x={{ 1 }}"}),
                 "webhook-test/lead",
             ),
             (http, json!({"url": "{{ $env.URL }}webhook/lead"}), "webhook/lead"),
-            (http, json!({"url": "https://n8n.x/form/book"}), "form/book"),
+            (http, json!({"url": "n8n.x/form/book"}), "form/book"),
             (http, json!({"url": "https://n8n.x/form-test/book"}), "form-test/book"),
             (http, json!({"url": format!("https://n8n.x/webhook/{UUID}/chat")}), UUID),
             (
@@ -292,7 +327,6 @@ mod tests {
                 "AAAABBBBCCCC0001",
             ),
             (SET, json!({"x": "PROJECT123456789"}), "PROJECT123456789"),
-            (SET, json!({"x": "f".repeat(64)}), "designer's instance"),
             (
                 SET,
                 json!({"x": "7d4f0f1e-0000-4000-8000-00000000dddd"}),
@@ -308,6 +342,79 @@ mod tests {
             beside(with(node("N", kind, parameters), json!({"disabled": true}))).refuses(&["node \"N\"", found]);
         }
         beside(node("N", http, json!({"url": "https://other.x/webhook/leads-of-ours"}))).ready();
+    }
+
+    /// A whole address, and an id that stands alone, are the tenant's own: nothing else of them is meant.
+    #[test]
+    fn whole_addresses_and_ids_become_the_tenants_own() {
+        let http = "n8n-nodes-base.httpRequest";
+        for (kind, key, written, expected) in [
+            (http, "url", "https://n8n.x/webhook/lead", "<%= webhooks.lead.url %>"),
+            (
+                http,
+                "url",
+                "https://n8n.x:5678/webhook/lead/",
+                "<%= webhooks.lead.url %>/",
+            ),
+            (
+                http,
+                "url",
+                "=https://n8n.x/webhook/lead?x={{ $json.x }}",
+                "=<%= webhooks.lead.url %>?x={{ $json.x }}",
+            ),
+            (
+                CODE,
+                "jsCode",
+                "fetch('http://localhost:5678/webhook/lead')",
+                "fetch('<%= webhooks.lead.url %>')",
+            ),
+            (
+                SET,
+                "x",
+                "see https://n8n.x/form/book.",
+                "see <%= webhooks.book.url %>.",
+            ),
+            (SET, "x", "AAAABBBBCCCC0001", "<%= resources.sibling.id %>"),
+        ] {
+            let version = beside(node("N", kind, json!({ key: written })));
+            assert_eq!(version.node("main", "N")["parameters"][key], expected, "{written}");
+            if written.contains("//") {
+                assert!(
+                    version.warnings()[0].contains("each tenant gets its own there"),
+                    "{written}"
+                );
+            }
+        }
+        // A declared name counts, and an address of the test editor is none that answers.
+        let named =
+            beside(node("N", http, json!({"url": "https://n8n.x/webhook/lead"}))).webhook("calls", "sibling", "In");
+        assert_eq!(
+            named.node("main", "N")["parameters"]["url"],
+            "<%= webhooks.calls.url %>"
+        );
+        beside(node("N", CODE, json!({"jsCode": "'AAAABBBBCCCC0001'"}))).refuses(&["AAAABBBBCCCC0001"]);
+    }
+
+    /// What people call things themselves is a word, also where it is an address or an id elsewhere.
+    #[test]
+    fn words_are_no_traces() {
+        let inbound = with(
+            node("In", WEBHOOK, json!({"path": "lead"})),
+            json!({"webhookId": "appointment", "credentials": {"xeroOAuth2Api": {"id": "xeroOAuth2Api", "name": "Xero"}}}),
+        );
+        let uses = |text: &str| {
+            let nodes = vec![
+                inbound.clone(),
+                node("N", SET, json!({"nodeCredentialType": "xeroOAuth2Api", "x": text})),
+            ];
+            Version::of([("main", export("Main", "AAAABBBBCCCC0000", nodes))]).credential(
+                "xero",
+                "xeroOAuth2Api",
+                "Xero",
+            )
+        };
+        uses("an appointment at noon").ready();
+        uses("https://n8n.x/webhook/appointment").refuses(&["webhook/appointment"]);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::Pass;
+use super::calls::NoSibling;
 use super::designer::text_of;
 use crate::platform::n8n::nodes;
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::Problem;
 use crate::template::Path;
 
 impl Pass<'_> {
@@ -16,13 +17,7 @@ impl Pass<'_> {
                 continue;
             }
             if !nodes::SETTINGS_KEYS.contains(&&**key) {
-                let place = self.source.find(&format!("\"{key}\""));
-                let problem = Problem::configuration(format!("`settings.{key}` is not a setting n8n accepts"));
-                let hint = did_you_mean(key, nodes::SETTINGS_KEYS);
-                self.refuse(problem.at(place).hint(match hint {
-                    Some(word) => format!("did you mean `{word}`?"),
-                    None => "remove it".to_owned(),
-                }));
+                self.unknown_setting(key);
                 continue;
             }
             if let Some(value) = self.setting(key, value) {
@@ -39,10 +34,11 @@ impl Pass<'_> {
                 let target = value.get("value").unwrap_or(value);
                 match text_of(target)?.as_str() {
                     "DEFAULT" => Some(value.clone()),
-                    target => Some(self.error_workflow(target)),
+                    target => self.error_workflow(target),
                 }
             }
             "callerIds" => Some(self.caller_ids(&text_of(value)?)),
+            "callerPolicy" if value == "" => None,
             "callerPolicy" if value == "any" => {
                 let place = self.source.find("callerPolicy");
                 self.warn(
@@ -78,30 +74,37 @@ impl Pass<'_> {
         }
     }
 
-    fn error_workflow(&mut self, target: &str) -> Value {
+    /// An error workflow that is not of the version is no other instance's: there n8n runs none, and so it is in a tenant.
+    fn error_workflow(&mut self, target: &str) -> Option<Value> {
+        let hint = "add its export to the version as a resource, or choose one of the version's workflows";
+        let place = self.source.find(target);
         match self.sibling(target, None) {
             Ok(resource) => {
                 let resource = resource.to_owned();
                 if resource != self.resource {
                     self.out.calls.insert(resource.clone());
                 }
-                Value::from(Path::expression(&["resources", &resource, "id"]))
+                Some(Value::from(Path::expression(&["resources", &resource, "id"])))
             }
-            Err(why) => {
-                let place = self.source.find(target);
-                let message = if why.contains("several") {
-                    format!(
-                        "the error workflow `{target}` is not clear: several files of this version were exported with that id"
-                    )
-                } else {
-                    format!("the error workflow `{target}` is not part of this version")
-                };
-                self.refuse(
-                    Problem::configuration(message)
-                        .at(place)
-                        .hint("add its export to the version, or choose one of the version's workflows"),
+            Err(NoSibling::Unknown) => {
+                let why = format!(
+                    "{}: its error workflow `{target}` is not part of this version and is left out: nothing tells of failed executions",
+                    self.resource
                 );
-                Value::Null
+                self.warn(Problem::warning(why).at(place).hint(hint));
+                None
+            }
+            Err(NoSibling::Computed | NoSibling::SameName) => {
+                let why = format!("the error workflow `{target}` is none: n8n evaluates nothing in settings");
+                self.refuse(Problem::configuration(why).at(place).hint(hint));
+                None
+            }
+            Err(NoSibling::SeveralFiles(files)) => {
+                let why = format!(
+                    "the error workflow `{target}` is not clear: several files of this version were exported with that id: {files}"
+                );
+                self.refuse(Problem::configuration(why).at(place).hint(hint));
+                None
             }
         }
     }
@@ -186,10 +189,9 @@ mod tests {
     fn what_points_elsewhere_is_refused() {
         for (written, words) in [
             (
-                json!({"errorWorkflow": "ZZZZZZZZZZZZZZZZ"}),
-                ["ZZZZZZZZZZZZZZZZ", "not part of this version"],
+                json!({"errorWorkflow": "={{ $env.ERRORS }}"}),
+                ["$env.ERRORS", "evaluates nothing"],
             ),
-            (json!({"errorWorkflow": 12}), ["`12`", "not part of this version"]),
             (
                 json!({"callerIds": "ZZZZZZZZZZZZZZZZ"}),
                 ["callerIds", "not part of this version"],
@@ -202,6 +204,19 @@ mod tests {
         ] {
             set(written).refuses(&words);
         }
+        for unknown in [json!("ZZZZZZZZZZZZZZZZ"), json!(12)] {
+            let left_out = set(json!({"errorWorkflow": unknown}));
+            assert_eq!(left_out.ready()["main"].template["settings"], json!({}));
+            let warnings = left_out.warnings();
+            assert!(
+                warnings[0].contains("not part of this version and is left out"),
+                "{warnings:?}"
+            );
+        }
+        assert_eq!(
+            set(json!({"callerPolicy": ""})).ready()["main"].template["settings"],
+            json!({})
+        );
         assert!(set(json!({"callerPolicy": "any"})).warnings()[0].contains("every workflow of the instance"));
     }
 }

@@ -1,23 +1,110 @@
 //! The webhooks of a version as a whole: what templates call them, and that no two are one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::platform::{Prepared, Templates};
+use serde_json::Value;
+
+use crate::platform::{EntryPoint, Prepared, Templates};
 use crate::problem::{Place, Problem, listed};
+use crate::template::Path;
 
-/// `webhooks.<name>` must mean one thing: entrances without a path of their own take their resource's name too.
-pub fn tell_apart(templates: &Templates<'_>, prepared: &mut BTreeMap<String, Prepared>) {
+/// `webhooks.<name>` must mean one thing: entrances without a path of their own take their resource's name too. `unnamed`
+/// are their nodes, by resource.
+pub fn tell_apart(
+    templates: &Templates<'_>,
+    prepared: &mut BTreeMap<String, Prepared>,
+    unnamed: &BTreeMap<&str, BTreeSet<String>>,
+) {
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+    let mut listens: BTreeMap<(String, String), usize> = BTreeMap::new();
     for entry in prepared.values().flat_map(|prepared| &prepared.entries) {
         *uses.entry(entry.name.clone()).or_default() += 1;
+        for method in entry.method.split(',').filter(|_| is_by_path(entry)) {
+            *listens.entry((method.to_owned(), entry.suffix.clone())).or_default() += 1;
+        }
     }
     for (resource, prepared) in prepared.iter_mut() {
+        let mut renamed = Vec::new();
         for entry in &mut prepared.entries {
-            let shared = uses.get(&entry.name).is_some_and(|uses| *uses > 1);
+            let by_path = is_by_path(entry);
+            let is_used = |method: &str| listens.get(&(method.to_owned(), entry.suffix.clone())) > Some(&1);
+            let shared = match by_path {
+                true => entry.method.split(',').any(is_used),
+                false => uses.get(&entry.name) > Some(&1),
+            };
             let declared = templates.webhooks.get(&entry.name);
             let declared = declared.is_some_and(|slot| slot.resource == *resource && slot.node == entry.node);
-            if shared && !declared && !entry.url.contains("{path}") {
-                entry.name = format!("{resource}-{}", entry.name);
+            let is_unnamed = unnamed
+                .get(&**resource)
+                .is_some_and(|nodes| nodes.contains(&entry.node));
+            if shared && !declared && (!by_path || is_unnamed) {
+                let name = format!("{resource}-{}", entry.name);
+                if by_path {
+                    renamed.push((entry.node.clone(), entry.name.clone(), name.clone()));
+                    entry.suffix.clone_from(&name);
+                }
+                entry.name = name;
+            }
+        }
+        for (node, before, after) in renamed {
+            rename(&mut prepared.template, &node, &before, &after);
+        }
+    }
+}
+
+/// What stands for the address at which a node is reached, until it has a name.
+pub fn unnamed_url(resource: &str, node: &str) -> String {
+    Path::expression(&["webhooks", &format!("{resource}{BETWEEN}{node}"), "url"])
+}
+
+/// Between a resource and a node: no character of a name.
+const BETWEEN: char = '\u{1f}';
+
+/// Gives the addresses that stand for the designer's the names that version's webhooks have.
+pub fn name_addresses(prepared: &mut BTreeMap<String, Prepared>) {
+    let named = prepared.iter().flat_map(|(resource, prepared)| {
+        let entries = prepared.entries.iter();
+        entries.map(move |entry| {
+            let url = Path::expression(&["webhooks", &entry.name, "url"]);
+            (unnamed_url(resource, &entry.node), url)
+        })
+    });
+    let named: Vec<(String, String)> = named.collect();
+    for prepared in prepared.values_mut() {
+        name_within(&mut prepared.template, &named);
+    }
+}
+
+fn name_within(value: &mut Value, named: &[(String, String)]) {
+    match value {
+        Value::String(text) if text.contains(BETWEEN) || text.contains("\\u001f") => {
+            for (before, after) in named {
+                *text = text.replace(before, after);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| name_within(item, named)),
+        Value::Object(map) => map.values_mut().for_each(|item| name_within(item, named)),
+        _ => {}
+    }
+}
+
+fn is_by_path(entry: &EntryPoint) -> bool {
+    entry.url.contains("{path}")
+}
+
+/// Lets a node listen at another webhook's path.
+fn rename(template: &mut Value, node: &str, before: &str, after: &str) {
+    let path = |name: &str| Value::from(Path::expression(&["webhooks", name, "path"]));
+    let (before, after) = (path(before), path(after));
+    let nodes = template
+        .get_mut("nodes")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten();
+    for node in nodes.filter(|one| one.get("name").and_then(Value::as_str) == Some(node)) {
+        for pointer in ["/parameters/path", "/parameters/options/path"] {
+            if let Some(written) = node.pointer_mut(pointer).filter(|written| **written == before) {
+                *written = after.clone();
             }
         }
     }
@@ -54,7 +141,7 @@ pub fn check_names(templates: &Templates<'_>, prepared: &BTreeMap<String, Prepar
     let all = prepared
         .iter()
         .flat_map(|(resource, prepared)| prepared.entries.iter().map(move |entry| (resource, entry)));
-    for (resource, entry) in all.filter(|(_, entry)| entry.url.contains("{path}")) {
+    for (resource, entry) in all.filter(|(_, entry)| is_by_path(entry)) {
         for method in entry.method.split(',') {
             if let Some((other, node)) = seen.insert((method, &entry.suffix), (resource, &entry.node)) {
                 let source = templates
@@ -78,9 +165,10 @@ pub fn check_names(templates: &Templates<'_>, prepared: &BTreeMap<String, Prepar
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::super::examples::{Version, WEBHOOK, export, node, with};
+    use super::*;
 
     const FORM: &str = "n8n-nodes-base.formTrigger";
     const CHAT: &str = "@n8n/n8n-nodes-langchain.chatTrigger";
@@ -117,6 +205,38 @@ mod tests {
             ),
         )])
         .refuses(&["GET `x`"]);
+    }
+
+    /// n8n's default: a node "Webhook" at a path of random letters.
+    #[test]
+    fn default_webhooks_of_several_workflows_are_told_apart_by_their_resource() {
+        let webhook = |path: &str| vec![node("Webhook", WEBHOOK, json!({"path": path}))];
+        let version = Version::of([
+            (
+                "a",
+                export("A", "AAAABBBBCCCC0000", webhook("7d4f0f1e-1111-4222-8333-00000000aaaa")),
+            ),
+            (
+                "b",
+                export("B", "AAAABBBBCCCC0001", webhook("7d4f0f1e-1111-4222-8333-00000000bbbb")),
+            ),
+        ]);
+        let ready = version.ready();
+        for resource in ["a", "b"] {
+            let entry = &ready[resource].entries[0];
+            let name = format!("{resource}-webhook");
+            assert_eq!((&entry.name, &entry.suffix), (&name, &name));
+            let path = version.node(resource, "Webhook")["parameters"]["path"].clone();
+            assert_eq!(path, Path::expression(&["webhooks", &name, "path"]));
+        }
+        // Alone it is called as ever, and so is one that the version declares.
+        let alone = Version::of([("a", export("A", "AAAABBBBCCCC0000", webhook(UUID)))]);
+        assert_eq!(alone.ready()["a"].entries[0].name, "webhook");
+        let ready = version.webhook("webhook", "b", "Webhook").ready();
+        assert_eq!(
+            (&*ready["a"].entries[0].suffix, &*ready["b"].entries[0].suffix),
+            ("a-webhook", "webhook")
+        );
     }
 
     #[test]
