@@ -53,7 +53,9 @@ const PURE: [&str; 44] = [
     "platform/n8n/export.rs",
     "platform/n8n/keep.rs",
     "platform/n8n/mod.rs",
+    "platform/n8n/cron.rs",
     "platform/n8n/nodes.rs",
+    "platform/n8n/publishable.rs",
     "platform/n8n/understand",
 ];
 

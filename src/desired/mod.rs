@@ -402,6 +402,22 @@ fn resource(
             .collect::<Vec<_>>()
     })?;
     refuse_foreign(tenant, version, &scope, &document)?;
+    let refused = workspace
+        .registry
+        .of_kind(&kind)
+        .map(|platform| platform.refuses(&kind, &document));
+    let refused: Vec<Problem> = refused
+        .into_iter()
+        .flatten()
+        .map(|refused| {
+            Problem::configuration(format!("{}: {}", scope.own_address(), refused.why))
+                .at(tenant.toml.key("/inputs"))
+                .hint(format!("{}; or give another value in `[inputs]`", refused.hint))
+        })
+        .collect();
+    if !refused.is_empty() {
+        return Err(refused);
+    }
     let account = workspace.account_of(tenant, &kind).to_owned();
     let address = scope.own_address();
     let needs = symbols(&document).into_iter().filter_map(|symbol| match symbol {

@@ -124,6 +124,8 @@ pub struct Template<'a> {
     pub resource: &'a str,
     pub kind: Kind,
     pub source: &'a Source,
+    /// Whether it runs while its tenant is active.
+    pub active: bool,
 }
 
 /// The templates of one version that belong to one platform, and what the version says about them.
@@ -165,6 +167,14 @@ pub struct EntryPoint {
     pub provable: bool,
 }
 
+/// What a platform would not take of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub why: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
 /// One difference between what Git wants and what is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
@@ -202,6 +212,11 @@ pub trait Platform: Send + Sync {
 
     /// Makes templates safe to render for any tenant, or says by name what cannot be made safe.
     fn prepare(&self, templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, Vec<Problem>>;
+
+    /// What the platform would not take of a document as a tenant gets it. What is not known yet (a symbol) is left out.
+    fn refuses(&self, _kind: &Kind, _document: &Value) -> Vec<Refusal> {
+        Vec::new()
+    }
 
     /// What differs between a desired document (rendered; it may hold symbols nobody knows yet) and an observed one.
     /// `written` names the top-level fields upa wrote before: those that are no longer desired are differences too.

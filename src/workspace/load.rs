@@ -461,6 +461,7 @@ fn prepare(version: &Version, registry: &Registry) -> Result<PreparedVersion, Ve
             resource: name,
             kind: Kind::new(&*resource.kind),
             source,
+            active: resource.active,
         });
     }
     for (name, templates) in by_platform {

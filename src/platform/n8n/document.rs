@@ -324,6 +324,9 @@ fn settings_differences(desired: &Value, observed: &Value, written: &[String], o
     let wanted = desired.get("settings").and_then(Value::as_object).unwrap_or(&empty);
     let there = observed.get("settings").and_then(Value::as_object).unwrap_or(&empty);
     for (key, value) in wanted {
+        if nodes::unsets(key, value) && !there.contains_key(key) {
+            continue;
+        }
         compare::differences(
             &format!("settings.{key}"),
             value,

@@ -3,9 +3,11 @@
 //! - [`understand`]: an exported workflow becomes a template that is safe for any tenant (pure).
 //! - [`document`]: what counts in a workflow, and what differs (pure).
 //! - [`observe`]: asking an instance; `list`: its lists, to their end. [`execute`]: writing to it. [`probe`]: whether a webhook really answers.
+//! - [`publishable`]: what n8n does not publish, or publishes and never runs; `cron`: the expressions it runs.
 //! - [`nodes`]: measured facts about keys, settings and node types. [`doors`]: where a node is reached from outside.
 
 pub mod api;
+mod cron;
 pub mod document;
 pub mod doors;
 pub mod execute;
@@ -16,6 +18,7 @@ mod listen;
 pub mod nodes;
 pub mod observe;
 pub mod probe;
+pub mod publishable;
 pub mod understand;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::fields::Spot;
-use super::{CredentialNames, FieldChange, KindFacts, Object, Platform, Prepared, Suspension, Templates};
+use super::{CredentialNames, FieldChange, KindFacts, Object, Platform, Prepared, Refusal, Suspension, Templates};
 use crate::export::Surroundings;
 use crate::problem::Problem;
 use crate::resource::Kind;
@@ -94,6 +97,10 @@ impl Platform for N8n {
         export::export(&object.id, &object.document, known)
     }
 
+    fn refuses(&self, _kind: &Kind, document: &Value) -> Vec<Refusal> {
+        refusals(document)
+    }
+
     fn needs_publish(&self, field: &str) -> bool {
         // Name and settings take effect at once; only nodes and edges have a published version.
         field.starts_with("node") || field.starts_with("edge")
@@ -104,6 +111,42 @@ impl Platform for N8n {
         let doors = nodes.flat_map(doors::doors).filter(|door| door.provable);
         doors.map(|door| (door.method, door.url)).collect()
     }
+}
+
+/// What n8n would not take, or not run, of a workflow as a tenant gets it.
+fn refusals(document: &Value) -> Vec<Refusal> {
+    let known = |value: &Value| crate::symbol::symbols(value).is_empty();
+    let mut found = Vec::new();
+    let name = document.get("name").filter(|name| known(name)).and_then(Value::as_str);
+    if let Some(name) = name.filter(|name| name.chars().count() > publishable::LONGEST_NAME) {
+        found.push(Refusal {
+            why: format!(
+                "the workflow's name would have {} characters, and n8n takes {}: `{name}`",
+                name.chars().count(),
+                publishable::LONGEST_NAME
+            ),
+            hint: "give the workflow a shorter name in its template: the tenant's stands before it".to_owned(),
+        });
+    }
+    let zone = document.pointer("/settings/timezone").filter(|zone| known(zone));
+    let zone = zone.and_then(Value::as_str).filter(|zone| *zone != "DEFAULT");
+    if let Some(zone) = zone.filter(|zone| !publishable::is_timezone(zone)) {
+        found.push(Refusal {
+            why: format!("`settings.timezone` would be `{zone}`, which is no time zone"),
+            hint: understand::publishing::timezone_hint(zone),
+        });
+    }
+    let nodes = document.get("nodes").and_then(Value::as_array).into_iter().flatten();
+    for node in nodes.filter(|node| known(node)) {
+        let name = node["name"].as_str().unwrap_or_default();
+        for (expression, why) in publishable::dead_schedules(node) {
+            found.push(Refusal {
+                why: format!("node \"{name}\": n8n never runs the cron expression `{expression}`: {why}"),
+                hint: "five fields: minute, hour, day of the month, month, day of the week".to_owned(),
+            });
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -94,6 +94,13 @@ pub fn reset_value(setting: &str) -> Option<serde_json::Value> {
     })
 }
 
+/// Whether n8n takes a setting of this value away when it is sent with a PUT: with it, it is as if it were not there. Every
+/// other value stays, and says something: what n8n does without a setting can be another's choice, or of another year.
+pub fn unsets(setting: &str, value: &serde_json::Value) -> bool {
+    let takes_away = ["errorWorkflow", "timezone", "executionTimeout"].contains(&setting);
+    takes_away && reset_value(setting).is_some_and(|reset| crate::platform::compare::same(&reset, value))
+}
+
 /// The entrance of a node type; `None` when it has none that upa knows of.
 pub fn entrance(node_type: &str) -> Option<Entrance> {
     Some(match node_type {

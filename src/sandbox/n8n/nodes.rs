@@ -1,10 +1,12 @@
-//! What the sandbox knows about node types: which exist, which have webhooks, which can start a workflow, and the few
-//! parameters whose absence n8n refuses to publish.
+//! What the sandbox does with nodes: their ids, their triggers, and what is refused of them in n8n's words. The facts about
+//! node types are [`crate::platform::n8n::publishable`]'s.
 
 use serde_json::Value;
 use serde_json::json;
 
 use super::workflow::new_uuid;
+pub use crate::platform::n8n::publishable::is_known;
+use crate::platform::n8n::publishable::{dead_schedules, has_webhooks, is_looked_at, is_start, issues};
 
 pub const WEBHOOK: &str = "n8n-nodes-base.webhook";
 pub const FORM_TRIGGER: &str = "n8n-nodes-base.formTrigger";
@@ -12,27 +14,6 @@ pub const CHAT_TRIGGER: &str = "@n8n/n8n-nodes-langchain.chatTrigger";
 pub const EXECUTE_WORKFLOW: &str = "n8n-nodes-base.executeWorkflow";
 const EXECUTE_WORKFLOW_TRIGGER: &str = "n8n-nodes-base.executeWorkflowTrigger";
 const ERROR_TRIGGER: &str = "n8n-nodes-base.errorTrigger";
-const SCHEDULE_TRIGGER: &str = "n8n-nodes-base.scheduleTrigger";
-
-const BASE: &str = "n8n-nodes-base.";
-const LANGCHAIN: &str = "@n8n/n8n-nodes-langchain.";
-
-/// Types of `n8n-nodes-base` with webhooks, as 2.41.1 has them: their nodes get a `webhookId`, and n8n takes every
-/// one of them for something that can start a workflow, even `slack` and `wait`.
-const WITH_WEBHOOKS: &str = " activeCampaignTrigger acuitySchedulingTrigger affinityTrigger asanaTrigger \
-    autopilotTrigger awsSnsTrigger bitbucketTrigger boxTrigger calTrigger calendlyTrigger chargebeeTrigger \
-    ciscoWebexTrigger clickUpTrigger convertKitTrigger copperTrigger currentsTrigger customerIoTrigger discord \
-    emailSend emeliaTrigger eventbriteTrigger facebookLeadAdsTrigger facebookTrigger figmaTrigger flowTrigger form \
-    formIoTrigger formTrigger formstackTrigger getResponseTrigger github githubTrigger gitlabTrigger gmail \
-    googleChat gumroadTrigger helpScoutTrigger hubspotTrigger invoiceNinjaTrigger jiraTrigger jotFormTrigger \
-    keapTrigger koBoToolboxTrigger lemlistTrigger linearTrigger loneScaleTrigger mailchimpTrigger \
-    mailerLiteTrigger mailjetTrigger mauticTrigger microsoftOutlook microsoftTeams microsoftTeamsTrigger \
-    netlifyTrigger onfleetTrigger payPalTrigger pipedriveTrigger postmarkTrigger pushcutTrigger sendInBlueTrigger \
-    shopifyTrigger slack slackTrigger stravaTrigger stripeTrigger surveyMonkeyTrigger taigaTrigger telegram \
-    telegramTrigger theHiveProjectTrigger theHiveTrigger trelloTrigger twilioTrigger typeformTrigger \
-    venafiTlsProtectCloudTrigger wait webflowTrigger webhook whatsApp whatsAppTrigger wiseTrigger \
-    wooCommerceTrigger workableTrigger wufooTrigger zendeskTrigger ";
-const LANGCHAIN_WITH_WEBHOOKS: &str = " chat chatTrigger mcpTrigger microsoftAgent365Trigger ";
 
 /// A node's type; every stored node has one.
 pub fn type_of(node: &Value) -> &str {
@@ -41,32 +22,6 @@ pub fn type_of(node: &Value) -> &str {
 
 pub fn is_enabled(node: &Value) -> bool {
     node["disabled"] != json!(true)
-}
-
-/// The sandbox takes every type of n8n's two packages for known; it has no list of the 630.
-pub fn is_known(of: &str) -> bool {
-    of.starts_with(BASE) || of.starts_with(LANGCHAIN)
-}
-
-fn has_webhooks(of: &str) -> bool {
-    let listed = |names: &str, name: &str| names.contains(&format!(" {name} "));
-    of.strip_prefix(BASE).is_some_and(|name| listed(WITH_WEBHOOKS, name))
-        || of
-            .strip_prefix(LANGCHAIN)
-            .is_some_and(|name| listed(LANGCHAIN_WITH_WEBHOOKS, name))
-}
-
-/// Can a node of this type start a workflow, by n8n's reckoning?
-fn is_start(of: &str) -> bool {
-    if of == "n8n-nodes-base.manualTrigger" || of == "@n8n/n8n-nodes-langchain.manualChatTrigger" {
-        return false;
-    }
-    let old = [
-        "n8n-nodes-base.cron",
-        "n8n-nodes-base.interval",
-        "n8n-nodes-base.emailReadImap",
-    ];
-    is_known(of) && (of.ends_with("Trigger") || has_webhooks(of) || old.contains(&of))
 }
 
 /// Gives an id to each node without one, and a `webhookId` to each node whose type has webhooks.
@@ -102,24 +57,7 @@ pub fn broken_trigger(nodes: &[Value]) -> Option<String> {
 }
 
 fn is_broken(node: &Value) -> bool {
-    let intervals = node["parameters"]["rule"]["interval"].as_array();
-    is_enabled(node)
-        && type_of(node) == SCHEDULE_TRIGGER
-        && intervals.into_iter().flatten().any(|interval| {
-            let expression = interval["expression"].as_str().unwrap_or_default();
-            interval["field"] == "cronExpression" && !is_cron(expression)
-        })
-}
-
-fn is_cron(expression: &str) -> bool {
-    let fields: Vec<&str> = expression.split_whitespace().collect();
-    let plain = |field: &&str| {
-        field.chars().all(|c| c.is_ascii_digit() || "*/,-?LW#".contains(c))
-            || field
-                .split([',', '-', '/'])
-                .all(|part| part.len() == 3 || part.parse::<u32>().is_ok())
-    };
-    (5..=6).contains(&fields.len()) && fields.iter().all(plain)
+    !dead_schedules(node).is_empty()
 }
 
 /// Why this version may not be published, in n8n's words; `None` when it may.
@@ -134,8 +72,7 @@ pub fn refusal(nodes: &[Value], connections: &Value) -> Option<String> {
     let mut lines = Vec::new();
     for node in nodes {
         let issues = issues(node);
-        let checked = is_start(type_of(node)) || is_connected(node, connections);
-        if is_enabled(node) && checked && !issues.is_empty() {
+        if is_looked_at(node, connections) && !issues.is_empty() {
             let name = node["name"].as_str().unwrap_or_default();
             lines.push(format!("Node \"{name}\":\n  - {}", issues.join("\n  - ")));
         }
@@ -148,67 +85,4 @@ pub fn refusal(nodes: &[Value], connections: &Value) -> Option<String> {
             lines.join("\n\n")
         )
     })
-}
-
-fn is_connected(node: &Value, connections: &Value) -> bool {
-    let name = node["name"].as_str().unwrap_or_default();
-    let targets = |types: &Value| {
-        let outputs = types.as_object().into_iter().flatten().map(|(_, outputs)| outputs);
-        let lists = outputs.flat_map(|outputs| outputs.as_array().into_iter().flatten());
-        let mut targets = lists.flat_map(|targets| targets.as_array().into_iter().flatten());
-        targets.any(|target| target["node"] == name)
-    };
-    connections.get(name).is_some()
-        || connections
-            .as_object()
-            .into_iter()
-            .flatten()
-            .any(|(_, types)| targets(types))
-}
-
-/// The few checks of parameters and credentials the sandbox knows.
-fn issues(node: &Value) -> Vec<String> {
-    let parameters = &node["parameters"];
-    let empty = |name: &str| match &parameters[name] {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Object(locator) if locator.contains_key("__rl") => {
-            matches!(&locator.get("value"), None | Some(Value::Null)) || locator["value"] == ""
-        }
-        _ => false,
-    };
-    let (credential, needed): (Option<&str>, &[&str]) = match type_of(node) {
-        "n8n-nodes-base.httpRequest" => (None, &["url"]),
-        EXECUTE_WORKFLOW_TRIGGER => {
-            let version = node["typeVersion"].as_f64().unwrap_or(1.0);
-            let source = parameters["inputSource"].as_str().unwrap_or("workflowInputs");
-            let inputs: &[&str] = if version >= 1.1 && source == "workflowInputs" {
-                &["workflowInputs"]
-            } else {
-                &[]
-            };
-            (None, inputs)
-        }
-        "n8n-nodes-base.googleSheets" => (Some("googleSheetsOAuth2Api"), &["documentId", "sheetName"]),
-        "n8n-nodes-base.googleCalendar" => (Some("googleCalendarOAuth2Api"), &["calendar"]),
-        _ => (None, &[]),
-    };
-    let mut issues = Vec::new();
-    let own_choice = parameters["authentication"]
-        .as_str()
-        .is_some_and(|choice| choice != "oAuth2");
-    if let Some(needed) = credential
-        && !own_choice
-        && node["credentials"][needed].is_null()
-    {
-        issues.push(format!("Missing required credential: {needed}"));
-    }
-    let missing: Vec<&str> = needed.iter().copied().filter(|name| empty(name)).collect();
-    if !missing.is_empty() {
-        issues.push(format!(
-            "Missing or invalid required parameters: {}",
-            missing.join(", ")
-        ));
-    }
-    issues
 }

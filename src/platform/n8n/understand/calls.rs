@@ -44,6 +44,7 @@ impl<'a> Pass<'a> {
             Ok(resource) => {
                 if nodes::is_call(node.kind) && !node.disabled && resource != self.resource {
                     self.out.calls.insert(resource.to_owned());
+                    self.check_callee_runs(node, resource);
                 }
                 let id = Path::expression(&["resources", resource, "id"]);
                 match &value {
@@ -71,6 +72,20 @@ impl<'a> Pass<'a> {
                 self.refuse_node(node, why.words(target, cached), hint);
                 Value::Null
             }
+        }
+    }
+
+    /// n8n publishes nothing that calls what is not published.
+    fn check_callee_runs(&mut self, node: Node<'_>, resource: &str) {
+        let mut others = self.templates.templates.iter();
+        let runs = others.any(|template| template.resource == resource && template.active);
+        if self.active && !runs {
+            let version = self.templates.version_file;
+            self.refuse_node(
+                node,
+                format!("it calls `{resource}`, which is not to be published, and n8n publishes nothing that calls such a workflow"),
+                format!("write `active = true` to `[resources.{resource}]` in {version}"),
+            );
         }
     }
 

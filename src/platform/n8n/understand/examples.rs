@@ -18,6 +18,8 @@ pub struct Version {
     pub exports: Vec<(&'static str, Value)>,
     pub credentials: BTreeMap<String, CredentialSlot>,
     pub webhooks: BTreeMap<String, WebhookSlot>,
+    /// The resources that run.
+    pub active: Vec<&'static str>,
 }
 
 impl Version {
@@ -26,6 +28,11 @@ impl Version {
             exports: exports.into_iter().collect(),
             ..Self::default()
         }
+    }
+
+    pub fn active(mut self, resource: &'static str) -> Self {
+        self.active.push(resource);
+        self
     }
 
     pub fn credential(mut self, slot: &str, kind: &str, template_name: &str) -> Self {
@@ -65,6 +72,7 @@ impl Version {
                     resource,
                     kind: Kind::new("n8n.workflow"),
                     source,
+                    active: self.active.contains(resource),
                 })
                 .collect(),
             credentials: &self.credentials,

@@ -16,6 +16,7 @@ mod designer;
 mod entrances;
 mod import;
 mod parameters;
+pub mod publishing;
 mod said;
 mod settings;
 mod webhooks;
@@ -46,6 +47,7 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
             designer: &designer,
             resource: template.resource,
             source: template.source,
+            active: template.active,
             problems: Vec::new(),
             refused: Causes::default(),
             warned: Causes::default(),
@@ -87,6 +89,8 @@ struct Pass<'a> {
     designer: &'a Designer<'a>,
     resource: &'a str,
     source: &'a Source,
+    /// Whether it runs while its tenant is active.
+    active: bool,
     problems: Vec<Problem>,
     /// What is wrong in nodes, and what is worth a warning there.
     refused: Causes,
@@ -198,6 +202,10 @@ impl<'a> Pass<'a> {
             .filter(|groups| !groups.is_empty());
         if let Some(groups) = groups {
             template.insert("nodeGroups".to_owned(), Value::Array(groups.clone()));
+        }
+        let connections = template.get("connections").cloned().unwrap_or_default();
+        if let Some(nodes) = template.get("nodes").and_then(Value::as_array).cloned() {
+            self.publishing(&nodes, &connections);
         }
         self.out.template = Value::Object(template);
         self.tell_left_out();

@@ -68,6 +68,9 @@ impl Pass<'_> {
                 (!tags.is_empty()).then_some(Value::Array(tags))
             }
             _ => {
+                if key == "timezone" {
+                    self.check_timezone(value);
+                }
                 self.check_text("settings", key, value);
                 Some(value.clone())
             }
@@ -200,7 +203,10 @@ mod tests {
                 json!({"timeZone": "UTC"}),
                 ["settings.timeZone", "did you mean `timezone`?"],
             ),
-            (json!({"timezone": ID}), ["settings.timezone", ID]),
+            (
+                json!({"saveDataErrorExecution": ID}),
+                ["settings.saveDataErrorExecution", ID],
+            ),
         ] {
             set(written).refuses(&words);
         }
