@@ -18,6 +18,7 @@ mod deprovision;
 mod doctor;
 mod drift;
 mod export;
+mod exports;
 mod gates;
 mod hostile_amounts;
 mod hostile_canaries;

@@ -87,14 +87,37 @@ pub struct Designer<'a> {
     traces: BTreeSet<Trace<'a>>,
 }
 
+/// Why a file holds no workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoWorkflow {
+    /// So many.
+    Several(usize),
+    Other(&'static str),
+}
+
+impl NoWorkflow {
+    /// What it holds instead, and what to do about it.
+    pub fn words(self, file: &str) -> (String, String) {
+        match self {
+            NoWorkflow::Several(count) => (
+                format!("it holds {count} workflows, and each is a resource of its own"),
+                format!(
+                    "give each a file: `jq '.[0]' {file} > first.json`, `jq '.[1]' …`; or let n8n write them so: `n8n export:workflow --all --separate --output=DIR`"
+                ),
+            ),
+            NoWorkflow::Other(why) => (why.to_owned(), "export the workflow again".to_owned()),
+        }
+    }
+}
+
 /// The workflow in a template file. Exports come bare, as a list of one (`n8n export:workflow`), or wrapped in
 /// `workflow` (n8n's template library) or `data` (its internal API).
-pub fn workflow(value: &Value) -> Result<&Map<String, Value>, &'static str> {
+pub fn workflow(value: &Value) -> Result<&Map<String, Value>, NoWorkflow> {
     let unwrapped = match value {
         Value::Array(list) => match list.as_slice() {
             [one] => one,
-            [] => return Err("it is an empty list"),
-            _ => return Err("it is a list of several workflows: put each into a file of its own"),
+            [] => return Err(NoWorkflow::Other("it is an empty list")),
+            several => return Err(NoWorkflow::Several(several.len())),
         },
         other => other,
     };
@@ -102,7 +125,9 @@ pub fn workflow(value: &Value) -> Result<&Map<String, Value>, &'static str> {
         let inner = unwrapped.get(key)?.as_object()?;
         (unwrapped.get("nodes").is_none() && inner.contains_key("nodes")).then_some(inner)
     });
-    inner.or(unwrapped.as_object()).ok_or("expected a JSON object")
+    inner
+        .or(unwrapped.as_object())
+        .ok_or(NoWorkflow::Other("expected a JSON object"))
 }
 
 /// Whether upa leaves it alone.
@@ -196,9 +221,12 @@ impl<'a> Designer<'a> {
             }
             let name = node.get("name").and_then(Value::as_str).unwrap_or_default();
             let is_plain = !path.contains(':') && node.get("disabled") != Some(&Value::Bool(true));
+            let version = node.get("typeVersion").and_then(Value::as_f64).unwrap_or(1.0);
             for folder in ["webhook", "form", "mcp"].into_iter().filter(|_| is_plain) {
                 let door = Door { resource, node: name };
-                self.addresses.entry(format!("{folder}/{path}")).or_insert(door);
+                // The first MCP triggers answer one address below.
+                let below = if folder == "mcp" && version < 2.0 { "/sse" } else { "" };
+                self.addresses.entry(format!("{folder}/{path}{below}")).or_insert(door);
             }
             for uuid in UUID.find_iter(path) {
                 self.trace(uuid.as_str(), Target::Address(resource), false);

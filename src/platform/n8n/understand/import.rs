@@ -144,8 +144,8 @@ impl Pass<'_> {
         named
     }
 
-    /// The connections between nodes that are there. One that names a node that is almost there is a slip, and a workflow of
-    /// which none is left is no workflow.
+    /// The connections between nodes that are there. One that names almost a node which nothing else reaches is a slip, and a
+    /// workflow of which none is left is no workflow.
     pub fn connected(&mut self, connections: &Map<String, Value>, names: &BTreeSet<String>) -> Map<String, Value> {
         let mut out = Map::new();
         let mut unknown: BTreeSet<String> = BTreeSet::new();
@@ -184,20 +184,34 @@ impl Pass<'_> {
                 out.insert(from.clone(), Value::Object(kept));
             }
         }
+        let connected = |name: &str| {
+            let ends = out.values().filter_map(Value::as_object).flat_map(Map::values);
+            let ends = ends
+                .filter_map(Value::as_array)
+                .flatten()
+                .filter_map(Value::as_array)
+                .flatten();
+            let mut ends = ends.filter_map(|end| end.get("node").and_then(Value::as_str));
+            out.contains_key(name) || ends.any(|end| end == name)
+        };
+        let mut slips = Vec::new();
         // Names may be missing only because looking for them ended early.
         for name in unknown.into_iter().take(ENOUGH.saturating_sub(self.found())) {
-            let meant = did_you_mean(&name, names.iter().map(String::as_str));
+            // A node that was renamed, and is reached by nothing now, is meant.
+            let lonely = names.iter().map(String::as_str).filter(|name| !connected(name));
+            let meant = did_you_mean(&name, lonely);
             if meant.is_none() && left > 0 {
                 self.left_out.edges.insert(format!("\"{name}\""));
                 continue;
             }
             let place = self.source.find(&name);
             let problem = Problem::configuration(format!("a connection names node \"{name}\", which does not exist"));
-            self.refuse(problem.at(place).hint(match meant {
+            slips.push(problem.at(place).hint(match meant {
                 Some(name) => format!("did you mean \"{name}\"?"),
                 None => "export the workflow again".to_owned(),
             }));
         }
+        self.problems.extend(slips);
         out
     }
 
@@ -377,7 +391,11 @@ mod tests {
     #[test]
     fn connections_of_nodes_that_are_not_there_are_left_out_unless_all_are_or_it_is_a_slip() {
         let end = |name: &str| json!({"node": name, "type": "main", "index": 0});
-        let nodes = || vec![node("First", SET, json!({})), node("Second", SET, json!({}))];
+        let nodes = || {
+            ["First", "Second", "Third"]
+                .map(|name| node(name, SET, json!({})))
+                .to_vec()
+        };
         let connected = |connections: Value| {
             let mut main = export("Main", "AAAABBBBCCCC0000", nodes());
             main["connections"] = connections;
@@ -397,8 +415,10 @@ mod tests {
                 "main: left out, as n8n's editor does: connections of nodes that are not there (\"Nobody at all\", \"Task-manager-agent\")"
             ]
         );
-        connected(json!({"First": {"main": [[end("Secnod"), end("Second")]]}}))
+        connected(json!({"First": {"main": [[end("Secnod"), end("Third")]]}}))
             .refuses(&["node \"Secnod\"", "did you mean \"Second\"?"]);
+        // n8n numbers nodes: one that is reached already is not meant.
+        connected(json!({"First": {"main": [[end("Second1"), end("Second")]]}})).ready();
         connected(json!({"First": {"main": [[end("Something else")]]}}))
             .refuses(&["node \"Something else\"", "export"]);
         for odd in [

@@ -160,7 +160,10 @@ impl<'a> Pass<'a> {
         let source = self.source;
         let workflow = match designer::workflow(&source.value) {
             Ok(workflow) => workflow,
-            Err(why) => return self.refuse_file(format!("this is not a workflow: {why}"), "export the workflow again"),
+            Err(why) => {
+                let (why, hint) = why.words(&source.file);
+                return self.refuse_file(format!("this is not a workflow: {why}"), &hint);
+            }
         };
         self.keys(workflow);
         let (Some(list), Some(connections)) = (

@@ -13,7 +13,7 @@ impl Pass<'_> {
     pub fn settings(&mut self, settings: Option<&Value>) -> Value {
         let mut out = Map::new();
         for (key, value) in settings.and_then(Value::as_object).into_iter().flatten() {
-            if nodes::SETTINGS_DROPPED.contains(&&**key) || value.is_null() {
+            if nodes::SETTINGS_DROPPED.contains(&&**key) || value.is_null() || value == "" {
                 continue;
             }
             if !nodes::SETTINGS_KEYS.contains(&&**key) {
@@ -38,7 +38,6 @@ impl Pass<'_> {
                 }
             }
             "callerIds" => Some(self.caller_ids(&text_of(value)?)),
-            "callerPolicy" if value == "" => None,
             "callerPolicy" if value == "any" => {
                 let place = self.source.find("callerPolicy");
                 self.warn(
