@@ -6,6 +6,7 @@
 pub mod expression;
 pub mod render;
 pub mod source;
+mod twice;
 
 pub use expression::{Path, Piece};
 pub use render::{Fault, Guard, MOST, MOST_TOGETHER, Scope, cost, render};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::render::{MOST, cost};
+use super::twice::twice;
 use crate::number;
 use crate::problem::{ENOUGH, Place, Problem};
 use crate::symbol;
@@ -43,11 +44,18 @@ impl Source {
                 ))
                 .at(Place::new(file, text, at..at + written.len()))
                 .hint("integers have 64 bits, other numbers 17 digits; write anything else as text, in quotes")),
-                None => Ok(Self {
-                    file: file.to_owned(),
-                    text: text.clone(),
-                    value,
-                }),
+                None => match twice(text) {
+                    Some((key, at)) => Err(Problem::configuration(format!(
+                        "`{key}` stands twice in one object, and only the last of them counts"
+                    ))
+                    .at(Place::new(file, text, at))
+                    .hint("remove one of them")),
+                    None => Ok(Self {
+                        file: file.to_owned(),
+                        text: text.clone(),
+                        value,
+                    }),
+                },
             },
             Err(error) => {
                 let at = offset(text, error.line(), error.column());
@@ -81,8 +89,11 @@ impl Source {
     pub fn find(&self, needle: &str) -> Place {
         let quoted = Value::from(needle).to_string();
         let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(needle);
-        match self.text.find(escaped) {
-            Some(at) => Place::new(&*self.file, &self.text, at..at + escaped.len()),
+        let ascii = in_ascii(escaped);
+        let spelled = [escaped, &ascii].into_iter();
+        let mut found = spelled.filter_map(|spelled| Some((self.text.find(spelled)?, spelled.len())));
+        match found.next() {
+            Some((at, length)) => Place::new(&*self.file, &self.text, at..at + length),
             None => Place::file(&*self.file),
         }
     }
@@ -90,6 +101,10 @@ impl Source {
     /// The place where a node is named.
     pub fn find_name(&self, name: &str) -> Place {
         let quoted = Value::from(name).to_string();
+        let quoted = match self.text.contains(&quoted) {
+            true => quoted,
+            false => in_ascii(&quoted),
+        };
         let mut from = 0;
         while let Some(found) = self.text.get(from..).and_then(|rest| rest.find(&quoted)) {
             let at = from + found;
@@ -101,6 +116,22 @@ impl Source {
         }
         self.find(name)
     }
+}
+
+/// A JSON string as some tools write it: every letter that is not of ASCII escaped.
+fn in_ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_ascii() {
+            true => out.push(letter),
+            false => {
+                let mut units = [0; 2];
+                let units = letter.encode_utf16(&mut units).iter();
+                units.for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+            }
+        }
+    }
+    out
 }
 
 /// The first escape of a reserved character: written as they are, they do not come this far.

@@ -10,7 +10,7 @@ use super::settings::{Account, Git, Policy, Section};
 use super::toml::Toml;
 use super::{
     Entry, Files, Loaded, Settings, Tenant, TenantFile, Version, VersionFile, Workspace, accounts, check, hidden_text,
-    release,
+    lookalikes, release,
 };
 use crate::platform::{Registry, Template, Templates};
 use crate::problem::{Code, Place, Problem, did_you_mean, listed};
@@ -39,6 +39,7 @@ pub fn load(files: &Files) -> Loaded {
     problems.extend(check::check(&workspace, files));
     problems.extend(wrong.iter().flat_map(|wrong| wrong.check(&workspace, files)));
     problems.extend(hidden_text::check(&workspace, files));
+    problems.extend(lookalikes::check(&workspace));
     problems.sort_by(|a, b| place_key(a).cmp(&place_key(b)));
     problems.dedup_by(|later, earlier| later.repeats(earlier));
     Loaded {

@@ -12,6 +12,7 @@ mod hidden_text;
 pub mod inputs;
 pub mod integrations;
 pub mod load;
+mod lookalikes;
 mod names;
 pub mod release;
 pub mod salvage;

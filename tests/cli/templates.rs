@@ -355,3 +355,34 @@ fn a_client_on_a_version_that_is_not_released() {
     help: use a released version, or promote this one by changing its `stage`
     "#);
 }
+
+/// A key that counts only the second time it is written, and expressions of other languages.
+#[test]
+fn what_reads_otherwise_than_it_is_written() {
+    let space = Space::with(&["ana"]);
+    let text = space.read(&format!("{TEMPLATES}/assistant.json"));
+    let first = text.find("\"firstMessage\"").unwrap();
+    let twice = format!("{}\"firstMessage\": \"Hi\", {}", &text[..first], &text[first..]);
+    space.write(&format!("{TEMPLATES}/assistant.json"), twice);
+    product::release(&space);
+    let refused = space.refused();
+    for words in [
+        "`firstMessage` stands twice in one object",
+        "remove one of them",
+        "assistant.json:",
+    ] {
+        assert!(refused.stderr.contains(words), "{refused}");
+    }
+    let mut assistant = product::assistant();
+    assistant["firstMessage"] = json!("{{ inputs.greeting }}, ${inputs.greeting}, {{name}} of {{ inputs.nothing }}");
+    template(&space, "assistant.json", &assistant);
+    product::release(&space);
+    space.commit("lookalikes");
+    let validated = space.upa(&["validate"]).exits(0);
+    let told = validated.stderr.matches("is no expression of a template").count();
+    assert_eq!(told, 2, "{validated}");
+    assert!(
+        validated.stderr.contains("write `<%= inputs.greeting %>`"),
+        "{validated}"
+    );
+}

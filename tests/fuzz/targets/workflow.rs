@@ -38,6 +38,7 @@ pub fn look(bytes: &[u8]) {
         resource,
         kind: Kind::new(WORKFLOW),
         source,
+        active: true,
     };
     let no_names: BTreeMap<String, WebhookSlot> = BTreeMap::new();
     let understood = understand::prepare(&Templates {

@@ -19,6 +19,7 @@ mod parameters;
 pub mod publishing;
 mod said;
 mod settings;
+mod ties;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::designer::{Door, Target};
+use super::designer::Door;
 use super::{Node, Pass};
 use crate::platform::n8n::nodes;
 use crate::problem::Problem;
@@ -188,44 +188,6 @@ impl Pass<'_> {
         );
         cut
     }
-
-    /// Refuses a text outside of nodes that ties tenants to the designer's instance.
-    pub fn check_text(&mut self, within: &str, key: &str, value: &Value) {
-        for text in strings(value) {
-            if let Some((why, hint)) = self.tie(&format!("{within}.{key}"), text) {
-                let place = self.source.find(text);
-                self.refuse(Problem::configuration(why).at(place).hint(hint));
-            }
-        }
-    }
-
-    /// Why a text cannot be given to tenants, and what to write instead.
-    fn tie(&self, key: &str, text: &str) -> Option<(String, String)> {
-        let (_, trace) = self.designer.found_in(text)?;
-        let found = &trace.text;
-        Some(match &trace.target {
-            Target::Address(resource) => (
-                format!(
-                    "`{key}` holds the address `{found}` of workflow `{resource}`, as it is in the designer's instance"
-                ),
-                "write `<%= webhooks.….url %>` instead".to_owned(),
-            ),
-            Target::Workflow(resource) => (
-                format!("`{key}` holds the id `{found}` of workflow `{resource}`, as it is in the designer's instance"),
-                format!("write `<%= resources.{resource}.id %>` instead"),
-            ),
-            Target::Credential(name) => (
-                format!(
-                    "`{key}` holds the id `{found}` of the credential \"{name}\", as it is in the designer's instance"
-                ),
-                "write `<%= credentials.….id %>` instead".to_owned(),
-            ),
-            Target::Instance => (
-                format!("`{key}` holds `{found}`, which n8n gave to something of the designer's instance"),
-                "remove it, or render it from an input: `<%= inputs.… %>`".to_owned(),
-            ),
-        })
-    }
 }
 
 /// A text for a message.
@@ -236,7 +198,8 @@ fn short(text: &str) -> String {
     }
 }
 
-fn strings(value: &Value) -> Vec<&str> {
+/// Every text in a value.
+pub fn strings(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(items) => items.iter().flat_map(strings).collect(),
