@@ -125,10 +125,10 @@ pub fn issues(node: &Value) -> Vec<String> {
         }
         _ => false,
     };
+    let version = node["typeVersion"].as_f64().unwrap_or(1.0);
     let (credential, needed): (Option<&str>, &[&str]) = match type_of(node) {
         "n8n-nodes-base.httpRequest" => (None, &["url"]),
         EXECUTE_WORKFLOW_TRIGGER => {
-            let version = node["typeVersion"].as_f64().unwrap_or(1.0);
             let source = parameters["inputSource"].as_str().unwrap_or("workflowInputs");
             let inputs: &[&str] = if version >= 1.1 && source == "workflowInputs" {
                 &["workflowInputs"]
@@ -137,7 +137,7 @@ pub fn issues(node: &Value) -> Vec<String> {
             };
             (None, inputs)
         }
-        "n8n-nodes-base.googleSheets" => (Some("googleSheetsOAuth2Api"), &["documentId", "sheetName"]),
+        "n8n-nodes-base.googleSheets" => sheets(version, parameters),
         "n8n-nodes-base.googleCalendar" => (Some("googleCalendarOAuth2Api"), &["calendar"]),
         _ => (None, &[]),
     };
@@ -159,4 +159,57 @@ pub fn issues(node: &Value) -> Vec<String> {
         ));
     }
     issues
+}
+
+/// What a Google Sheets node needs: it depends on its version and on what it does.
+fn sheets(version: f64, parameters: &Value) -> (Option<&'static str>, &'static [&'static str]) {
+    let of = |name: &str| parameters[name].as_str().unwrap_or_default();
+    let spreadsheet = of("resource") == "spreadsheet";
+    let credential = (version >= 2.0).then_some("googleSheetsOAuth2Api");
+    let needed: &[&str] = match (spreadsheet, of("operation")) {
+        (true, "deleteSpreadsheet") if version >= 3.0 => &["documentId"],
+        (true, _) => &[],
+        (false, _) if version < 3.0 => &["sheetId"],
+        (false, "create") => &["documentId"],
+        (false, _) => &["documentId", "sheetName"],
+    };
+    (credential, needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Each was published on n8n 2.41.1.
+    #[test]
+    fn what_a_google_sheets_node_needs() {
+        for (version, parameters, expected) in [
+            (1.0, json!({}), "sheetId"),
+            (1.0, json!({"resource": "spreadsheet", "operation": "create"}), ""),
+            (2.0, json!({"operation": "append"}), "sheetId"),
+            (3.0, json!({"operation": "create"}), "documentId"),
+            (4.7, json!({}), "documentId, sheetName"),
+            (
+                4.7,
+                json!({"operation": "appendOrUpdate", "documentId": "x"}),
+                "sheetName",
+            ),
+            (4.7, json!({"resource": "spreadsheet", "operation": "create"}), ""),
+            (
+                4.7,
+                json!({"resource": "spreadsheet", "operation": "deleteSpreadsheet"}),
+                "documentId",
+            ),
+        ] {
+            let chosen = json!({"googleSheetsOAuth2Api": {"id": "1", "name": "x"}});
+            let node = json!({"type": "n8n-nodes-base.googleSheets", "typeVersion": version, "parameters": parameters, "credentials": chosen});
+            let expected: Vec<String> = match expected {
+                "" => Vec::new(),
+                names => vec![format!("Missing or invalid required parameters: {names}")],
+            };
+            assert_eq!(issues(&node), expected, "{version} {parameters}");
+        }
+    }
 }
