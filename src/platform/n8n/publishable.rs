@@ -126,8 +126,10 @@ pub fn issues(node: &Value) -> Vec<String> {
         _ => false,
     };
     let version = node["typeVersion"].as_f64().unwrap_or(1.0);
-    let (credential, needed): (Option<&str>, &[&str]) = match type_of(node) {
-        "n8n-nodes-base.httpRequest" => (None, &["url"]),
+    // Handed to an agent as a tool a node needs the same.
+    let of = type_of(node);
+    let (credential, needed): (Option<&str>, &[&str]) = match of.strip_suffix("Tool").unwrap_or(of) {
+        "n8n-nodes-base.httpRequest" | "n8n-nodes-base.rssFeedRead" => (None, &["url"]),
         EXECUTE_WORKFLOW_TRIGGER => {
             let source = parameters["inputSource"].as_str().unwrap_or("workflowInputs");
             let inputs: &[&str] = if version >= 1.1 && source == "workflowInputs" {
