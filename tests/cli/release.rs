@@ -109,7 +109,7 @@ fn what_cannot_be_released() {
     64 |       "name": "Record it",
        |               ^^^^^^^^^^^
        |
-    help: choose a workflow of this version from the list in n8n (Answer) and export again
+    help: add its export to the version as a resource, or choose one of the version's (Answer) in n8n and export again
     error: not valid JSON: EOF while parsing an object
      --> templates/bot/v1/record.json:1:1
       |

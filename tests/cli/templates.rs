@@ -182,7 +182,7 @@ fn links_are_not_followed() {
     64 |       "name": "Record it",
        |               ^^^^^^^^^^^
        |
-    help: choose a workflow of this version from the list in n8n (Answer) and export again
+    help: add its export to the version as a resource, or choose one of the version's (Answer) in n8n and export again
     error: cannot use `templates/bot/v1/record.json`: it is a symbolic link (to `/etc/hostname`), and links are never followed
     --> templates/bot/v1/record.json
      |
@@ -214,7 +214,7 @@ fn files_that_are_too_large() {
     64 |       "name": "Record it",
        |               ^^^^^^^^^^^
        |
-    help: choose a workflow of this version from the list in n8n (Answer) and export again
+    help: add its export to the version as a resource, or choose one of the version's (Answer) in n8n and export again
     error: cannot use `templates/bot/v1/record.json`: it has 52428800 bytes, and upa reads at most 16777216
     --> templates/bot/v1/record.json
      |
@@ -244,7 +244,7 @@ fn files_that_are_nested_too_deep() {
     64 |       "name": "Record it",
        |               ^^^^^^^^^^^
        |
-    help: choose a workflow of this version from the list in n8n (Answer) and export again
+    help: add its export to the version as a resource, or choose one of the version's (Answer) in n8n and export again
     error: not valid JSON: recursion limit exceeded
      --> templates/bot/v1/record.json:1:61
       |
@@ -284,7 +284,7 @@ fn files_that_are_not_utf_8() {
     64 |       "name": "Record it",
        |               ^^^^^^^^^^^
        |
-    help: choose a workflow of this version from the list in n8n (Answer) and export again
+    help: add its export to the version as a resource, or choose one of the version's (Answer) in n8n and export again
     error: cannot use `templates/bot/v1/record.json`: it is not UTF-8 text
     --> templates/bot/v1/record.json
      |
@@ -326,7 +326,7 @@ fn templates_that_were_edited_added_or_removed_without_a_release() {
     64 |       "name": "Record it",
        |               ^^^^^^^^^^^
        |
-    help: choose a workflow of this version from the list in n8n (Answer) and export again
+    help: add its export to the version as a resource, or choose one of the version's (Answer) in n8n and export again
     error: `templates/bot/v1/assistant.json` was edited without a release: revision 1 has another
     --> templates/bot/v1/assistant.json
      |
