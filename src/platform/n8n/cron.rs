@@ -58,7 +58,9 @@ fn check_range((_, low, high): &Field, range: &str) -> Result<(), String> {
         Some((values, step)) => (values, Some(step)),
         None => (range, None),
     };
-    let step = step.map_or(Some(1), |step| step.parse::<u32>().ok());
+    let step = step.map_or(Some(1), |step| {
+        step.parse::<u32>().ok().filter(|_| !step.starts_with('+'))
+    });
     match step {
         None => return Err("has no number as its step".to_owned()),
         Some(0) => return Err("has a step of zero".to_owned()),
@@ -130,6 +132,7 @@ mod tests {
             ("0 9 * * 8", "its day of the week `8`"),
             ("*/0 * * * *", "a step of zero"),
             ("*/x * * * *", "no number as its step"),
+            ("*/+5 * * * *", "no number as its step"),
             ("5-1 * * * *", "ends before it begins"),
             ("0 9 L * *", "`l` is nothing that n8n takes"),
             ("0 9 ? * *", "`?` is nothing"),

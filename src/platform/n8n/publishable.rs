@@ -3,6 +3,10 @@
 //! Facts were measured on n8n 2.41.1 in November 2026; the sandbox refuses by the same, and the conformance suite holds both
 //! to the real one.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
 use super::cron;
@@ -72,8 +76,9 @@ pub fn may_start(node: &Value) -> bool {
 }
 
 /// Whether n8n looks at a node before it publishes.
-pub fn is_looked_at(node: &Value, connections: &Value) -> bool {
-    node["disabled"] != Value::Bool(true) && (is_start(type_of(node)) || is_connected(node, connections))
+pub fn is_looked_at(node: &Value, connected: &BTreeSet<&str>) -> bool {
+    let is_connected = || connected.contains(node["name"].as_str().unwrap_or_default());
+    node["disabled"] != Value::Bool(true) && (is_start(type_of(node)) || is_connected())
 }
 
 /// Why the cron expressions of a schedule do not run, in n8n's words and in ours.
@@ -92,25 +97,31 @@ pub fn dead_schedules(node: &Value) -> Vec<(&str, String)> {
         .collect()
 }
 
-/// Whether n8n knows a time zone: those of the IANA database, with their old names.
+/// An offset, or an abbreviation of letters, which n8n takes too.
+static OFFSET: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new("^(?:UTC[+-][0-9]{1,2}(?::[0-9]{2})?|[A-Z]{2,5}|local|system|default)$")
+        .unwrap_or_else(|error| panic!("bug: {error}"))
+});
+
+/// Whether n8n knows a time zone: those of the IANA database, with their old names, offsets, and abbreviations.
 pub fn is_timezone(name: &str) -> bool {
-    jiff::tz::TimeZoneDatabase::bundled().get(name).is_ok()
+    OFFSET.is_match(name) || jiff::tz::TimeZoneDatabase::bundled().get(name).is_ok()
 }
 
-fn is_connected(node: &Value, connections: &Value) -> bool {
-    let name = node["name"].as_str().unwrap_or_default();
-    let targets = |types: &Value| {
-        let outputs = types.as_object().into_iter().flatten().map(|(_, outputs)| outputs);
-        let lists = outputs.flat_map(|outputs| outputs.as_array().into_iter().flatten());
-        let mut targets = lists.flat_map(|targets| targets.as_array().into_iter().flatten());
-        targets.any(|target| target["node"] == name)
-    };
-    connections.get(name).is_some()
-        || connections
-            .as_object()
-            .into_iter()
+/// The nodes that a connection begins or ends at.
+pub fn connected(connections: &Value) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for (source, types) in connections.as_object().into_iter().flatten() {
+        names.insert(source.as_str());
+        let outputs = types.as_object().into_iter().flat_map(serde_json::Map::values);
+        let ends = outputs
+            .filter_map(Value::as_array)
             .flatten()
-            .any(|(_, types)| targets(types))
+            .filter_map(Value::as_array)
+            .flatten();
+        names.extend(ends.filter_map(|end| end["node"].as_str()));
+    }
+    names
 }
 
 /// The parameters and credentials that a node must have before n8n publishes it, in n8n's words, for the few types of which

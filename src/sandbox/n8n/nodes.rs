@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::workflow::new_uuid;
 pub use crate::platform::n8n::publishable::is_known;
-use crate::platform::n8n::publishable::{dead_schedules, has_webhooks, is_looked_at, is_start, issues};
+use crate::platform::n8n::publishable::{connected, dead_schedules, has_webhooks, is_looked_at, is_start, issues};
 
 pub const WEBHOOK: &str = "n8n-nodes-base.webhook";
 pub const FORM_TRIGGER: &str = "n8n-nodes-base.formTrigger";
@@ -70,9 +70,10 @@ pub fn refusal(nodes: &[Value], connections: &Value) -> Option<String> {
         );
     }
     let mut lines = Vec::new();
+    let connected = connected(connections);
     for node in nodes {
         let issues = issues(node);
-        if is_looked_at(node, connections) && !issues.is_empty() {
+        if is_looked_at(node, &connected) && !issues.is_empty() {
             let name = node["name"].as_str().unwrap_or_default();
             lines.push(format!("Node \"{name}\":\n  - {}", issues.join("\n  - ")));
         }

@@ -8,6 +8,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::said::{Said, said};
+use crate::platform::n8n::doors::Entrance;
 use crate::platform::n8n::nodes;
 use crate::platform::{Template, Templates};
 
@@ -29,7 +30,7 @@ static UUID: LazyLock<Regex> = LazyLock::new(|| {
 
 /// `https://host/webhook/path`: the address below the host is the first group.
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"https?://[A-Za-z0-9.:\[\]_-]+/((?:webhook|form|mcp)/[^\s"'`<>?#{}\\|^,;)\]]+)"#)
+    Regex::new(r#"\bhttps?://[A-Za-z0-9.:\[\]_-]+/((?:webhook|form|mcp)/[^\s"'`<>?#{}\\|^,;)\]]+)"#)
         .unwrap_or_else(|error| panic!("bug: {error}"))
 });
 
@@ -83,7 +84,7 @@ pub struct Designer<'a> {
     pub by_id: BTreeMap<String, BTreeSet<&'a str>>,
     pub by_name: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Where the workflows are reached below a host, with the node that listens there.
-    addresses: BTreeMap<String, Door<'a>>,
+    addresses: BTreeMap<String, Option<Door<'a>>>,
     traces: BTreeSet<Trace<'a>>,
 }
 
@@ -220,13 +221,25 @@ impl<'a> Designer<'a> {
                 continue;
             }
             let name = node.get("name").and_then(Value::as_str).unwrap_or_default();
-            let is_plain = !path.contains(':') && node.get("disabled") != Some(&Value::Bool(true));
+            let disabled = node
+                .get("disabled")
+                .is_some_and(|value| value == true || value == "true");
+            let is_plain = !path.contains(':') && !disabled;
             let version = node.get("typeVersion").and_then(Value::as_f64).unwrap_or(1.0);
-            for folder in ["webhook", "form", "mcp"].into_iter().filter(|_| is_plain) {
+            let kind = node.get("type").and_then(Value::as_str).and_then(nodes::entrance);
+            let address = match kind.filter(|_| is_plain) {
+                Some(Entrance::Webhook) => Some(format!("webhook/{path}")),
+                Some(Entrance::Form) => Some(format!("form/{path}")),
+                // The first of them answer one address below.
+                Some(Entrance::Mcp) if version < 2.0 => Some(format!("mcp/{path}/sse")),
+                Some(Entrance::Mcp) => Some(format!("mcp/{path}")),
+                _ => None,
+            };
+            if let Some(address) = address {
                 let door = Door { resource, node: name };
-                // The first MCP triggers answer one address below.
-                let below = if folder == "mcp" && version < 2.0 { "/sse" } else { "" };
-                self.addresses.entry(format!("{folder}/{path}{below}")).or_insert(door);
+                // Two nodes at one path may come to have two: which of them is meant is not known.
+                let known = self.addresses.entry(address).or_insert(Some(door));
+                *known = known.filter(|known| *known == door);
             }
             for uuid in UUID.find_iter(path) {
                 self.trace(uuid.as_str(), Target::Address(resource), false);
@@ -247,6 +260,16 @@ impl<'a> Designer<'a> {
         }
     }
 
+    /// The place of a node among those that listen, and the other way round.
+    pub fn number_of(&self, door: Door<'_>) -> usize {
+        self.doors().position(|known| known == door).unwrap_or(usize::MAX)
+    }
+
+    /// The nodes that listen at a path of their own.
+    pub fn doors(&self) -> impl Iterator<Item = Door<'a>> {
+        self.addresses.values().copied().flatten()
+    }
+
     /// A text in which every whole address of a workflow of the version (`https://n8n.example/webhook/lead`) is what `url`
     /// makes of the node that listens there.
     pub fn with_own_addresses(&self, text: &str, mut url: impl FnMut(&str, Door<'a>) -> String) -> Option<String> {
@@ -256,7 +279,7 @@ impl<'a> Designer<'a> {
             let (Some(whole), Some(below)) = (address.get(0), address.get(1)) else {
                 continue;
             };
-            let Some(door) = self.addresses.get(below.as_str().trim_end_matches(['/', '.'])) else {
+            let Some(Some(door)) = self.addresses.get(below.as_str().trim_end_matches(['/', '.'])) else {
                 continue;
             };
             let rest = &below.as_str()[below.as_str().trim_end_matches(['/', '.']).len()..];

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::Pass;
-use crate::platform::n8n::nodes;
+use crate::platform::n8n::{nodes, publishable};
 use crate::problem::{ENOUGH, Place, Problem, did_you_mean, listed};
 
 /// What a document holds and n8n does not take.
@@ -114,10 +114,17 @@ impl Pass<'_> {
         // What connections and expressions refer to keeps its name.
         let working = list.iter().filter(|node| !is_note(node));
         let mut taken: BTreeSet<String> = working.filter_map(name_of).collect();
+        let used: BTreeSet<String> = list.iter().filter_map(name_of).collect();
         let mut free = 0;
         let mut named = Vec::new();
         for node in list {
             let mut node = node.clone();
+            let flags = node.as_object_mut().into_iter().flat_map(|map| map.iter_mut());
+            for (key, value) in flags.filter(|(key, _)| FLAGS.contains(&&***key)) {
+                if let Some(flag) = told(key, value) {
+                    *value = flag;
+                }
+            }
             if is_note(&node) {
                 let name = name_of(&node).filter(|name| !name.is_empty() && !taken.contains(name));
                 let name = name.unwrap_or_else(|| {
@@ -128,8 +135,7 @@ impl Pass<'_> {
                             number => format!("Sticky Note{number}"),
                         };
                         free += 1;
-                        let used = list.iter().any(|other| name_of(other).as_ref() == Some(&name));
-                        if !used && !taken.contains(&name) {
+                        if !used.contains(&name) && !taken.contains(&name) {
                             return name;
                         }
                     }
@@ -184,21 +190,16 @@ impl Pass<'_> {
                 out.insert(from.clone(), Value::Object(kept));
             }
         }
-        let connected = |name: &str| {
-            let ends = out.values().filter_map(Value::as_object).flat_map(Map::values);
-            let ends = ends
-                .filter_map(Value::as_array)
-                .flatten()
-                .filter_map(Value::as_array)
-                .flatten();
-            let mut ends = ends.filter_map(|end| end.get("node").and_then(Value::as_str));
-            out.contains_key(name) || ends.any(|end| end == name)
-        };
+        let whole = Value::Object(out.clone());
+        let connected = publishable::connected(&whole);
         let mut slips = Vec::new();
         // Names may be missing only because looking for them ended early.
         for name in unknown.into_iter().take(ENOUGH.saturating_sub(self.found())) {
             // A node that was renamed, and is reached by nothing now, is meant.
-            let lonely = names.iter().map(String::as_str).filter(|name| !connected(name));
+            let lonely = names
+                .iter()
+                .map(String::as_str)
+                .filter(|name| !connected.contains(name));
             let meant = did_you_mean(&name, lonely);
             if meant.is_none() && left > 0 {
                 self.left_out.edges.insert(format!("\"{name}\""));
@@ -262,6 +263,7 @@ fn told(key: &str, value: &Value) -> Option<Value> {
             "false" | "" => Some(json!(false)),
             _ => None,
         },
+        Value::Number(_) | Value::Array(_) | Value::Object(_) if FLAGS.contains(&key) => None,
         other => Some(other.clone()),
     }
 }

@@ -74,7 +74,8 @@ pub fn prepare(templates: &Templates<'_>) -> Result<BTreeMap<String, Prepared>, 
         prepared.insert(template.resource.to_owned(), pass.out);
     }
     webhooks::tell_apart(templates, &mut prepared, &unnamed);
-    webhooks::name_addresses(&mut prepared);
+    let doors: Vec<_> = designer.doors().collect();
+    webhooks::name_addresses(&mut prepared, &doors);
     problems.extend(webhooks::check_names(templates, &prepared));
     problems.extend(calls::check_cycles(templates, &prepared));
     if problems.is_empty() {

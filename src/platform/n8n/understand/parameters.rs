@@ -1,6 +1,6 @@
 //! A node's parameters, leaf by leaf.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -156,18 +156,21 @@ impl Pass<'_> {
     /// A text with the tenant's own addresses where the designer's stand. What each is called is known once all workflows
     /// of the version are: see [`super::webhooks::name_addresses`].
     fn with_own_addresses(&mut self, node: Node<'_>, key: &str, text: String) -> String {
-        let mut found = BTreeSet::new();
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        let designer = self.designer;
         let url = |address: &str, door: Door<'_>| {
-            found.insert((address.to_owned(), door.resource.to_owned()));
-            super::webhooks::unnamed_url(door.resource, door.node)
+            found
+                .entry(door.resource.to_owned())
+                .or_insert_with(|| address.to_owned());
+            super::webhooks::unnamed_url(designer.number_of(door))
         };
-        let Some(own) = self.designer.with_own_addresses(&text, url) else {
+        let Some(own) = designer.with_own_addresses(&text, url) else {
             return text;
         };
-        for (address, resource) in found {
+        for (resource, address) in found {
             self.warn_node(
                 node,
-                format!("`{key}` holds the address {address} of workflow `{resource}`: each tenant gets its own there"),
+                format!("`{key}` holds an address of workflow `{resource}`: each tenant gets its own there"),
                 "if it is another service's, whose address only looks like it, render it from an input",
                 &address,
             );
@@ -356,6 +359,32 @@ mod tests {
             "<%= webhooks.calls.url %>"
         );
         beside(node("N", CODE, json!({"jsCode": "'AAAABBBBCCCC0001'"}))).refuses(&["AAAABBBBCCCC0001"]);
+    }
+
+    /// Which node is meant is said by its address alone: a name like it, another method or one that is off leads nowhere else.
+    #[test]
+    fn an_address_of_several_nodes_is_nobodys_and_a_name_is_no_address() {
+        let http = "n8n-nodes-base.httpRequest";
+        let hook = |name: &str, more: Value| with(node(name, WEBHOOK, json!({"path": "lead"})), more);
+        let calls = |nodes: Vec<Value>| {
+            let mut nodes = nodes;
+            nodes.push(node("N", http, json!({"url": "https://n8n.x/webhook/lead"})));
+            Version::of([("main", export("Main", "AAAABBBBCCCC0000", nodes))])
+        };
+        let named = calls(vec![hook("POST webhook/lead \"%> \u{1f}1", json!({}))]);
+        assert_eq!(named.node("main", "N")["parameters"]["url"], "<%= webhooks.lead.url %>");
+        let mut post = hook("P", json!({}));
+        post["parameters"]["httpMethod"] = json!("POST");
+        calls(vec![hook("G", json!({})), post]).refuses(&["node \"N\"", "webhook/lead"]);
+        for off in [json!(true), json!("true")] {
+            calls(vec![hook("Off", json!({"disabled": off}))]).refuses(&["node \"N\"", "webhook/lead"]);
+        }
+        let form = node("N", http, json!({"url": "https://n8n.x/form/lead"}));
+        Version::of([(
+            "main",
+            export("Main", "AAAABBBBCCCC0000", vec![hook("In", json!({})), form]),
+        )])
+        .refuses(&["node \"N\"", "form/lead"]);
     }
 
     /// What people call things themselves is a word, also where it is an address or an id elsewhere.

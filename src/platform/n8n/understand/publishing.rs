@@ -38,7 +38,8 @@ impl Pass<'_> {
             );
         }
         let mut packages = BTreeSet::new();
-        for node in nodes.iter().filter(|node| publishable::is_looked_at(node, connections)) {
+        let connected = publishable::connected(connections);
+        for node in nodes.iter().filter(|node| publishable::is_looked_at(node, &connected)) {
             let found = of(node);
             for issue in publishable::issues(node) {
                 self.refuse_node(

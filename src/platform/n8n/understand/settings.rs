@@ -7,7 +7,7 @@ use super::calls::NoSibling;
 use super::designer::text_of;
 use crate::platform::n8n::nodes;
 use crate::problem::Problem;
-use crate::template::Path;
+use crate::template::{Path, expression};
 
 impl Pass<'_> {
     pub fn settings(&mut self, settings: Option<&Value>) -> Value {
@@ -33,7 +33,7 @@ impl Pass<'_> {
             "errorWorkflow" => {
                 let target = value.get("value").unwrap_or(value);
                 match text_of(target)?.as_str() {
-                    "DEFAULT" => Some(value.clone()),
+                    "DEFAULT" => Some(Value::from("DEFAULT")),
                     target => self.error_workflow(target),
                 }
             }
@@ -87,6 +87,12 @@ impl Pass<'_> {
                     self.out.calls.insert(resource.clone());
                 }
                 Some(Value::from(Path::expression(&["resources", &resource, "id"])))
+            }
+            // Whoever writes an expression means something of the version.
+            Err(NoSibling::Unknown) if expression::has_expression(target) => {
+                let why = format!("the error workflow `{target}` is no workflow of this version");
+                self.refuse(Problem::configuration(why).at(place).hint(hint));
+                None
             }
             Err(NoSibling::Unknown) => {
                 let why = format!(
@@ -190,6 +196,10 @@ mod tests {
     #[test]
     fn what_points_elsewhere_is_refused() {
         for (written, words) in [
+            (
+                json!({"errorWorkflow": "<%= resources.erors.id %>"}),
+                ["resources.erors.id", "no workflow of this version"],
+            ),
             (
                 json!({"errorWorkflow": "={{ $env.ERRORS }}"}),
                 ["$env.ERRORS", "evaluates nothing"],

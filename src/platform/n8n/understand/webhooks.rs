@@ -1,8 +1,12 @@
 //! The webhooks of a version as a whole: what templates call them, and that no two are one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
+use regex::{Captures, Regex};
 use serde_json::Value;
+
+use super::designer::Door;
 
 use crate::platform::{EntryPoint, Prepared, Templates};
 use crate::problem::{Place, Problem, listed};
@@ -25,6 +29,7 @@ pub fn tell_apart(
     }
     for (resource, prepared) in prepared.iter_mut() {
         let mut renamed = Vec::new();
+        let mut warnings = Vec::new();
         for entry in &mut prepared.entries {
             let by_path = is_by_path(entry);
             let is_used = |method: &str| listens.get(&(method.to_owned(), entry.suffix.clone())) > Some(&1);
@@ -42,6 +47,7 @@ pub fn tell_apart(
                 if by_path {
                     renamed.push((entry.node.clone(), entry.name.clone(), name.clone()));
                     entry.suffix.clone_from(&name);
+                    warnings.push(told_apart(templates, resource, entry, &name));
                 }
                 entry.name = name;
             }
@@ -49,47 +55,71 @@ pub fn tell_apart(
         for (node, before, after) in renamed {
             rename(&mut prepared.template, &node, &before, &after);
         }
+        prepared.warnings.append(&mut warnings);
     }
 }
 
-/// What stands for the address at which a node is reached, until it has a name.
-pub fn unnamed_url(resource: &str, node: &str) -> String {
-    Path::expression(&["webhooks", &format!("{resource}{BETWEEN}{node}"), "url"])
+/// What stands for the address at which a node is reached, until it has a name: the node's number.
+pub fn unnamed_url(number: usize) -> String {
+    Path::expression(&["webhooks", &format!("{UNNAMED}{number}"), "url"])
 }
 
-/// Between a resource and a node: no character of a name.
-const BETWEEN: char = '\u{1f}';
+/// No character of a name.
+const UNNAMED: char = '\u{1f}';
 
-/// Gives the addresses that stand for the designer's the names that version's webhooks have.
-pub fn name_addresses(prepared: &mut BTreeMap<String, Prepared>) {
-    let named = prepared.iter().flat_map(|(resource, prepared)| {
-        let entries = prepared.entries.iter();
-        entries.map(move |entry| {
-            let url = Path::expression(&["webhooks", &entry.name, "url"]);
-            (unnamed_url(resource, &entry.node), url)
-        })
-    });
-    let named: Vec<(String, String)> = named.collect();
+static UNNAMED_URL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"<%= webhooks\["\\u001f([0-9]+)"\]\.url %>"#).unwrap_or_else(|error| panic!("bug: {error}"))
+});
+
+/// Gives the addresses that stand for the designer's the names that the version's webhooks have.
+pub fn name_addresses(prepared: &mut BTreeMap<String, Prepared>, doors: &[Door<'_>]) {
+    let url = |door: &Door<'_>| {
+        let mut entries = prepared.get(door.resource)?.entries.iter();
+        let entry = entries.find(|entry| entry.node == door.node)?;
+        Some(Path::expression(&["webhooks", &entry.name, "url"]))
+    };
+    let urls: Vec<Option<String>> = doors.iter().map(url).collect();
     for prepared in prepared.values_mut() {
-        name_within(&mut prepared.template, &named);
+        name_within(&mut prepared.template, &urls);
     }
 }
 
-fn name_within(value: &mut Value, named: &[(String, String)]) {
+fn name_within(value: &mut Value, urls: &[Option<String>]) {
     match value {
-        Value::String(text) if text.contains(BETWEEN) || text.contains("\\u001f") => {
-            for (before, after) in named {
-                *text = text.replace(before, after);
-            }
+        Value::String(text) if text.contains("\\u001f") => {
+            let named = UNNAMED_URL.replace_all(text, |found: &Captures<'_>| {
+                let number: Option<usize> = found[1].parse().ok();
+                let url = number.and_then(|number| urls.get(number)?.clone());
+                url.unwrap_or_else(|| found[0].to_owned())
+            });
+            *text = named.into_owned();
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| name_within(item, named)),
-        Value::Object(map) => map.values_mut().for_each(|item| name_within(item, named)),
+        Value::Array(items) => items.iter_mut().for_each(|item| name_within(item, urls)),
+        Value::Object(map) => map.values_mut().for_each(|item| name_within(item, urls)),
         _ => {}
     }
 }
 
 fn is_by_path(entry: &EntryPoint) -> bool {
     entry.url.contains("{path}")
+}
+
+/// A warning that an address is another than it would be alone, and how it stays what it was.
+fn told_apart(templates: &Templates<'_>, resource: &str, entry: &EntryPoint, name: &str) -> Problem {
+    let before = &entry.name;
+    let text = |text: &str| toml::Value::from(text).to_string();
+    let warning = Problem::warning(format!(
+        "node \"{}\" of `{resource}` is reached as `{name}`: several webhooks of this version would be `{before}`",
+        entry.node
+    ));
+    let hint = format!(
+        "to give one of them an address that stays, declare it in {}:\n[webhooks.{}]\nresource = {}\nnode = {}",
+        templates.version_file,
+        text(before),
+        text(resource),
+        text(&entry.node)
+    );
+    warning.at(Place::file(templates.version_file)).hint(hint)
 }
 
 /// Lets a node listen at another webhook's path.
