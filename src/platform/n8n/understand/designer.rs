@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use regex::Regex;
 use serde_json::{Map, Value};
 
@@ -86,6 +87,8 @@ pub struct Designer<'a> {
     /// Where the workflows are reached below a host, with the node that listens there.
     addresses: BTreeMap<String, Option<Door<'a>>>,
     traces: BTreeSet<Trace<'a>>,
+    /// Looks for all traces at once, in their order.
+    finder: Option<AhoCorasick>,
 }
 
 /// Why a file holds no workflow.
@@ -144,6 +147,7 @@ impl<'a> Designer<'a> {
             by_name: BTreeMap::new(),
             addresses: BTreeMap::new(),
             traces: BTreeSet::new(),
+            finder: None,
         };
         for Template { resource, source, .. } in &templates.templates {
             // One with too many nodes is refused anyway, and every text is searched for what is learnt here.
@@ -153,6 +157,7 @@ impl<'a> Designer<'a> {
                 designer.learn(resource, workflow);
             }
         }
+        designer.finder = AhoCorasick::new(designer.traces.iter().map(|trace| &trace.text)).ok();
         designer
     }
 
@@ -300,10 +305,13 @@ impl<'a> Designer<'a> {
 
     /// The first trace in a text.
     pub fn found_in(&self, text: &str) -> Option<(Range<usize>, &Trace<'a>)> {
-        let found = self
-            .traces
-            .iter()
-            .filter_map(|trace| Some((trace.within(text)?, trace)));
+        let there: BTreeSet<usize> = match &self.finder {
+            Some(finder) => finder.find_overlapping_iter(text).map(|found| found.pattern().as_usize()).collect(),
+            None => (0..self.traces.len()).collect(),
+        };
+        let traces = self.traces.iter().enumerate().filter(|(number, _)| there.contains(number));
+        let traces = traces.map(|(_, trace)| trace);
+        let found = traces.filter_map(|trace| Some((trace.within(text)?, trace)));
         // Of those that start together the longest says most.
         found.min_by_key(|(at, _)| (at.start, usize::MAX - at.end))
     }
