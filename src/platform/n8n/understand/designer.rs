@@ -306,10 +306,17 @@ impl<'a> Designer<'a> {
     /// The first trace in a text.
     pub fn found_in(&self, text: &str) -> Option<(Range<usize>, &Trace<'a>)> {
         let there: BTreeSet<usize> = match &self.finder {
-            Some(finder) => finder.find_overlapping_iter(text).map(|found| found.pattern().as_usize()).collect(),
+            Some(finder) => finder
+                .find_overlapping_iter(text)
+                .map(|found| found.pattern().as_usize())
+                .collect(),
             None => (0..self.traces.len()).collect(),
         };
-        let traces = self.traces.iter().enumerate().filter(|(number, _)| there.contains(number));
+        let traces = self
+            .traces
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| there.contains(number));
         let traces = traces.map(|(_, trace)| trace);
         let found = traces.filter_map(|trace| Some((trace.within(text)?, trace)));
         // Of those that start together the longest says most.
