@@ -52,3 +52,11 @@ impl Causes {
         told.collect()
     }
 }
+
+/// A text for a message.
+pub fn short(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

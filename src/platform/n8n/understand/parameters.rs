@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::causes::short;
 use super::designer::Door;
 use super::{Node, Pass};
 use crate::platform::n8n::nodes;
@@ -190,14 +191,6 @@ impl Pass<'_> {
             "",
         );
         cut
-    }
-}
-
-/// A text for a message.
-fn short(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 
